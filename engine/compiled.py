@@ -1,0 +1,50 @@
+"""The `kernel` decorator: Numba compilation with a cache folder named by a hash of every kernel source.
+
+Numba's own cache looks at one file at a time, so a change in a callee would go unseen, and a process killed while
+writing can break an index. A folder per source hash makes both harmless: other sources, other folder.
+"""
+
+import hashlib
+import os
+import pathlib
+import tempfile
+
+import numba
+import numpy as np
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+KERNEL_FOLDERS = ("engine", "sim", "scenarios")
+INTERPRETED = bool(numba.config.DISABLE_JIT)
+
+
+def source_hash() -> str:
+    """Hash of every Python source that may hold a kernel, in path order, with the versions of the compilers."""
+    digest = hashlib.blake2b(f"{numba.__version__} {np.__version__}".encode(), digest_size=8)
+    for folder in KERNEL_FOLDERS:
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            text = path.read_bytes()
+            if b"@kernel" in text or path.name == "records.py":
+                digest.update(path.name.encode() + b"\0" + text)
+    return digest.hexdigest()
+
+
+def cache_folder() -> pathlib.Path:
+    base = os.environ.get("XDG_CACHE_HOME") or (pathlib.Path.home() / ".cache")
+    folder = pathlib.Path(base) / "windtunnel" / f"kernels-{source_hash()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        folder = pathlib.Path(tempfile.mkdtemp(prefix="windtunnel-kernels-"))
+    return folder
+
+
+if INTERPRETED:
+    # u8 arithmetic wraps on purpose in hash and chance code; compiled code never warns.
+    np.seterr(over="ignore")
+else:
+    numba.config.CACHE_DIR = str(cache_folder())
+
+
+def kernel(function):  # type: ignore[no-untyped-def]
+    """Compile `function` (no fastmath, no parallel): compiled and interpreted agree to the last bit."""
+    return numba.njit(cache=True, error_model="numpy")(function)

@@ -1,0 +1,207 @@
+"""The policy as a strategist writes it: strict models, one per block of the YAML.
+
+Values arrive already in the engine's units: money in fen, durations in ms, shares in millionths, responses in 1e-9.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from engine.policy.quantities import ClockTime, Count, Date, Duration, Identifier, Money, Per, Response, Share, Text, Truth
+from engine.records import ARMS_MAX, CAMPAIGNS_MAX, CAPS_MAX, CATEGORIES_MAX, MOMENTS_MAX, SEGMENTS_MAX, TAGS_MAX
+
+ChannelName = Literal["popup", "push", "sms", "email", "voice", "inbox", "carousel", "campaign_page"]
+Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+TriggerEvent = Literal[
+    "login", "page_view", "slot_view", "balance_query", "bill_viewed", "payment", "top_up", "card_bound",
+    "feature_used", "register", "moment",
+]  # fmt: skip
+GoalEvent = Literal[
+    "first_use", "payment", "top_up", "card_bound", "bill_viewed", "balance_query", "feature_used", "login", "register",
+]  # fmt: skip
+Purpose = Literal["activation", "transaction", "churn_prevention", "education", "service"]
+Names = Annotated[list[Identifier], Field(max_length=CATEGORIES_MAX)]
+
+
+class Block(BaseModel):
+    """A block of a document: unknown fields are errors; values do not change after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class NamesBlock(Block):
+    """Names of categories, in the order that numbers them."""
+
+    pages: Annotated[list[Identifier], Field(min_length=1, max_length=CATEGORIES_MAX)]
+    cities: Names = []
+    tiers: Names = []
+    tags: Annotated[list[Identifier], Field(max_length=TAGS_MAX)] = []
+    topics: Names = []
+
+
+class Rfm(Block):
+    """Thresholds, ascending. Recency counts days since the last purchase: fewer is better."""
+
+    recency_days: Annotated[list[Count], Field(min_length=1, max_length=8)]
+    frequency: Annotated[list[Count], Field(min_length=1, max_length=8)]
+    monetary: Annotated[list[Money], Field(min_length=1, max_length=8)]
+
+
+class Moment(Block):
+    """A calendar moment: once a month on a day, once a week, or once on a date; exactly one of the three."""
+
+    monthly: Annotated[Count, Field(ge=1, le=28)] | None = None
+    weekly: Weekday | None = None
+    on: Date | None = None
+    at: ClockTime  # minutes since midnight, wall clock of the policy's zone
+
+
+class Cap(Block):
+    """Fewer than `most` exposures per window. `per` is day, week or month of the calendar, or a rolling duration (ms)."""
+
+    most: Annotated[Count, Field(ge=1, le=1000)]
+    per: Per
+
+
+Caps = Annotated[list[Cap], Field(max_length=CAPS_MAX)]
+
+
+class ChannelFatigue(Block):
+    caps: Caps = []
+
+
+class QuietHours(Block):
+    """[from, until) on the wall clock; may wrap midnight."""
+
+    from_: Annotated[ClockTime, Field(alias="from")]
+    until: ClockTime
+
+
+class BackOff(Block):
+    """After `closes` closes or mutes of pop-ups without a click between, pop-ups rest."""
+
+    closes: Annotated[Count, Field(ge=1, le=20)]
+    rest: Annotated[Duration, Field(ge=1)]
+    repeat: Annotated[Count, Field(ge=1, le=10)] = 1
+    rest_max: Duration | None = None  # default: `rest` × 8
+
+
+class Fatigue(Block):
+    caps: Caps = []
+    channels: dict[ChannelName, ChannelFatigue] = {}
+    quiet_hours: QuietHours | None = None
+    back_off: BackOff | None = None
+
+
+class Ranking(Block):
+    by: Literal["uplift", "response"] = "uplift"
+    price_of_attention: Money = 0
+
+
+class UniversalHoldout(Block):
+    share: Share
+    salt: Text | None = None  # default: "<policy>/universal"
+
+
+class Window(Block):
+    """Dates in the policy's zone, [from, until)."""
+
+    from_: Annotated[Date | None, Field(alias="from")] = None
+    until: Date | None = None
+
+
+class Trigger(Block):
+    """What makes a campaign a candidate."""
+
+    on: TriggerEvent
+    pages: Annotated[list[Identifier], Field(min_length=1)] | None = None  # default: every page
+    when: Text | None = None  # condition on the event and the customer
+    dwell: Duration | None = None  # only with page_view: after so long on the page
+    moment: Identifier | None = None  # only with `on: moment`
+
+
+class Goal(Block):
+    event: GoalEvent
+    window: Annotated[Duration, Field(ge=1)] = 7 * 86_400_000
+
+
+class PredictedResponse(Block):
+    """Predicted probability of the goal if shown and if not."""
+
+    shown: Response
+    otherwise: Response
+
+
+class Close(Block):
+    visible: Truth = True
+    taps: Annotated[Count, Field(ge=1)] = 1
+    countdown: Duration = 0
+
+
+class Creative(Block):
+    """What the customer sees."""
+
+    style: Literal["full_screen", "overlay", "banner", "plain"] = "overlay"
+    colour: Identifier | None = None
+    text: Text
+    ad_label: Truth = False
+    close: Close | None = None
+    remind_later: Truth = False
+    mute: Truth = False  # offers "don't show again"
+    opt_out: Text | None = None  # how to stop messages of this channel
+    annual_rate: Text | None = None  # instalment offers state it
+
+
+class Arm(Block):
+    name: Identifier
+    share: Share
+    creative: Creative
+
+
+class Holdout(Block):
+    share: Share
+    sees: Literal["nothing", "next_best"] = "nothing"
+    salt: Text | None = None  # default: "<policy>/<campaign>/holdout"
+
+
+class Frequency(Block):
+    caps: Caps = []
+    cool_down: Duration = 0
+
+
+class Campaign(Block):
+    purpose: Purpose
+    topic: Identifier
+    channel: ChannelName = "popup"
+    window: Window = Window()
+    audience: Text | None = None  # condition on the customer
+    trigger: Trigger
+    goal: Goal
+    priority: Annotated[Count, Field(le=1000)] = 0
+    value: Annotated[Money, Field(le=100_000_000)] = 0
+    reward: Money = 0
+    cost: Money = 0
+    response: PredictedResponse
+    response_by_segment: dict[Identifier, PredictedResponse] = {}
+    frequency: Frequency = Frequency()
+    remind_after: Annotated[Duration, Field(ge=1)] = 86_400_000
+    holdout: Holdout | None = None
+    salt: Text | None = None  # of the arms; default: "<policy>/<campaign>"
+    creative: Creative | None = None  # either one creative …
+    arms: Annotated[list[Arm], Field(min_length=2, max_length=ARMS_MAX)] | None = None  # … or arms whose shares sum to 100 %
+
+
+class Policy(Block):
+    policy: Identifier
+    time_zone: Text
+    provider: Text
+    names: NamesBlock
+    rfm: Rfm | None = None
+    segments: Annotated[dict[Identifier, Text], Field(max_length=SEGMENTS_MAX - 1)] = {}
+    moments: Annotated[dict[Identifier, Moment], Field(max_length=MOMENTS_MAX)] = {}
+    protected_pages: list[Identifier] = []
+    adult_age: Annotated[Count, Field(ge=18, le=30)] = 18
+    fatigue: Fatigue = Fatigue()
+    ranking: Ranking = Ranking()
+    universal_holdout: UniversalHoldout | None = None
+    campaigns: Annotated[dict[Identifier, Campaign], Field(max_length=CAMPAIGNS_MAX)] = {}
