@@ -47,4 +47,4 @@ else:
 
 def kernel(function):  # type: ignore[no-untyped-def]
     """Compile `function` (no fastmath, no parallel): compiled and interpreted agree to the last bit."""
-    return numba.njit(cache=True, error_model="numpy")(function)
+    return numba.njit(cache=True, error_model="numpy", _nrt=False)(function)

@@ -256,6 +256,7 @@ DECISION = np.dtype(
         ("campaign", "i2"),  # the campaign the reason speaks of; NONE with NO_CANDIDATE
         ("kind", "i2"),
         ("page", "i2"),
+        ("credited", "i2"),  # campaign whose exposure this event converts; NONE
         ("arm", "i1"),
         ("reason", "i1"),
         ("channel", "i1"),
@@ -385,6 +386,7 @@ class Tables(NamedTuple):
     moment_triggers: np.ndarray  # i4[MOMENTS_MAX + 1]: bounds in `moment_candidates` by moment
     moment_candidates: np.ndarray  # i4
     declared: np.ndarray  # i4[slots]: declaration order
+    goals: np.ndarray  # i1[EVENT_KINDS]: 1 where an event of this kind may be some campaign's goal
     channel_caps: np.ndarray  # CAP[CHANNELS, CAPS_MAX]
     total_caps: np.ndarray  # CAP[CAPS_MAX]
     rfm: np.ndarray  # i8[3, 9]: thresholds of recency (days), frequency, monetary (fen); first column how many

@@ -3,12 +3,49 @@
 Values arrive already in the engine's units: money in fen, durations in ms, shares in millionths, responses in 1e-9.
 """
 
+# ruff: noqa: RUF012 - the defaults belong to pydantic, which never shares them
+
+import difflib
+import keyword
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from engine.policy.quantities import ClockTime, Count, Date, Duration, Identifier, Money, Per, Response, Share, Text, Truth
-from engine.records import ARMS_MAX, CAMPAIGNS_MAX, CAPS_MAX, CATEGORIES_MAX, MOMENTS_MAX, SEGMENTS_MAX, TAGS_MAX
+from engine.policy.conditions import FACTS, Compiler, ConditionError, Scope
+from engine.policy.quantities import (
+    Block,
+    ClockTime,
+    Count,
+    Date,
+    Duration,
+    Identifier,
+    Money,
+    Path,
+    Per,
+    Problem,
+    Response,
+    Share,
+    Text,
+    Truth,
+    clock_text,
+    duration_text,
+    share_text,
+    yuan_text,
+)
+from engine.records import (
+    ARMS_MAX,
+    CAMPAIGNS_MAX,
+    CAPS_MAX,
+    CATEGORIES_MAX,
+    MOMENTS_MAX,
+    SEGMENTS_MAX,
+    SHARE_ONE,
+    TAGS_MAX,
+    Fact,
+)
 
 ChannelName = Literal["popup", "push", "sms", "email", "voice", "inbox", "carousel", "campaign_page"]
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
@@ -21,13 +58,38 @@ GoalEvent = Literal[
 ]  # fmt: skip
 Purpose = Literal["activation", "transaction", "churn_prevention", "education", "service"]
 Names = Annotated[list[Identifier], Field(max_length=CATEGORIES_MAX)]
+Checks = Iterator[Iterator[Problem]]
+
+OPT_OUT_CHANNELS = ("push", "sms", "email", "voice")  # their messages say how to stop them
+NAMES_SHOWN_MAX = 12  # of those a sentence lists
+RESERVED = {*FACTS, *(fact.name.lower() for fact in Fact)}  # names that conditions already know
 
 
-class Block(BaseModel):
-    """A block of a document: unknown fields are errors; values do not change after loading."""
+def repeated(names: Sequence[str], path: Path) -> Iterator[Problem]:
+    """Names of a list that were given before."""
+    for number, name in enumerate(names):
+        if name in names[:number]:
+            yield (*path, number), f"must be given once (got {name} again)"
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
+def known(name: str, path: Path, where: str, names: Collection[str]) -> Iterator[Problem]:
+    """A problem unless the name is one of those declared at `where`."""
+    if name in names:
+        return
+    if not names:
+        yield path, f"must be one of {where}, which has none (got {name})"
+        return
+    shown = ", ".join(list(names)[:NAMES_SHOWN_MAX]) + (", …" if len(names) > NAMES_SHOWN_MAX else "")
+    close = difflib.get_close_matches(name, names, 1)
+    yield path, f"must be one of {where}: {shown} (got {name}{f', did you mean {close[0]}?' if close else ''})"
+
+
+def reserved(name: str, path: Path) -> Iterator[Problem]:
+    """A problem where a condition could not tell the name from a fact or a word of its own language."""
+    if name in RESERVED:
+        yield path, f"must not be named like a fact of conditions (got {name})"
+    elif keyword.iskeyword(name) or name == "tag":
+        yield path, f"must not be named like a word of conditions (got {name})"
 
 class NamesBlock(Block):
     """Names of categories, in the order that numbers them."""
@@ -37,6 +99,14 @@ class NamesBlock(Block):
     tiers: Names = []
     tags: Annotated[list[Identifier], Field(max_length=TAGS_MAX)] = []
     topics: Names = []
+
+    def cross_checks(self) -> Checks:
+        yield (problem for problem in repeated(self.pages, ("pages",)))
+        yield (problem for problem in repeated(self.cities, ("cities",)))
+        yield (problem for problem in repeated(self.tiers, ("tiers",)))
+        yield (problem for problem in repeated(self.tags, ("tags",)))
+        yield (problem for problem in repeated(self.topics, ("topics",)))
+        yield (problem for number, tag in enumerate(self.tags) for problem in reserved(tag, ("tags", number)))
 
 
 class Rfm(Block):

@@ -1,0 +1,245 @@
+"""One event of one customer: observe, test the candidates, arbitrate, answer."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from engine.compiled import kernel
+from engine.days import day_index
+from engine.records import (
+    CAMPAIGNS_MAX,
+    CUSTOMER,
+    EVENT_KINDS,
+    NONE,
+    RING,
+    Cell,
+    EventKind,
+    Reaction,
+    Reason,
+    records,
+)
+from engine.rules.experiments import assigned_arm, held_out, mix64
+from engine.rules.fatigue import end_snooze, packed_exposure
+from engine.rules.observe import observe
+from engine.rules.ranking import score, winner
+from engine.rules.reactions import convert, react, tally_cell
+from engine.rules.segments import segment
+from engine.rules.triggers import candidate_bounds, first_refusal, waits_for_dwell
+
+_SHOWN, _NO_CANDIDATE = int(Reason.SHOWN), int(Reason.NO_CANDIDATE)
+_LOST, _HELD_OUT = int(Reason.LOST_ARBITRATION), int(Reason.HELD_OUT)
+_LOGIN, _MOMENT = int(EventKind.LOGIN), int(EventKind.MOMENT)
+_FIRST_REACTION, _LAST_REACTION = int(EventKind.CLICK), int(EventKind.NOT_SHOWN)
+_FIRST_USE = int(EventKind.FIRST_USE)
+_GHOST = int(Reaction.GHOST)
+_C_EXPOSURES, _C_GHOSTS = int(Cell.EXPOSURES), int(Cell.GHOSTS)
+UNKNOWN_SEGMENT = -2
+
+
+class Shard(NamedTuple):
+    """The arrays of one shard. Customers are consecutive: row = customer - first."""
+
+    customers: np.ndarray  # CUSTOMER[n]
+    rings: np.ndarray  # i8[n, RING]: packed exposures
+    first: np.ndarray  # i8[1]: id of the first customer
+    passed: np.ndarray  # i8[CAMPAIGNS_MAX]: scratch, slots that passed all tests of the event at hand
+    scores: np.ndarray  # i8[CAMPAIGNS_MAX]: scratch
+
+
+def empty_shard(first: int, count: int) -> Shard:
+    return Shard(
+        records(count, CUSTOMER),
+        np.zeros((count, RING), np.int64),
+        np.array([first], np.int64),
+        np.zeros(CAMPAIGNS_MAX, np.int64),
+        np.zeros(CAMPAIGNS_MAX, np.int64),
+    )
+
+
+@kernel
+def taken_at(customer, event):
+    """Time the event is taken at and whether it is late."""
+    if event.time_ms < customer.latest_ms:
+        return int(customer.latest_ms), 1
+    customer.latest_ms = event.time_ms
+    return int(event.time_ms), 0
+
+
+@kernel
+def fill(decision, event, t, late):
+    """The answer while nothing is a candidate."""
+    decision.time_ms = t
+    decision.customer = event.customer
+    decision.page_view = event.page_view
+    decision.sequence = event.sequence
+    decision.exposure = NONE
+    decision.campaign = NONE
+    decision.kind = event.kind
+    decision.page = event.page
+    decision.arm = NONE
+    decision.reason = _NO_CANDIDATE
+    decision.channel = NONE
+    decision.late = late
+    decision.credited = NONE
+
+
+@kernel
+def answer(decision, tables, slot, reason):
+    decision.campaign = slot
+    decision.reason = reason
+    decision.channel = tables.campaigns[slot].channel
+
+
+@kernel
+def enter_ring(customer, ring, decision, tables, slot, t, reaction):
+    """Record an exposure or a ghost under the customer's next number."""
+    campaign = tables.campaigns[slot]
+    number = int(customer.exposures)
+    ring[number % RING] = packed_exposure(t, slot, campaign.channel, reaction)
+    customer.exposures = number + 1
+    end_snooze(customer, slot, t)
+    decision.exposure = number
+    decision.arm = assigned_arm(campaign, tables.policy[0].replication, int(decision.customer))
+
+
+@kernel
+def test_candidates(shard, customer, ring, event, decision, tables, bulletin, tallies, day_number, t):
+    """Test every candidate; those that pass go to shard.passed. Returns how many, and the segment if one was needed."""
+    day = tables.days[day_number]
+    pages = (len(tables.triggers) - 1) // EVENT_KINDS - 1
+    start, end = candidate_bounds(event, tables, pages)
+    source = tables.moment_candidates if event.kind == _MOMENT else tables.candidates
+    count, furthest, seg = 0, _NO_CANDIDATE, UNKNOWN_SEGMENT
+    for place in range(start, end):
+        slot = int(source[place])
+        if waits_for_dwell(tables.campaigns[slot], event):
+            continue
+        reason = first_refusal(slot, customer, ring, event, tables, bulletin, day, t)
+        if reason == _SHOWN:
+            if seg == UNKNOWN_SEGMENT:
+                seg = segment(customer, event, tables, day, t)
+            shard.passed[count] = slot
+            shard.scores[count] = score(slot, customer, seg, tables, bulletin)
+            count += 1
+            continue
+        tallies.waterfall[day_number, slot, reason] += 1
+        if reason > furthest:
+            furthest = reason
+            answer(decision, tables, slot, reason)
+    return count, seg
+
+
+@kernel
+def lose_rest(shard, count, decision, tables, tallies, day_number):
+    """Those that passed and were not reached have lost arbitration."""
+    for i in range(count):
+        slot = int(shard.passed[i])
+        if slot == NONE:
+            continue
+        tallies.waterfall[day_number, slot, _LOST] += 1
+        if decision.reason not in (_SHOWN, _LOST, _HELD_OUT):
+            answer(decision, tables, slot, _LOST)
+
+
+@kernel
+def ghost(customer, ring, decision, left, tables, tallies, day_number, slot, seg, t):
+    """Record a held-out winner; the decision speaks of the first declared."""
+    left[0] = decision
+    row = left[0]
+    answer(row, tables, slot, _HELD_OUT)
+    enter_ring(customer, ring, row, tables, slot, t, _GHOST)
+    tallies.waterfall[day_number, slot, _HELD_OUT] += 1
+    tally_cell(tallies, tables, day_number, slot, int(decision.customer), seg, _C_GHOSTS, 1)
+    if decision.reason != _HELD_OUT or tables.declared[slot] < tables.declared[decision.campaign]:
+        answer(decision, tables, slot, _HELD_OUT)
+        decision.exposure = row.exposure
+        decision.arm = row.arm
+
+
+@kernel
+def arbitrate(shard, customer, ring, decision, ghosts, tables, tallies, day_number, count, seg, t):
+    """Give the slot to the best that is not held out; returns how many ghosts were left in `ghosts`."""
+    held = 0
+    while True:
+        best = winner(shard.passed, shard.scores, count, tables)
+        if best == NONE:
+            return held
+        slot = int(shard.passed[best])
+        shard.passed[best] = NONE
+        if not held_out(tables.campaigns[slot], tables.policy[0], int(decision.customer)):
+            answer(decision, tables, slot, _SHOWN)
+            enter_ring(customer, ring, decision, tables, slot, t, 0)
+            tallies.waterfall[day_number, slot, _SHOWN] += 1
+            tally_cell(tallies, tables, day_number, slot, int(decision.customer), seg, _C_EXPOSURES, 1)
+            return held
+        ghost(customer, ring, decision, ghosts[held:], tables, tallies, day_number, slot, seg, t)
+        held += 1
+        if tables.campaigns[slot].next_best == 0:
+            return held
+
+
+@kernel
+def learn(customer, ring, event, decision, tables, tallies, day_number, t):
+    """Fold the event in: facts, reactions, goals."""
+    day = tables.days[day_number]
+    first_use = observe(customer, event, day, t)
+    kind = int(event.kind)
+    if kind != _MOMENT and customer.exposures > 0:
+        if _FIRST_REACTION <= kind <= _LAST_REACTION:
+            seg = segment(customer, event, tables, day, t)
+            react(customer, ring, event, tables, tallies, day_number, seg, t)
+        elif tables.goals[kind]:
+            seg = segment(customer, event, tables, day, t)
+            decision.credited = convert(customer, ring, event, kind, tables, tallies, day_number, seg, t)
+            if first_use:
+                credited = convert(customer, ring, event, _FIRST_USE, tables, tallies, day_number, seg, t)
+                if credited != NONE:
+                    decision.credited = credited
+
+
+@kernel
+def hash_decision(customer, decision):
+    """Fold the decision into the customer's running hash: the digest sees every decision in order."""
+    h = customer.decisions_hash ^ np.uint64(decision.time_ms)
+    h = mix64(h) ^ np.uint64((int(decision.sequence) << 20) | (int(decision.exposure) + 1))
+    what = ((int(decision.campaign) + 1) << 16) | ((int(decision.arm) + 1) << 8) | int(decision.reason)
+    customer.decisions_hash = mix64(mix64(h) ^ np.uint64(what))
+
+
+@kernel
+def decide_one(shard, event, decision, ghosts, tables, bulletin, tallies):
+    """Decide one event. Writes `decision`, leaves ghosts in `ghosts`; returns how many ghosts."""
+    row = event.customer - shard.first[0]
+    customer = shard.customers[row]
+    ring = shard.rings[row]
+    t, late = taken_at(customer, event)
+    day_number = day_index(tables.days, t)
+    fill(decision, event, t, late)
+    learn(customer, ring, event, decision, tables, tallies, day_number, t)
+    count, seg = test_candidates(
+        shard, customer, ring, event, decision, tables, bulletin, tallies, day_number, t
+    )
+    held = 0
+    if count > 0:
+        held = arbitrate(shard, customer, ring, decision, ghosts, tables, tallies, day_number, count, seg, t)
+        lose_rest(shard, count, decision, tables, tallies, day_number)
+    if event.kind == _LOGIN:
+        customer.login_ms = t
+    customer.sequence = event.sequence
+    tallies.decisions[day_number, decision.reason] += 1
+    hash_decision(customer, decision)
+    return held
+
+
+@kernel
+def decide(shard, events, decisions, ghosts, tables, bulletin, tallies):
+    """Decide a batch in order.
+
+    events: EVENT[n]; decisions: DECISION[n], written; ghosts: DECISION[≥ n × most candidates of one event], written.
+    Returns how many ghosts were written.
+    """
+    held = 0
+    for i in range(len(events)):
+        held += decide_one(shard, events[i], decisions[i], ghosts[held:], tables, bulletin, tallies)
+    return held
+

@@ -1,0 +1,74 @@
+"""The one place that talks to Ray: a team of actors, each a plain object somewhere else."""
+
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+_SETTINGS = {
+    # Loopback only and started by us: no token to hand around. An existing cluster keeps its own setting.
+    "RAY_AUTH_MODE": "disabled",
+    "RAY_worker_niceness": "0",
+    "RAY_task_events_report_interval_ms": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_DEDUP_LOGS": "0",
+}
+_OBJECT_STORE_BYTES = 200_000_000
+
+
+@contextlib.contextmanager
+def cluster(address: str | None = None) -> Iterator[None]:
+    """Ray for the duration: the cluster at `address` (or RAY_ADDRESS), or one on this machine that ends with us.
+
+    A Ray that is already initialised in this process is used and left running.
+    """
+    address = address or os.environ.get("RAY_ADDRESS")
+    if not address:
+        for name, value in _SETTINGS.items():
+            os.environ.setdefault(name, value)
+    import ray
+
+    if ray.is_initialized():
+        yield
+        return
+    environment = {"PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])}
+    if address:
+        ray.init(address=address, log_to_driver=False, logging_level="ERROR", runtime_env={"env_vars": environment})
+    else:
+        ray.init(
+            num_cpus=max(os.cpu_count() or 1, 1),
+            include_dashboard=False,
+            object_store_memory=_OBJECT_STORE_BYTES,
+            log_to_driver=False,
+            logging_level="ERROR",
+            runtime_env={"env_vars": environment},
+        )
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+class RayTeam:
+    """Plain objects as Ray actors. One call reaches all of them and returns their answers in order."""
+
+    def __init__(self, make: Callable[..., Any], arguments: Sequence[tuple[Any, ...]]) -> None:
+        import ray
+
+        sys.stderr.flush()
+        self._ray = ray
+        shared = ray.put(arguments[0][0])
+        actor = ray.remote(num_cpus=0, max_restarts=0, max_task_retries=0)(make)
+        self.actors = [actor.remote(shared, *rest) for _, *rest in arguments]
+
+    def call(self, method: str, *arguments: Any) -> list[Any]:
+        """Raises what an actor raised."""
+        return list(self._ray.get([getattr(actor, method).remote(*arguments) for actor in self.actors]))
+
+    def close(self) -> None:
+        for actor in self.actors:
+            self._ray.kill(actor, no_restart=True)

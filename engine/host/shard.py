@@ -1,0 +1,172 @@
+"""CustomerShard: the customers of some partitions and everything one customer's decision needs, as a plain class."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from engine.decide import Shard, decide, empty_shard
+from engine.records import (
+    ARMS_MAX,
+    CAMPAIGNS_MAX,
+    CELL_MEASURES,
+    DECISION,
+    EVENT,
+    EXPOSURE_CAMPAIGN_BITS,
+    EXPOSURE_CAMPAIGN_SHIFT,
+    MUTE_WORD_BITS,
+    REASONS,
+    RING,
+    Bulletin,
+    Tables,
+    Tallies,
+    records,
+)
+from engine.rules.digest import LANE_SEEDS, sum_hashes
+
+DIGEST_MODULUS = 1 << 128
+
+
+def open_bulletin(slots: int) -> Bulletin:
+    """Everything open, in stock, within budget and unpaced."""
+    ones = np.ones(slots, np.int8)
+    return Bulletin(ones, ones.copy(), ones.copy(), np.zeros(slots, np.int64))
+
+
+def empty_tallies(tables: Tables) -> Tallies:
+    days, slots = len(tables.days), len(tables.campaigns)
+    arms = max(1, int(tables.campaigns["arms"].max(initial=1)))
+    segments = int(tables.policy[0].segments) + 1
+    assert arms <= ARMS_MAX
+    return Tallies(
+        np.zeros((days, slots, REASONS), np.int64),
+        np.zeros((days, REASONS), np.int64),
+        np.zeros((days, slots, arms, segments, CELL_MEASURES), np.int64),
+    )
+
+
+def most_ghosts(tables: Tables) -> int:
+    """Most candidates one event can have, and so most ghosts one event can leave."""
+    widths = [np.diff(bounds).max(initial=0) for bounds in (tables.triggers, tables.moment_triggers)]
+    return max(1, int(max(widths)))
+
+
+def name_hashes(slots: Mapping[str, int], size: int) -> np.ndarray:
+    """u8 per slot, from the campaign's name; 0 where no campaign is."""
+    hashes = np.zeros(size, np.uint64)
+    for name, slot in slots.items():
+        hashes[slot] = int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "little")
+    return hashes
+
+
+def combined(digests: list[str]) -> str:
+    """Digest of several shards together; hexadecimal, 128 bits."""
+    return f"{sum(int(d, 16) for d in digests) % DIGEST_MODULUS:032x}"
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A shard between two batches, with the names its slot numbers stand for."""
+
+    names: dict[str, int]
+    first: int
+    customers: np.ndarray
+    rings: np.ndarray
+
+
+class CustomerShard:
+    """Customers `first` … `first + count - 1` under one policy.
+
+    `decide(events)` answers a batch; `digest()` and `snapshot()` are taken between batches.
+    """
+
+    def __init__(self, first: int, count: int, tables: Tables, names: Mapping[str, int]) -> None:
+        self.arrays: Shard = empty_shard(first, count)
+        self.adopt(tables, names)
+
+    def adopt(self, tables: Tables, names: Mapping[str, int]) -> None:
+        """Take up a policy: remap what customers remember to its slots, by name; begin new tallies."""
+        if hasattr(self, "names"):
+            remap(self.arrays.customers, self.arrays.rings, self.names, dict(names))
+        self.tables = tables
+        self.names = dict(names)
+        self.bulletin = open_bulletin(len(tables.campaigns))
+        self.tallies = empty_tallies(tables)
+        self.ghosts_max = most_ghosts(tables)
+
+    def pause(self, slots: Iterable[int]) -> None:
+        """Pause exactly these campaigns; all others are open."""
+        self.bulletin.open[:] = 1
+        for slot in slots:
+            self.bulletin.open[slot] = 0
+
+    @property
+    def customers(self) -> np.ndarray:
+        return self.arrays.customers
+
+    def decide(self, events: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Decide EVENT[n] in order; returns DECISION[n] and the ghosts left on the way, DECISION[m]."""
+        assert events.dtype == EVENT
+        decisions = records(len(events), DECISION)
+        ghosts = records(len(events) * self.ghosts_max, DECISION)
+        held = decide(
+            self.arrays, events.view(np.recarray), decisions, ghosts, self.tables, self.bulletin, self.tallies
+        )
+        return decisions, ghosts[:held]
+
+    def digest(self) -> str:
+        """128 bits in hexadecimal over every customer's state and decisions."""
+        names = name_hashes(self.names, CAMPAIGNS_MAX)
+        high, low = sum_hashes(
+            self.arrays.customers, self.arrays.rings, int(self.arrays.first[0]), names, np.array(LANE_SEEDS)
+        )
+        return f"{(int(high) << 64) + int(low):032x}"
+
+    def snapshot(self) -> Snapshot:
+        return Snapshot(
+            dict(self.names), int(self.arrays.first[0]), self.arrays.customers.copy(), self.arrays.rings.copy()
+        )
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Take a snapshot's customers, remapped to this shard's slots by name."""
+        assert snapshot.first == int(self.arrays.first[0])
+        assert len(snapshot.customers) == len(self.arrays.customers)
+        self.arrays.customers[:] = snapshot.customers
+        self.arrays.rings[:] = snapshot.rings
+        remap(self.arrays.customers, self.arrays.rings, snapshot.names, self.names)
+
+
+def slot_moves(before: Mapping[str, int], after: Mapping[str, int]) -> np.ndarray | None:
+    """New slot of every old one, or None if nothing moves. Names that are gone keep free slots at the end."""
+    taken = set(after.values())
+    free = [slot for slot in range(CAMPAIGNS_MAX - 1, -1, -1) if slot not in taken]
+    moves = np.arange(CAMPAIGNS_MAX)
+    for name, slot in before.items():
+        moves[slot] = after[name] if name in after else free.pop(0)
+    return None if all(moves[slot] == slot for slot in before.values()) else moves
+
+
+def remap(customers: Any, rings: np.ndarray, before: Mapping[str, int], after: Mapping[str, int]) -> None:
+    """Renumber the campaigns that customers remember: rings, mutes, snoozes."""
+    moves = slot_moves(before, after)
+    if moves is None:
+        return
+    campaign_mask = (1 << EXPOSURE_CAMPAIGN_BITS) - 1
+    slots = (rings >> EXPOSURE_CAMPAIGN_SHIFT) & campaign_mask
+    filled = np.arange(RING)[None, :] < customers["exposures"][:, None]
+    moved = (moves[np.minimum(slots, CAMPAIGNS_MAX - 1)] - slots) << EXPOSURE_CAMPAIGN_SHIFT
+    rings += np.where(filled, moved, 0)
+    muted = np.zeros_like(customers["muted"])
+    for old in before.values():
+        bit = (customers["muted"][:, old // MUTE_WORD_BITS] >> (old % MUTE_WORD_BITS)) & 1
+        new = int(moves[old])
+        muted[:, new // MUTE_WORD_BITS] |= bit << (new % MUTE_WORD_BITS)
+    customers["muted"] = muted
+    snoozed = customers["snoozed"]
+    old_slots = (snoozed - 1) & campaign_mask
+    new = snoozed - old_slots + moves[np.minimum(old_slots, CAMPAIGNS_MAX - 1)]
+    customers["snoozed"] = np.where(snoozed > 0, new, 0)
+
+

@@ -1,0 +1,99 @@
+"""The digest: Σ modulo 2¹²⁸ of a hash per customer over named fields and decisions in order.
+
+No padding, no row order, no slot numbers: the same customers give the same digest on any number of shards and under
+any numbering of campaigns.
+"""
+
+import numpy as np
+
+from engine.compiled import kernel
+from engine.records import CAMPAIGNS_MAX, RING, SNOOZES, VIEWS, WEEKS
+from engine.rules.experiments import mix64
+from engine.rules.fatigue import exposed_campaign, exposed_channel, exposed_ms, is_muted, kept, reaction_bits, snoozed_until
+
+LANE_SEEDS = (np.uint64(0x243F6A8885A308D3), np.uint64(0x13198A2E03707344))  # the first digits of pi
+
+
+@kernel
+def add(h, value):
+    """Fold one i8 into a running hash."""
+    return mix64(h ^ np.uint64(value))
+
+
+@kernel
+def add_profile(h, c):
+    h = add(h, int(c.latest_ms))
+    h = add(h, int(c.joined_ms))
+    h = add(h, int(c.login_ms))
+    h = add(h, int(c.purchase_ms))
+    h = add(h, int(c.balance))
+    h = add(h, int(c.points_expire_ms))
+    h = add(h, int(c.rest_until_ms))
+    h = add(h, int(c.tags))
+    h = add(h, int(c.points))
+    h = add(h, int(c.purchases))
+    h = add(h, int(c.exposures))
+    h = add(h, int(c.sequence))
+    h = add(h, int(c.rest_times))
+    h = add(h, int(c.birth_date))
+    h = add(h, int(c.home_city))
+    h = add(h, int(c.gender))
+    h = add(h, int(c.tier))
+    h = add(h, int(c.flags))
+    h = add(h, int(c.consent))
+    return add(h, int(c.negatives_in_row))
+
+
+@kernel
+def add_history(h, c):
+    for i in range(VIEWS):
+        h = add(h, int(c.views[i]))
+    h = add(h, int(c.week))
+    for i in range(WEEKS):
+        h = add(h, int(c.week_spend[i]))
+        h = add(h, int(c.week_purchases[i]))
+    return h
+
+
+@kernel
+def name_sum(c, names):
+    """Mutes and snoozes by name, in no order."""
+    total = np.uint64(0)
+    for slot in range(min(len(names), CAMPAIGNS_MAX)):
+        if is_muted(c, slot):
+            total += mix64(names[slot])
+    for i in range(SNOOZES):
+        if c.snoozed[i] > 0:
+            slot = (c.snoozed[i] - 1) & 255
+            total += mix64(names[slot] ^ mix64(np.uint64(snoozed_until(c, slot))))
+    return total
+
+
+@kernel
+def add_ring(h, c, ring, names):
+    newest = int(c.exposures) - 1
+    for back in range(kept(c)):
+        exposure = ring[(newest - back) % RING]
+        h = add(h, int(exposed_ms(exposure)))
+        h = mix64(h ^ names[exposed_campaign(exposure)])
+        h = add(h, int(exposed_channel(exposure)) * 128 + int(reaction_bits(exposure)))
+    return h
+
+
+@kernel
+def customer_hash(seed, customer_id, c, ring, names):
+    h = add_history(add_profile(add(seed, customer_id), c), c)
+    h = add_ring(mix64(h ^ name_sum(c, names)), c, ring, names)
+    return mix64(h ^ c.decisions_hash)
+
+
+@kernel
+def sum_hashes(customers, rings, first, names, seeds):
+    """Sum of all customers' hashes modulo 2¹²⁸ as (high, low) u8; seeds: u8[2]; names: u8 per slot."""
+    high, low = np.uint64(0), np.uint64(0)
+    for i in range(len(customers)):
+        a = customer_hash(seeds[0], first + i, customers[i], rings[i], names)
+        b = customer_hash(seeds[1], first + i, customers[i], rings[i], names)
+        low += a
+        high += b + np.uint64(1 if low < a else 0)
+    return high, low

@@ -1,0 +1,53 @@
+"""Experiments: who sees which arm, who is held out, and the hash that both come from."""
+
+import numpy as np
+
+from engine.compiled import kernel
+from engine.records import NONE, SHARE_ONE
+
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_MUL_1 = np.uint64(0xBF58476D1CE4E5B9)
+_MUL_2 = np.uint64(0x94D049BB133111EB)
+_SHIFT_30, _SHIFT_27, _SHIFT_31 = np.uint64(30), np.uint64(27), np.uint64(31)
+_SHIFT_40, _SHIFT_24 = np.uint64(40), np.uint64(24)
+_SHARES = np.uint64(SHARE_ONE)
+
+
+@kernel
+def mix64(x):
+    """Finaliser of SplitMix64 (Steele, Lea, Flood 2014): u8 to u8, one to one."""
+    x = (x ^ (x >> _SHIFT_30)) * _MUL_1
+    x = (x ^ (x >> _SHIFT_27)) * _MUL_2
+    return x ^ (x >> _SHIFT_31)
+
+
+@kernel
+def bucket(salt, replication, customer):
+    """Where a customer falls in [0, 1 000 000) under a salt (u8) in a replication."""
+    h = mix64(salt + GOLDEN)
+    h = mix64(h ^ mix64(np.uint64(replication) + GOLDEN))
+    h = mix64(h ^ mix64(np.uint64(customer) + GOLDEN))
+    return np.int64(((h >> _SHIFT_40) * _SHARES) >> _SHIFT_24)
+
+
+@kernel
+def assigned_arm(campaign, replication, customer):
+    """The arm of a customer: the first whose cumulative share exceeds the bucket."""
+    if campaign.arms == 1:
+        return 0
+    b = bucket(campaign.arm_salt, replication, customer)
+    for arm in range(campaign.arms):
+        if b < campaign.arm_shares[arm]:
+            return arm
+    return NONE
+
+
+@kernel
+def held_out(campaign, policy, customer):
+    """Held out by the universal holdout (service messages are not in it) or by the campaign's own."""
+    if policy.universal_holdout > 0 and campaign.service == 0:
+        if bucket(policy.universal_salt, policy.replication, customer) < policy.universal_holdout:
+            return True
+    if campaign.holdout_share == 0:
+        return False
+    return bucket(campaign.holdout_salt, policy.replication, customer) < campaign.holdout_share

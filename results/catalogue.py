@@ -1,0 +1,146 @@
+"""Every metric: its two names, what is divided by what, over which days, per whom, and whether it may be a goal.
+
+Kinds: `mean` and `ratio` have sums per customer (in `moments` for all customers at launch, in `outcomes` for those a
+campaign reached), so the interval has the customer as unit; `share` counts customers; `plain` and `count` have no sums
+per customer, therefore no interval; `holdout` compares shown with held out.
+"""
+
+from dataclasses import dataclass
+
+MEASURED = "campaign and tail"
+CUSTOMER = "customer"
+
+
+@dataclass(frozen=True)
+class Metric:
+    name: str
+    english: str
+    chinese: str
+    unit: str
+    numerator: str  # SQL over `source`; for `mean` and `ratio` the name of a measure
+    denominator: str
+    meaning: str
+    kind: str
+    source: str = ""
+    levels: tuple[str, ...] = ("run",)  # of run, campaign, arm
+    window: str = MEASURED
+    unit_of_analysis: str = CUSTOMER
+    goal_allowed: bool = True  # no for rates per exposure or per active: the annoyed leave, so these rise (FIDELITY 5)
+
+
+_ALL = ("run", "campaign", "arm")
+_CAMPAIGN = ("run", "campaign")
+_NET = "sum(exposures) - sum(not_shown)"
+_LAUNCHED = "max(launched)"
+
+
+def _per_exposure(name: str, english: str, chinese: str, column: str, meaning: str) -> Metric:
+    return Metric(
+        name, english, chinese, "share", f"sum({column})", _NET, meaning, "plain", "cells", _ALL,
+        unit_of_analysis="exposure", goal_allowed=False,
+    )  # fmt: skip
+
+
+def _total(name: str, english: str, chinese: str, column: str, meaning: str) -> Metric:
+    return Metric(name, english, chinese, "count", f"sum({column})", "1", meaning, "count", "population")
+
+
+def _of_launched(name: str, english: str, chinese: str, numerator: str, meaning: str) -> Metric:
+    return Metric(name, english, chinese, "share", numerator, _LAUNCHED, meaning, "share", "population")
+
+
+def _per_customer(name: str, english: str, chinese: str, measure: str, unit: str, meaning: str) -> Metric:
+    return Metric(name, english, chinese, unit, measure, "customers", meaning, "mean")
+
+
+def _holdout(
+    name: str, english: str, chinese: str, unit: str, numerator: str, denominator: str, meaning: str
+) -> Metric:
+    return Metric(
+        name, english, chinese, unit, numerator, denominator, meaning, "holdout", "outcomes", ("campaign",),
+        "the campaign's goal window from each customer's first real or ghost exposure",
+    )  # fmt: skip
+
+
+_METRICS = (
+    Metric(
+        "exposures", "exposures", "曝光", "count", _NET, "1",
+        "How often a message was really shown; those the client took back are not counted.",
+        "count", "cells", _ALL, unit_of_analysis="exposure", goal_allowed=False,
+    ),
+    Metric(
+        "exposures_per_customer", "exposures per customer", "人均曝光", "per customer", "exposures", "customers",
+        "Exposures divided by customers: all at launch, or for one campaign those it was shown to.",
+        "mean", levels=_ALL,
+    ),
+    Metric(
+        "click_rate", "click-through rate", "点击率", "share", "clicks", "exposures",
+        "Clicks divided by exposures. Describes who is still there; it rises when annoyed customers leave.",
+        "ratio", levels=_ALL, goal_allowed=False,
+    ),
+    Metric(
+        "conversion_rate", "conversion rate", "转化率", "share", "conversions", "exposures",
+        "Conversions credited to an exposure, divided by exposures; says nothing of who would have come anyway.",
+        "ratio", levels=_ALL, goal_allowed=False,
+    ),
+    Metric(
+        "negative_rate", "negative-feedback rate", "负反馈率", "share", "negatives", "exposures",
+        "Exposures answered by a close, a mute or a complaint, divided by exposures.",
+        "ratio", levels=_ALL, goal_allowed=False,
+    ),
+    Metric(
+        "negatives_per_customer", "negative feedback per customer", "人均负反馈", "per customer",
+        "negatives", "customers",
+        "Closes, mutes and complaints, one per exposure, divided by customers.",
+        "mean", levels=_ALL,
+    ),
+    _per_exposure("close_rate", "close rate", "关闭率", "closes", "Exposures closed, divided by exposures."),
+    _per_exposure("mute_rate", "mute rate", "屏蔽率", "mutes", "“Don't show again”, divided by exposures."),
+    _per_exposure("complaint_rate", "complaint rate", "客诉率", "complaints", "Complaints divided by exposures."),
+    Metric(
+        "candidates", "candidates", "候选", "count", "sum(candidates)", "1",
+        "How often a campaign's trigger named it for an event, before any rule was asked.",
+        "count", "waterfall", _CAMPAIGN, unit_of_analysis="candidate", goal_allowed=False,
+    ),
+    Metric(
+        "shown_share", "share of candidates shown", "展示占比", "share",
+        "sum(candidates) FILTER (WHERE reason = 'shown')", "sum(candidates)",
+        "Candidates that became exposures, divided by candidates.",
+        "plain", "waterfall", _CAMPAIGN, unit_of_analysis="candidate", goal_allowed=False,
+    ),
+    _per_customer("visits_per_customer", "visits per customer", "人均访问次数", "visits", "per customer",
+                  "Visits to the app, divided by customers at launch."),
+    Metric(
+        "page_views_per_visit", "pages per visit", "次均浏览页数", "per visit", "sum(page_views)", "sum(visits)",
+        "Page views divided by visits.", "plain", "population", unit_of_analysis="visit", goal_allowed=False,
+    ),
+    Metric(
+        "dwell_per_visit", "dwell per visit", "次均停留时长", "seconds", "sum(dwell_ms) / 1000.0", "sum(visits)",
+        "Time on pages divided by visits.", "plain", "population", unit_of_analysis="visit", goal_allowed=False,
+    ),
+    _per_customer("payments_per_customer", "payments per customer", "人均支付笔数", "payments", "per customer",
+                  "Payments divided by customers at launch."),
+    _per_customer("spend_per_customer", "spend per customer", "人均消费额", "spend", "yuan",
+                  "Money paid, divided by customers at launch. Not winsorised: a few large payers widen it."),
+    _total("first_payments", "first payments", "首次支付", "first_payments", "Customers who paid for the first time."),
+    _of_launched("first_payment_share", "share with a first payment", "首次支付占比", "sum(first_payments)",
+                 "Customers who paid for the first time, divided by customers at launch."),
+    _total("cards_bound", "new cards bound", "新绑卡", "cards_bound", "Cards bound in these days."),
+    _of_launched("active_share", "share still active", "活跃占比", "arg_max(active, date)",
+                 "Customers still there at the end of the last day, divided by customers at launch."),
+    _of_launched("left_annoyed", "left annoyed", "因打扰流失", "sum(left_annoyed)",
+                 "Customers who left because of messages, divided by customers at launch."),
+    _holdout("uptake", "goal uptake", "目标达成率", "share", "converted", "customers",
+             "Customers with at least one goal event, divided by customers assigned, shown or held out."),
+    _holdout("lift", "incremental uptake", "增量提升", "points", "uptake shown - uptake held out", "1",
+             "Uptake of those shown minus uptake of those held out, per customer assigned."),
+    _holdout("relative_lift", "relative lift", "相对提升", "share", "uptake shown", "uptake held out",
+             "Uptake of those shown divided by uptake of those held out, minus 1."),
+    _holdout("incremental_conversions", "incremental conversions in total", "增量转化总数", "estimated count",
+             "lift * customers reached * customer base", "customers at launch",
+             "Incremental uptake times the customers reached, scaled from this population to the customer base."),
+    _holdout("srm_p", "sample ratio mismatch, p", "样本比例偏差", "p", "chi-square of customers", "shares in force",
+             "How likely counts this far from the assignment's shares are by chance; below 0.001 nothing else counts."),
+)  # fmt: skip
+
+METRICS: dict[str, Metric] = {metric.name: metric for metric in _METRICS}

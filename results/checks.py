@@ -1,0 +1,56 @@
+"""What must hold in every run, whatever the policy: the waterfall adds up. A broken sum is a bug, never a result."""
+
+from results.query import Database
+from results.store import Run
+from results.tables import require
+
+_JOINED = """
+SELECT date, campaign, w.shown, w.held_out, c.exposures, c.ghosts
+FROM (SELECT date, campaign, coalesce(sum(candidates) FILTER (WHERE reason = 'shown'), 0) AS shown,
+             coalesce(sum(candidates) FILTER (WHERE reason = 'held_out'), 0) AS held_out
+      FROM waterfall GROUP BY ALL) w
+FULL JOIN (SELECT date, campaign, sum(exposures) AS exposures, sum(ghosts) AS ghosts FROM cells GROUP BY ALL) c
+USING (date, campaign)
+WHERE coalesce(w.shown, 0) <> coalesce(c.exposures, 0) OR coalesce(w.held_out, 0) <> coalesce(c.ghosts, 0)
+ORDER BY ALL"""
+
+_DECIDED = """
+SELECT date, w.shown, d.shown
+FROM (SELECT date, coalesce(sum(candidates) FILTER (WHERE reason = 'shown'), 0) AS shown FROM waterfall GROUP BY ALL) w
+FULL JOIN (SELECT date, coalesce(sum(decisions) FILTER (WHERE reason = 'shown'), 0) AS shown
+           FROM decisions GROUP BY ALL) d
+USING (date)
+WHERE coalesce(w.shown, 0) <> coalesce(d.shown, 0)
+ORDER BY ALL"""
+
+_WITHOUT_CANDIDATE = "SELECT sum(candidates) FROM waterfall WHERE reason = 'no_candidate'"
+_CANDIDATES = "SELECT sum(candidates) FROM waterfall"
+_DECISIONS = "SELECT sum(decisions) FROM decisions WHERE reason <> 'no_candidate'"
+
+
+def check_waterfall(run: Run) -> None:
+    """AssertionError unless candidates = shown + every reason, and the counts kept elsewhere agree.
+
+    Per day and campaign: shown = exposures and held out = ghosts (`cells`). Per day: shown = decisions that showed. In
+    all: candidates = the manifest's own count, where it has one, and at least one per decision that had a candidate.
+    """
+    with Database(run.folder) as database:
+        _check_counts_agree(database)
+        candidates = database.number(_CANDIDATES)
+        counted = run.manifest.get("candidates")
+        require(counted is None or counted == candidates, f"candidates {counted} <> shown + reasons {candidates:.0f}")
+        decided = database.number(_DECISIONS)
+        require(
+            candidates >= decided, f"{decided:.0f} decisions had a candidate, but only {candidates:.0f} are counted"
+        )
+
+
+def _check_counts_agree(database: Database) -> None:
+    require(
+        database.number(_WITHOUT_CANDIDATE) == 0, "waterfall: no_candidate is a decision's reason, not a candidate's"
+    )
+    for date, campaign, shown, held_out, exposures, ghosts in database.rows(_JOINED):
+        counted = f"waterfall shown {shown}, held out {held_out}; cells exposures {exposures}, ghosts {ghosts}"
+        require(False, f"{date} {campaign}: {counted}")
+    for date, shown, decided in database.rows(_DECIDED):
+        require(False, f"{date}: waterfall shown {shown}, decisions shown {decided}")

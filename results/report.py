@@ -1,0 +1,107 @@
+"""A run's folder -> one HTML file that opens offline: estimates, sections, one template."""
+
+import os
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from results import pictures, sections
+from results.lead import KNOWN_CASE, lead
+from results.markup import queried, source
+from results.metrics import estimates, shared_bound
+from results.query import Database
+from results.store import open_run
+from results.words import channel, goal, plain
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def render(run_folder: Path) -> Path:
+    """Write `report.html` into the run's folder, whole or not at all; returns its path."""
+    folder = Path(run_folder)
+    manifest = open_run(folder).manifest
+    with Database(folder) as database:
+        html = _html(database, manifest)
+    target = folder / "report.html"
+    draft = target.with_suffix(".html.writing")
+    draft.write_text(html, encoding="utf-8")
+    os.replace(draft, target)
+    return target
+
+
+def _html(database: Database, manifest: dict[str, Any]) -> str:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["plain"] = plain
+    environment.filters["channel"] = channel
+    return environment.get_template("report.html.j2").render(_content(database, manifest))
+
+
+def _content(database: Database, manifest: dict[str, Any]) -> dict[str, Any]:
+    """Everything the template places, in the order it is read."""
+    found = estimates(database, manifest)
+    base = {
+        name: queried(database, f"SELECT {name} FROM run", "count") for name in ("customers", "customer_base", "events")
+    }
+    answer = lead(manifest, found, base["customer_base"])
+    leading = manifest["primary"]
+    campaigns = sorted(manifest["campaigns"], key=lambda campaign: campaign["name"] != leading)
+    tested = [campaign for campaign in campaigns if len(campaign["arms"]) > 1]
+    first = campaigns[0] if leading else None
+    return {
+        "manifest": manifest,
+        "days": _days(manifest),
+        "lead": answer,
+        "lead_source": source(*(q for key in answer.keys for q in (found[key].query, found[key].counts_query))),
+        "known_case": KNOWN_CASE if manifest["known_case"] else "",
+        "base": base,
+        "uptake": pictures.uptake(first["name"], goal(first["goal"])[0], found)
+        if first and f"lift[{leading}]" in found
+        else "",
+        "expectations": sections.expectations(database),
+        "cards": sections.cards(manifest, found),
+        "campaigns": [
+            {**c, "funnel": sections.funnel(database, c["name"]), "waterfall": sections.waterfall(database, c["name"])}
+            for c in campaigns
+        ],
+        "touches": pictures.touches(database),
+        "weeks": sections.weeks(database),
+        "tested": [
+            {"name": c["name"], "chart": pictures.arms(c, found), "table": sections.arms(c, found)} for c in tested
+        ],
+        "fatigue": pictures.fatigue(database),
+        "population": sections.phases(database) + pictures.population(database),
+        "paths": sections.paths(database),
+        "segments": sections.segments(database, leading),
+        "all_metrics": sections.all_metrics(found),
+        "failures": sections.failures(database),
+        "shared": shared_bound(database, manifest),
+        "wall": queried(database, "SELECT wall_s FROM run", "seconds:1"),
+        "tables": sorted(path.name for path in database.tables.glob("*.parquet")),
+        "plotly": Markup(get_plotlyjs()),
+        "css": Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
+        "script": Markup((TEMPLATES / "report.js").read_text(encoding="utf-8")),
+    }
+
+
+def _days(manifest: dict[str, Any]) -> dict[str, str]:
+    """The three phases as dates; `start` is the campaign's first day."""
+    start = date.fromisoformat(str(manifest["start"]))
+    edges = [start - timedelta(manifest["before"]), start, start + timedelta(manifest["days"])]
+    edges.append(edges[2] + timedelta(manifest["after"]))
+    spans = zip(("before", "campaign", "tail"), edges, edges[1:], strict=False)
+    return {name: _span(a, b - timedelta(1)) for name, a, b in spans}
+
+
+def _span(first: date, last: date) -> str:
+    year = "" if first.year == last.year else f" {first.year}"
+    return f"{first.day} {first:%b}{year} – {last.day} {last:%b %Y}"

@@ -1,0 +1,176 @@
+"""The schemas of a run's tables and the way from NumPy columns into them; a wrong column is named, not guessed at."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from engine.records import DECISION, EVENT, Cell, Reason
+
+Columns = Mapping[str, Any]  # column name -> NumPy array or list, all of one length
+
+PHASES = ("before", "campaign", "after")
+REASON_NAMES = tuple(reason.name.lower() for reason in Reason)  # index = the engine's number
+CELL_COLUMNS = tuple(cell.name.lower() for cell in Cell)
+MEASURES = ("visits", "exposures", "clicks", "negatives", "conversions", "payments", "spend")  # of `moments`
+TOUCHES_MOST = 20  # the last class of `touches`: this many or more
+
+_WORD, _DATE, _COUNT, _SUM, _FLAG = pa.string(), pa.date32(), pa.int64(), pa.float64(), pa.bool_()
+
+
+def _schema(**types: Iterable[str]) -> pa.Schema:
+    """A schema from lists of names by type, in the order given; a trailing `_` lets a type come twice."""
+    by_name = {"words": _WORD, "dates": _DATE, "counts": _COUNT, "sums": _SUM, "flags": _FLAG}
+    return pa.schema([(name, by_name[kind.rstrip("_")]) for kind, names in types.items() for name in names])
+
+
+_OUTCOME_SUMS = (
+    "goals", "goals_squared", "spend", "spend_squared", "exposures", "exposures_squared", "clicks", "clicks_squared",
+    "exposures_clicks", "negatives", "negatives_squared", "exposures_negatives", "conversions", "conversions_squared",
+    "exposures_conversions",
+)  # fmt: skip
+_POPULATION_COUNTS = (
+    "launched", "active", "left_annoyed", "dropped_out", "visits", "page_views", "dwell_ms", "logins", "payments",
+    "payment_amount", "first_payments", "cards_bound", "top_ups", "features_used", "bills_viewed", "induced_added",
+    "induced_brought_forward", "induced_switched", "lost_payments", "exposures", "clicks", "negatives", "events",
+)  # fmt: skip
+
+SCHEMAS: dict[str, pa.Schema] = {
+    "waterfall": _schema(dates=["date"], words=["phase", "campaign", "reason"], counts=["candidates"]),
+    "decisions": _schema(dates=["date"], words=["phase", "reason"], counts=["decisions"]),
+    "cells": _schema(dates=["date"], words=["phase", "campaign", "arm", "segment"], counts=CELL_COLUMNS),
+    "population": _schema(dates=["date"], words=["phase"], counts=_POPULATION_COUNTS),
+    "touches": _schema(counts=["week", "touches", "customers"]),
+    "outcomes": _schema(
+        words=["campaign", "arm"], flags=["held_out"], counts=["customers", "converted"], sums=_OUTCOME_SUMS
+    ),
+    "moments": _schema(words=["measure_a", "measure_b"], counts=["n"], sums=["sum_a", "sum_b", "sum_ab"]),
+    "paths": _schema(words=["from_page", "to_page"], counts=["moves", "dwell_ms"]),
+    "failures": _schema(words=["kind", "where", "sentence"], counts=["count"]),
+    # Written from the manifest, so that every number of the report has a query.
+    "run": _schema(
+        counts=["customers", "customer_base", "before_days", "campaign_days", "after_days", "events"],
+        sums=["wall_s"],
+        counts_=["shards"],
+    ),
+    "campaigns": _schema(
+        words=["campaign", "purpose", "topic", "channel", "goal"],
+        counts=["goal_window_ms", "value", "reward"],
+        sums=["holdout_share"],
+    ),
+    "arms": _schema(words=["campaign", "arm", "style", "colour"], sums=["share"]),
+    "expectations": _schema(
+        counts=["number"], words=["text", "verdict", "unit"], sums=["value", "low", "high"], counts_=["n"]
+    ),
+}
+NULLABLE = {("arms", "share"), *(("expectations", name) for name in ("value", "low", "high", "n"))}
+
+# What names one row. Tables of disjoint customers add by these.
+KEYS: dict[str, tuple[str, ...]] = {
+    "waterfall": ("date", "phase", "campaign", "reason"),
+    "decisions": ("date", "phase", "reason"),
+    "cells": ("date", "phase", "campaign", "arm", "segment"),
+    "population": ("date", "phase"),
+    "touches": ("week", "touches"),
+    "outcomes": ("campaign", "arm", "held_out"),
+    "moments": ("measure_a", "measure_b"),
+    "paths": ("from_page", "to_page"),
+    "failures": ("kind", "where", "sentence"),
+}
+REQUIRED = tuple(KEYS)
+RECORDED = {"events": EVENT, "decision_log": DECISION}  # optional, appended while the run goes on
+
+
+def arrow_table(name: str, columns: Columns) -> pa.Table:
+    """Columns as an Arrow table of the named schema; AssertionError says table, column, bound and what it got."""
+    require(name in SCHEMAS, f"table {name!r} is not one of {', '.join(SCHEMAS)}")
+    schema = SCHEMAS[name]
+    _require_columns(name, schema, columns)
+    arrays = [_array(f"{name}.{f.name}", f.type, columns[f.name], (name, f.name) in NULLABLE) for f in schema]
+    table = pa.Table.from_arrays(arrays, schema=schema)
+    _require_values(name, table)
+    return table
+
+
+def added(name: str, *parts: Columns) -> dict[str, Any]:
+    """Tables of disjoint groups of customers (shards, runs) added up by their keys."""
+    require(name in KEYS, f"table {name!r} does not add up")
+    keys = list(KEYS[name])
+    whole = pa.concat_tables([arrow_table(name, part) for part in parts])
+    measures = [column for column in whole.column_names if column not in keys]
+    sums = whole.group_by(keys).aggregate([(column, "sum") for column in measures])
+    sums = sums.rename_columns([column.removesuffix("_sum") for column in sums.column_names])
+    return columns_of(sums.select(SCHEMAS[name].names).sort_by([(key, "ascending") for key in keys]))
+
+
+def columns_of(table: pa.Table) -> dict[str, Any]:
+    """An Arrow table as NumPy columns; words as object arrays, dates as datetime64[D]."""
+    return {name: table[name].to_numpy() for name in table.column_names}
+
+
+def record_schema(name: str) -> pa.Schema:
+    """The schema of a recorded log, derived from the engine's own dtype."""
+    dtype = RECORDED[name]
+    return pa.schema([(field, pa.from_numpy_dtype(dtype[field])) for field in dtype.names or ()])
+
+
+def record_batch(name: str, records: np.ndarray) -> pa.RecordBatch:
+    """Structured records as one Arrow batch; field by field, because Arrow has no view on padded structs."""
+    require(records.dtype == RECORDED[name], f"{name} wants records of its engine dtype (got {records.dtype})")
+    schema = record_schema(name)
+    return pa.record_batch([pa.array(np.ascontiguousarray(records[field])) for field in schema.names], schema=schema)
+
+
+def require(holds: bool, sentence: str) -> None:
+    """An assertion that stays on under `python -O`."""
+    if not holds:
+        raise AssertionError(sentence)
+
+
+def _require_columns(name: str, schema: pa.Schema, columns: Columns) -> None:
+    missing = [column for column in schema.names if column not in columns]
+    extra = [column for column in columns if column not in schema.names]
+    require(not missing, f"table {name}: missing column(s) {', '.join(missing)}")
+    require(not extra, f"table {name}: unknown column(s) {', '.join(extra)}")
+    lengths = {column: len(columns[column]) for column in schema.names}
+    require(len(set(lengths.values())) == 1, f"table {name}: columns differ in length: {lengths}")
+
+
+def _array(where: str, kind: pa.DataType, values: Sequence[Any] | np.ndarray, nullable: bool) -> pa.Array:
+    array = np.asarray(values)
+    if array.size == 0:
+        return pa.array([], type=kind)  # an empty list has no type of its own
+    if kind == _DATE and array.dtype.kind in "iu":
+        array = dates(array)
+    if kind == _COUNT and array.dtype.kind == "f":
+        require(bool(np.all(array == np.floor(array))), f"{where} must be whole numbers (got fractions)")
+        array = array.astype(np.int64)
+    try:
+        made = pa.array(values if array.dtype.kind in "OUST" else array, type=kind)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
+        raise AssertionError(f"{where} must be {kind} (got {array.dtype}: {error})") from error
+    require(nullable or made.null_count == 0, f"{where} must not be empty in any row (got {made.null_count} empty)")
+    if kind == _SUM and made.null_count == 0:
+        require(bool(np.isfinite(made.to_numpy()).all()), f"{where} must be finite")
+    return made
+
+
+def dates(numbers: np.ndarray) -> np.ndarray:
+    """Days written yyyymmdd, as the engine's calendar has them, as datetime64[D]."""
+    words = [f"{number // 10_000:04d}-{number // 100 % 100:02d}-{number % 100:02d}" for number in numbers.tolist()]
+    return np.array(words, dtype="datetime64[D]")
+
+
+def _require_values(name: str, table: pa.Table) -> None:
+    for column, allowed in (("phase", PHASES), ("reason", REASON_NAMES)):
+        if column in table.column_names:
+            unknown = sorted(set(table[column].to_pylist()) - set(allowed))
+            require(not unknown, f"{name}.{column} must be one of {', '.join(allowed)} (got {', '.join(unknown)})")
+    for field in table.schema:
+        if field.type == _COUNT and len(table):
+            values = table[field.name].drop_null().to_numpy()
+            require(not len(values) or values.min() >= 0, f"{name}.{field.name} must be >= 0")
+    if name in KEYS:
+        rows = list(zip(*(table[key].to_pylist() for key in KEYS[name]), strict=True))
+        require(len(set(rows)) == len(rows), f"table {name}: two rows share one {', '.join(KEYS[name])}")

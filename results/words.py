@@ -1,0 +1,162 @@
+"""Numbers and codes in plain words: how the report writes percentages, money, counts, reasons and goals."""
+
+import math
+
+THIN = "\u202f"  # a narrow space that does not break
+MINUS = "\u2212"
+NOTHING = "–"
+
+REASONS = {
+    "shown": "shown",
+    "outside_window": "outside the campaign's dates",
+    "paused": "campaign paused",
+    "blocked": "customer is blocked",
+    "minor": "customer is, or is likely, a minor",
+    "no_consent": "no consent for this channel",
+    "personalisation_off": "customer has personalisation off",
+    "not_in_audience": "not in the audience",
+    "condition": "condition not met",
+    "protected_page": "protected page, such as payment",
+    "closed_on_page": "a message was closed on this page view",
+    "dwell": "not long enough on the page",
+    "muted": "muted: “don't show again”",
+    "snoozed": "snoozed: “remind me later”",
+    "quiet_hours": "quiet hours",
+    "back_off": "back-off after closes in a row",
+    "cool_down": "cool-down: shown too recently",
+    "campaign_cap": "cap of this campaign reached",
+    "channel_cap": "cap of this channel reached",
+    "total_cap": "cap over all messages reached",
+    "out_of_stock": "reward out of stock",
+    "budget": "budget used up",
+    "lost_arbitration": "another campaign won the place",
+    "held_out": "held out for measurement",
+    "no_candidate": "no campaign was triggered",
+}
+
+# goal event: what is lifted, who does it
+GOALS = {
+    "first_use": ("first use", "first users"),
+    "payment": ("payments", "customers who pay"),
+    "top_up": ("top-ups", "customers who top up"),
+    "card_bound": ("card binding", "customers who bind a card"),
+    "feature_used": ("use of the feature", "customers who use the feature"),
+    "bill_viewed": ("bill views", "customers who view their bill"),
+    "login": ("log-ins", "customers who log in"),
+    "register": ("registration", "customers who register"),
+}
+CHANNELS = {"popup": "pop-up", "push": "push message", "sms": "SMS", "email": "e-mail", "voice": "call"}
+VERDICTS = {"holds": "holds", "fails": "fails", "undecided": "undecided: not enough evidence"}
+UNITS = {  # unit of a metric -> how it is written
+    "share": "percent", "points": "points", "yuan": "yuan", "seconds": "seconds", "count": "count",
+    "per customer": "number", "per visit": "number", "p": "p", "estimated count": "about",
+}  # fmt: skip
+
+
+def reason(name: str) -> str:
+    return REASONS.get(name, plain(name))
+
+
+def plain(name: str) -> str:
+    """A name of the policy as words."""
+    return name.replace("_", " ")
+
+
+def goal(event: str) -> tuple[str, str]:
+    return GOALS.get(event, (plain(event), f"customers with {plain(event)}"))
+
+
+def channel(name: str) -> str:
+    return CHANNELS.get(name, plain(name))
+
+
+def formatted(value: float | None, spec: str) -> str:
+    """A number as text; `spec` is a kind, `+` for an explicit sign, `:n` for decimals: percent:1, +points:2, yuan:0."""
+    if value is None:
+        return NOTHING
+    kind, _, decimals = spec.lstrip("+").partition(":")
+    places = int(decimals) if decimals else places_of(kind, value, None)
+    text = _WRITERS[kind](abs(value), places)
+    sign = (
+        MINUS
+        if value < 0 and any(c in "123456789" for c in text)
+        else "+"
+        if spec.startswith("+") and value > 0
+        else ""
+    )
+    return sign + text
+
+
+def span(low: float, high: float, spec: str) -> str:
+    """An interval, its unit left to the figure before it: 3.1–3.9, or −0.2 to 0.4."""
+    kind, _, decimals = spec.lstrip("+").partition(":")
+    places = int(decimals) if decimals else places_of(kind, high, high - low)
+    ends = [formatted(end, f"{_BARE.get(kind, kind)}:{places}") for end in (low, high)]
+    return f"{ends[0]} to {ends[1]}" if low < 0 or high < 0 else f"{ends[0]}–{ends[1]}"
+
+
+def spec_of(unit: str, value: float | None, low: float | None = None, high: float | None = None, sign: str = "") -> str:
+    """The spec that writes a figure as finely as its interval deserves, and no finer."""
+    kind = UNITS.get(unit, "number")
+    width = None if low is None or high is None else high - low
+    return f"{sign}{kind}:{places_of(kind, value or 0.0, width)}"
+
+
+def places_of(kind: str, value: float, width: float | None) -> int:
+    """Decimals: two digits of the interval's half-width; without one, what a reader takes in."""
+    scale = 100 if kind in ("percent", "points", "bare") else 1
+    size = abs(value) * scale
+    if kind in _FIXED:
+        return _FIXED[kind]
+    if kind == "about":  # rounded to tens, hundreds...: negative decimals
+        return min(1 - math.floor(math.log10(width / 2)), 0) if width else 0
+    if width:
+        wanted = 1 - math.floor(math.log10(width * scale / 2) + 0.5)
+    elif scale == 100:
+        wanted = 1 if size >= 1 or not size else 2
+    else:
+        wanted = 2 - math.floor(math.log10(size)) if size else 0
+    return min(max(wanted, 0), 2 if kind == "yuan" else 3)
+
+
+_FIXED = {"count": 0, "p": 3, "seconds": 1}
+
+
+def _percent(value: float, places: int) -> str:
+    return f"{value * 100:,.{places}f}{THIN}%"
+
+
+def _points(value: float, places: int) -> str:
+    return f"{value * 100:,.{places}f} points"
+
+
+def _bare(value: float, places: int) -> str:
+    return f"{value * 100:,.{places}f}"
+
+
+def _about(value: float, places: int) -> str:
+    return f"{round(value, places):,.0f}"
+
+
+def _yuan(value: float, places: int) -> str:
+    return f"¥{value:,.{0 if value >= 10_000 else places}f}"
+
+
+def _number(value: float, places: int) -> str:
+    return f"{value:,.{places}f}"
+
+
+def _seconds(value: float, places: int) -> str:
+    minutes, seconds = divmod(round(value), 60)
+    return f"{minutes} min {seconds} s" if minutes else f"{value:.{places}f} s"
+
+
+def _p(value: float, places: int) -> str:
+    return "below 0.001" if value < 0.001 else f"{value:.{places}f}"
+
+
+_BARE = {"percent": "bare", "points": "bare"}
+_WRITERS = {
+    "percent": _percent, "points": _points, "bare": _bare, "yuan": _yuan, "number": _number, "count": _number,
+    "seconds": _seconds, "p": _p, "about": _about,
+}  # fmt: skip

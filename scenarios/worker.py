@@ -1,0 +1,133 @@
+"""One worker: a cohort of the population and the CustomerShard that decides for it, side by side."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from engine.host.shard import CustomerShard
+from engine.policy.tables import CompiledPolicy
+from engine.records import Tallies
+from scenarios.build import model_of
+from scenarios.document import Population
+from scenarios.inline import compiled_waves
+from sim.cohort import Cohort, Spans
+from sim.waves import CHUNK, waves_of
+
+RECORDED_MAX = 20_000_000  # events one worker keeps with --record
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """Everything a worker needs to live through a run, whatever its share of the customers."""
+
+    population: Population
+    baseline: CompiledPolicy  # before launch
+    policy: CompiledPolicy
+    paused_before: tuple[int, ...]  # slots paused before launch
+    paused_after: tuple[int, ...]  # slots paused once the campaign is over
+    spans: Spans
+    seed: int
+    replication: int = 0
+    chunk: int = CHUNK
+    record: bool = False
+
+
+@dataclass(frozen=True)
+class WorkerResult:
+    """What a worker hands over at the end; integers that add."""
+
+    digest: str
+    statistics: dict[str, np.ndarray]
+    before: Tallies
+    measured: Tallies
+    events: np.ndarray | None = None
+    decisions: np.ndarray | None = None
+    bytes_per_customer: float = 0.0
+
+
+@dataclass
+class Recording:
+    """Events and decisions in the order one worker took them, up to a limit."""
+
+    events: list[np.ndarray] = field(default_factory=list)
+    decisions: list[np.ndarray] = field(default_factory=list)
+    kept: int = 0
+
+    def keep(self, events: np.ndarray, decisions: np.ndarray) -> None:
+        if self.kept + len(events) > RECORDED_MAX:
+            raise OverflowError(
+                f"--record keeps at most {RECORDED_MAX:,} events a worker: take fewer customers, fewer days or more shards"
+            )
+        self.kept += len(events)
+        self.events.append(events.copy())
+        self.decisions.append(decisions.copy())
+
+
+class CohortWorker:
+    """Customers `first` … `first + count - 1` through a whole run."""
+
+    def __init__(self, plan: RunPlan, first: int, count: int) -> None:
+        self.plan = plan
+        stream = (plan.seed, plan.replication)
+        self._launch_model = model_of(plan.population, plan.policy, plan.spans, stream)
+        model = model_of(plan.population, plan.baseline, plan.spans, stream)
+        self.cohort = Cohort(first, count, model, plan.spans)
+        self.shard = CustomerShard(first, count, plan.baseline.tables, plan.baseline.registry.slots)
+        self.shard.customers[:] = self.cohort.profiles
+        del self.cohort.profiles
+        self.shard.pause(plan.paused_before)
+        self.recording = Recording() if plan.record else None
+        self.before: Tallies = self.shard.tallies
+        self._choose_play()
+
+    def _choose_play(self) -> None:
+        if self.recording is None:
+            self.play = compiled_waves(self.shard, self.plan.chunk)
+        else:
+            self.play = waves_of(self.decide)
+
+    def decide(self, events: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        decisions, ghosts = self.shard.decide(events)
+        if self.recording is not None:
+            self.recording.keep(events, decisions)
+        return decisions, ghosts
+
+    def advance(self, since_ms: int, until_ms: int) -> None:
+        self.cohort.advance(since_ms, until_ms, self.play, self.plan.chunk)
+
+    def moment(self, t: int, moment: int) -> None:
+        self.cohort.moment(t, moment, self.decide)
+
+    def launch(self) -> None:
+        """Day 0: the policy under test replaces the baseline, measurement begins."""
+        self.before = self.shard.tallies
+        self.shard.adopt(self.plan.policy.tables, self.plan.policy.registry.slots)
+        self.cohort.adopt(self._launch_model)
+        self.cohort.launch()
+        self._choose_play()
+
+    def end_campaign(self) -> None:
+        self.shard.pause(self.plan.paused_after)
+
+    def result(self) -> WorkerResult:
+        recording = self.recording
+        return WorkerResult(
+            digest=self.shard.digest(),
+            statistics=self.cohort.statistics(),
+            before=self.before,
+            measured=self.shard.tallies,
+            events=np.concatenate(recording.events) if recording and recording.events else None,
+            decisions=np.concatenate(recording.decisions) if recording and recording.decisions else None,
+            bytes_per_customer=self.bytes_per_customer(),
+        )
+
+    def bytes_per_customer(self) -> float:
+        """Arrays that grow with customers, divided by how many there are."""
+        arrays: tuple[Any, ...] = (
+            self.shard.arrays.customers,
+            self.shard.arrays.rings,
+            self.cohort.crowd.visitors,
+            self.cohort.crowd.outcomes,
+        )
+        return sum(a.nbytes for a in arrays) / max(1, len(self.shard.customers))

@@ -1,0 +1,259 @@
+"""The population's numbers as arrays, and the state of one simulated customer.
+
+Everything here is hidden from the engine and from results: they see only events.
+"""
+
+from enum import IntEnum
+from typing import NamedTuple
+
+import numpy as np
+
+SLOTS_PER_DAY = 4  # dominating calendar: at most so many visits a day
+DEPTH_MAX = 60  # pages of one visit
+TOUCHES_MAX = 20  # the histogram's last bar is "20 or more"
+
+# One row. Rates per day, amounts in fen, times in ms; shares and probabilities as floats.
+POPULATION = np.dtype(
+    [
+        ("visit_shape", "f8"),  # visits per day ~ Gamma(shape, mean)
+        ("visit_mean", "f8"),
+        ("dropped_visits", "f8"),  # factor on visits once a customer has dropped out
+        ("r", "f8"),  # BG/NBD (Fader, Hardie, Lee 2005); alpha in days
+        ("alpha", "f8"),
+        ("a", "f8"),
+        ("b", "f8"),
+        ("spend_p", "f8"),  # Gamma-Gamma (Fader, Hardie 2013); gamma in fen
+        ("spend_q", "f8"),
+        ("spend_gamma", "f8"),
+        ("unused_share", "f8"),  # cards never used when the customer joined
+        ("first_use_rate", "f8"),  # per day, before any message
+        ("brought_forward_ms", "i8"),
+        ("prepaid_share", "f8"),
+        ("balance_mean", "f8"),
+        ("low_balance", "f8"),
+        ("top_up_amount", "f8"),
+        ("top_up_at_visit", "f8"),
+        ("top_up_at_payment", "f8"),
+        ("lost_payment_drop", "f8"),  # drop-out after a payment lost for want of balance
+        ("points_mean", "f8"),
+        ("travel", "f8"),  # share of visits from another city
+        ("taste_spread", "f8"),  # unobserved: standard deviation of log appeal
+        ("young_factor", "f8"),  # observed: appeal to customers under 30
+        ("taste_interaction", "f8"),  # unobserved taste counts so much more among the young
+        ("wear_out", "f8"),  # log appeal lost with each earlier exposure of the campaign
+        ("annoyance_half_life_ms", "f8"),
+        ("annoyed_click", "f8"),  # log appeal lost per unit of annoyance
+        ("annoyed_close", "f8"),  # closes grow by so much per unit
+        ("annoyed_visits", "f8"),  # log visits lost per unit
+        ("annoyed_leave", "f8"),  # chance to leave for good per unit, at each negative reaction
+        ("closing_annoys", "f8"),  # annoyance added by having to close
+        ("personalisation_off", "f8"),
+        ("likely_minor", "f8"),
+        ("high_risk", "f8"),
+        ("female", "f8"),
+        ("history_ms", "i8"),  # customers joined over so long before day 0
+    ],
+    align=True,
+)
+
+TOPIC = np.dtype(
+    [
+        ("click", "f8"),  # probability at full reward, no wear-out, no annoyance
+        ("close", "f8"),
+        ("mute", "f8"),  # where offered
+        ("snooze", "f8"),  # where offered
+        ("complaint", "f8"),
+        ("act", "f8"),  # of those who click, do what the message asks
+        ("reward_half", "f8"),  # fen at which a reward has half its effect; 0: reward does not matter
+        ("delay_ms", "f8"),  # mean time from click to act
+        ("brought_forward", "f8"),  # shares of induced payments; the rest is added
+        ("switched", "f8"),
+        ("revive", "f8"),  # chance that a dropped-out customer who acts comes back for good
+        ("snooze_return", "f8"),  # appeal when it comes back after "remind me later"
+        ("does", "i2"),  # EventKind of the act
+        ("known", "i2"),
+    ],
+    align=True,
+)
+
+# What a customer sees of a campaign's arm.
+FACE = np.dtype(
+    [
+        ("reward", "f8"),  # fen
+        ("click_factor", "f8"),
+        ("close_factor", "f8"),
+        ("attention", "f8"),  # annoyance an exposure adds
+        ("topic", "i2"),
+        ("offers_snooze", "i1"),
+        ("offers_mute", "i1"),
+    ],
+    align=True,
+)
+
+
+class Stage(IntEnum):
+    OUT = 0  # not in the app
+    ENTERING = 1  # between pages: the next page view is due
+    ON_PAGE = 2
+    JOINING = 3  # joins during the run
+    GONE = 4  # left for good by annoyance
+
+
+class Mark(IntEnum):
+    """Bits of VISITOR.marks."""
+
+    DROPPED = 1  # BG/NBD drop-out: no more organic purchases
+    USED = 2  # the card has been used
+    PREPAID = 4
+    SKIP_ORGANIC = 8  # the next organic purchase has been brought forward or switched
+    PAGE_EVENT_DONE = 16
+    ORGANIC_DUE = 32  # the payment at the end of the flow is the organic one
+    YOUNG = 64
+    ACTED = 128  # the event at hand is an act, not what a page did
+
+
+VISITOR = np.dtype(
+    [
+        ("due_ms", "i8"),  # when the next event is due
+        ("next_visit_ms", "i8"),
+        ("organic_ms", "i8"),  # next organic purchase (or first use)
+        ("until_ms", "i8"),  # end of the page view, or start of the next one
+        ("entered_ms", "i8"),
+        ("react_ms", "i8"),
+        ("act_ms", "i8"),
+        ("react_key", "i8"),  # opportunity of the exposure being reacted to, and of the act
+        ("balance", "i8"),
+        ("annoyed_ms", "i8"),
+        ("annoyance", "f8"),  # at annoyed_ms; halves with the half-life
+        ("visit_rate", "f8"),
+        ("purchase_rate", "f8"),
+        ("drop_p", "f8"),
+        ("spend_scale", "f8"),  # fen
+        ("clock", "f8"),  # operational time (days of average rate) of the next organic purchase
+        ("act_key", "i8"),
+        ("queue_next", "i4"),
+        ("first_row", "i4"),  # first outcome row; NONE
+        ("sequence", "i4"),
+        ("visit", "i4"),  # key of the visit
+        ("next_visit", "i4"),
+        ("gaps", "i4"),  # organic purchases so far
+        ("react_exposure", "i4"),
+        ("spend", "i4"),  # since launch, fen; stays at the most an i4 holds
+        ("acts", "i2"),
+        ("react_campaign", "i2"),
+        ("act_campaign", "i2"),
+        ("touches", "i2"),  # of the week at hand
+        ("touch_week", "i2"),
+        ("visits", "i2"),  # since launch
+        ("exposures", "i2"),
+        ("clicks", "i2"),
+        ("negatives", "i2"),
+        ("conversions", "i2"),
+        ("payments", "i2"),
+        ("marks", "i2"),
+        ("city", "i1"),
+        ("home_city", "i1"),
+        ("page", "i1"),
+        ("depth", "i1"),
+        ("stage", "i1"),
+        ("flow", "i1"),  # place in the purchase path; 0 = browsing
+        ("dwell_at", "i1"),  # next of the policy's dwells
+        ("react_kind", "i1"),
+    ],
+    align=True,
+)
+
+# A customer and a campaign from the first real or ghost exposure on.
+OUTCOME = np.dtype(
+    [
+        ("first_ms", "i8"),  # first real or ghost exposure of the campaign under test; 0 = none yet
+        ("spend", "i8"),  # fen, within the goal's window
+        ("next", "i4"),
+        ("campaign", "i2"),
+        ("arm", "i1"),
+        ("held_out", "i1"),
+        ("seen", "i2"),  # exposures ever, before launch too: wear-out
+        ("snoozes", "i2"),  # ever
+        ("exposures", "i2"),  # since launch, as are the rest
+        ("clicks", "i2"),
+        ("negatives", "i2"),
+        ("conversions", "i2"),
+        ("goals", "i2"),  # goal events within the window from first_ms
+    ],
+    align=True,
+)
+
+
+class Daily(IntEnum):
+    """Measures counted by calendar day."""
+
+    EVENTS = 0
+    VISITS = 1  # times the app was opened
+    PAGE_VIEWS = 2
+    DWELL_MS = 3
+    LOGINS = 4
+    PAYMENTS = 5
+    PAYMENT_AMOUNT = 6
+    FIRST_PAYMENTS = 7
+    CARDS_BOUND = 8
+    TOP_UPS = 9
+    FEATURES_USED = 10
+    BILLS_VIEWED = 11
+    INDUCED_ADDED = 12
+    INDUCED_BROUGHT_FORWARD = 13
+    INDUCED_SWITCHED = 14
+    LOST_PAYMENTS = 15
+    EXPOSURES = 16
+    CLICKS = 17
+    NEGATIVES = 18
+    LEFT_ANNOYED = 19
+    DROPPED_OUT = 20
+    JOINED = 21
+
+
+class Model(NamedTuple):
+    """A population under a policy's faces, as arrays."""
+
+    numbers: np.ndarray  # POPULATION[1]
+    stream: np.ndarray  # i8[2]: study seed, replication
+    topics: np.ndarray  # TOPIC[...]
+    faces: np.ndarray  # FACE[slots, arms]
+    campaigns: np.ndarray  # records.CAMPAIGN[slots]: goals, windows, channels
+    days: np.ndarray  # records.DAY
+    day_factor: np.ndarray  # f8[days]: visits of the day against the average
+    hour_quantiles: np.ndarray  # f8[97]: time of day (in days) at which k/96 of visits have begun
+    clock_start_ms: np.ndarray  # i8[1]: where the operational clock begins
+    clock: np.ndarray  # f8[hours + 1]: operational time at each hour since then
+    next_page: np.ndarray  # f8[pages + 1, pages + 1]: cumulative; last row: entry; last column: leave
+    dwell_mean_ms: np.ndarray  # f8[pages]
+    page_event: np.ndarray  # i2[pages]: EventKind raised on the page, or NO_EVENT
+    purchase_path: np.ndarray  # i8[...]: pages of a purchase
+    dwells: np.ndarray  # i8[...]: ms that the policy names, ascending
+    cities: np.ndarray  # f8[cities]: cumulative shares
+    tiers: np.ndarray  # f8[tiers]
+    ages: np.ndarray  # f8[bands, 3]: cumulative share, from, until (years)
+    consents: np.ndarray  # f8[10]: share that consents, by channel
+    tags: np.ndarray  # f8[tags]: share that has the tag
+
+
+class Crowd(NamedTuple):
+    """The state of one cohort. Customers are consecutive: row = customer - first."""
+
+    visitors: np.ndarray  # VISITOR[n]
+    outcomes: np.ndarray  # OUTCOME[capacity]
+    outcome_count: np.ndarray  # i8[1]
+    heads: np.ndarray  # i4[steps]: first row due in each step, or NONE
+    daily: np.ndarray  # i8[days, len(Daily)]
+    moves: np.ndarray  # i8[pages + 2, pages + 2]: from (or enter) to (or leave)
+    page_dwell_ms: np.ndarray  # i8[pages]
+    touches: np.ndarray  # i8[weeks, TOUCHES_MAX + 1]
+    first: np.ndarray  # i8[1]: id of the first customer
+    span: np.ndarray  # i8[5]: start, launch, campaign end, end of the run, step, all ms
+
+
+class Span(IntEnum):
+    START = 0
+    LAUNCH = 1
+    CAMPAIGN_END = 2
+    END = 3
+    STEP = 4

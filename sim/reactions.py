@@ -1,0 +1,206 @@
+"""How a customer takes what was shown: click, close, mute, remind me later, complain, act, be annoyed, leave."""
+
+import math
+
+from engine.compiled import kernel
+from engine.records import (
+    FIRST_PASSIVE_CHANNEL,
+    HOUR_MS,
+    MINUTE_MS,
+    MOMENTS_MAX,
+    NEVER_MS,
+    NONE,
+    Channel,
+    EventKind,
+    Reason,
+)
+from sim.arrivals import annoy, annoyance_at
+from sim.behaviour import VIEWS_PER_VISIT, plan
+from sim.measures import (
+    count_click,
+    count_event,
+    count_ghost,
+    count_negative,
+    count_shown,
+    leave_annoyed,
+    outcome_row,
+)
+from sim.model import Mark, Stage
+from sim.population import taste
+from sim.streams import Draw, exponential, uniforms
+
+_REACT, _LEAVING = int(Draw.REACT), int(Draw.LEAVING)
+_CLICK, _CLOSE, _MUTE = int(EventKind.CLICK), int(EventKind.CLOSE), int(EventKind.MUTE)
+_SNOOZE, _COMPLAINT, _MOMENT = int(EventKind.SNOOZE), int(EventKind.COMPLAINT), int(EventKind.MOMENT)
+_PAGE_VIEW, _PAGE_DWELL, _LOGIN = int(EventKind.PAGE_VIEW), int(EventKind.PAGE_DWELL), int(EventKind.LOGIN)
+_SHOWN = int(Reason.SHOWN)
+_POPUP = int(Channel.POPUP)
+_OUT, _GONE = int(Stage.OUT), int(Stage.GONE)
+_SKIP, _ACTED = int(Mark.SKIP_ORGANIC), int(Mark.ACTED)
+_TOP_UP = int(EventKind.TOP_UP)
+
+PLACES_PER_VIEW = 16  # opportunities to show something on one page view
+ACT_CAUSED = 1 << 50  # opportunities of what an act, not a page, led to
+MOMENT_CAUSED = 1 << 51  # opportunities of calendar moments
+PROBABILITY_MAX = 0.95
+REACT_MIN_MS = 800
+POPUP_MEAN_MS = 2_000.0
+MESSAGE_MEAN_MS = 2.0 * HOUR_MS
+
+
+@kernel
+def cause(visitor, event):
+    """Opportunity of what this event shows: its place on the page view, the act, or the moment; never the policy's."""
+    kind = int(event.kind)
+    if kind == _MOMENT:
+        return MOMENT_CAUSED + int(event.time_ms) // MINUTE_MS * MOMENTS_MAX + int(event.moment)
+    if visitor.marks & _ACTED or (event.page_view == 0 and kind != _LOGIN):
+        return ACT_CAUSED + int(visitor.acts)
+    if kind == _LOGIN:
+        return (int(visitor.visit) * VIEWS_PER_VISIT) * PLACES_PER_VIEW
+    if kind == _PAGE_VIEW:
+        place = 1
+    elif kind == _PAGE_DWELL:
+        place = 1 + int(visitor.dwell_at)
+    else:
+        # What the page does when opened: a top-up may come before the payment.
+        place = 11 if kind == _TOP_UP else 10
+    return int(event.page_view) * PLACES_PER_VIEW + place
+
+
+@kernel
+def appeal(model, visitor, customer, face, outcome, annoyance):
+    """Probability of a click: topic × face × taste × reward, worn out by exposures and annoyance."""
+    n = model.numbers[0]
+    topic = model.topics[face.topic]
+    p = topic.click * face.click_factor * taste(model, visitor, customer, int(face.topic))
+    if topic.reward_half > 0.0:
+        p *= face.reward / (face.reward + topic.reward_half)
+    if outcome.snoozes > 0:
+        p *= topic.snooze_return
+    p *= math.exp(-n.wear_out * float(outcome.seen) - n.annoyed_click * annoyance)
+    return min(p, PROBABILITY_MAX)
+
+
+@kernel
+def chosen_reaction(topic, face, u, p_click, closes):
+    """One uniform decides under every arm: clicks from the bottom, displeasure from the top."""
+    if u < p_click:
+        return _CLICK
+    top = 1.0 - topic.complaint
+    if u >= top:
+        return _COMPLAINT
+    if face.offers_mute:
+        top -= topic.mute
+        if u >= top:
+            return _MUTE
+    top -= min(topic.close * face.close_factor * closes, max(top - p_click, 0.0))
+    if u >= top:
+        return _CLOSE
+    if face.offers_snooze and u >= top - topic.snooze:
+        return _SNOOZE
+    return NONE
+
+
+@kernel
+def plan_act(visitor, topic, slot, key, u_act, u_delay):
+    """Who clicks may do what the message asks, some time later."""
+    if u_act >= topic.act or visitor.act_ms != NEVER_MS:
+        return
+    visitor.act_ms = visitor.react_ms + 1_000 + int(exponential(u_delay) * topic.delay_ms)
+    visitor.act_campaign = slot
+    visitor.act_key = key
+
+
+@kernel
+def perceive(model, crowd, visitor, customer, event, decision):
+    """An exposure reaches a customer: plan the reaction and what follows from it."""
+    n = model.numbers[0]
+    t = int(decision.time_ms)
+    slot = int(decision.campaign)
+    outcome = crowd.outcomes[count_shown(crowd, model, visitor, decision)]
+    face = model.faces[slot, decision.arm]
+    topic = model.topics[face.topic]
+    annoyance = annoyance_at(model, visitor, t)
+    p_click = appeal(model, visitor, customer, face, outcome, annoyance)
+    outcome.seen = min(int(outcome.seen) + 1, 30_000)
+    if decision.channel < FIRST_PASSIVE_CHANNEL:
+        annoy(model, visitor, t, face.attention)
+    if visitor.react_ms != NEVER_MS:
+        return
+    key = cause(visitor, event)
+    u, u_delay, u_act, u_act_delay = uniforms(model.stream, customer, _REACT, key)
+    kind = chosen_reaction(topic, face, u, p_click, 1.0 + n.annoyed_close * annoyance)
+    if kind == NONE:
+        return
+    mean = POPUP_MEAN_MS if decision.channel == _POPUP else MESSAGE_MEAN_MS
+    visitor.react_kind = kind
+    visitor.react_ms = t + REACT_MIN_MS + int(exponential(u_delay) * mean)
+    visitor.react_campaign = slot
+    visitor.react_exposure = decision.exposure
+    visitor.react_key = key
+    if decision.channel == _POPUP and visitor.stage != _OUT:
+        # A pop-up is dealt with before the page is left.
+        visitor.until_ms = max(int(visitor.until_ms), int(visitor.react_ms) + 300)
+    if kind == _CLICK:
+        plan_act(visitor, topic, slot, key, u_act, u_act_delay)
+
+
+@kernel
+def leave_for_good(crowd, model, visitor, t):
+    visitor.stage = _GONE
+    visitor.react_ms = NEVER_MS
+    visitor.act_ms = NEVER_MS
+    visitor.organic_ms = NEVER_MS
+    visitor.next_visit_ms = NEVER_MS
+    visitor.marks &= ~_SKIP
+    leave_annoyed(crowd, model, t)
+
+
+@kernel
+def resent(model, crowd, visitor, customer, event, t):
+    """A negative reaction: it annoys, and the annoyed may leave for good."""
+    n = model.numbers[0]
+    count_negative(crowd, model, visitor, event, t)
+    annoy(model, visitor, t, n.closing_annoys)
+    u, _, _, _ = uniforms(model.stream, customer, _LEAVING, int(visitor.react_key))
+    if u < n.annoyed_leave * annoyance_at(model, visitor, t):
+        leave_for_good(crowd, model, visitor, t)
+
+
+@kernel
+def voiced(model, crowd, visitor, customer, event, t):
+    """What having reacted does to the customer."""
+    kind = int(event.kind)
+    if kind == _CLICK:
+        count_click(crowd, model, visitor, event, t)
+    elif kind == _CLOSE or kind == _MUTE or kind == _COMPLAINT:
+        resent(model, crowd, visitor, customer, event, t)
+    elif kind == _SNOOZE:
+        outcome = crowd.outcomes[outcome_row(crowd, visitor, int(event.campaign))]
+        outcome.snoozes = min(int(outcome.snoozes) + 1, 30_000)
+
+
+@kernel
+def absorb_one(model, crowd, visitor, customer, event, decision):
+    """A customer learns what their event led to; the next event is planned."""
+    t = int(decision.time_ms)
+    count_event(crowd, model, visitor, event, decision)
+    if event.exposure != NONE:
+        voiced(model, crowd, visitor, customer, event, t)
+    if decision.reason == _SHOWN:
+        perceive(model, crowd, visitor, customer, event, decision)
+    plan(model, visitor, t)
+
+
+@kernel
+def absorb(model, crowd, events, decisions, ghosts):
+    """Give a wave's decisions (DECISION[n], row by row with EVENT[n]) and ghosts back to the customers."""
+    first = int(crowd.first[0])
+    for i in range(len(ghosts)):
+        count_ghost(crowd, crowd.visitors[ghosts[i].customer - first], ghosts[i])
+    for i in range(len(events)):
+        customer = int(events[i].customer)
+        absorb_one(model, crowd, crowd.visitors[customer - first], customer, events[i], decisions[i])
+
+

@@ -1,0 +1,84 @@
+"""The slow mode: one SimPy process per customer, one event at a time, any `decide`. The oracle for waves."""
+
+from collections.abc import Callable, Generator, Sequence
+
+import numpy as np
+import simpy
+
+from engine.records import EVENT, NEVER_MS, records
+from sim.behaviour import next_event
+from sim.cohort import Cohort
+from sim.model import Span, Stage
+from sim.reactions import absorb
+from sim.waves import Decide, emit_moment
+
+Phase = Callable[[int], None]
+
+
+class SlowWorld:
+    """The customers of a cohort as SimPy processes.
+
+    phase(t): called before the first event at or after launch and the campaign's end, as the waves' world does.
+    """
+
+    def __init__(self, cohort: Cohort, decide: Decide, moments: Sequence[tuple[int, int]]) -> None:
+        self.cohort, self.decide = cohort, decide
+        self.start, self.end = int(cohort.crowd.span[Span.START]), int(cohort.crowd.span[Span.END])
+        self.moments = [(t, number) for t, number in moments if self.start <= t < self.end]
+        self.env = simpy.Environment(initial_time=self.start)
+        self.event = records(1, EVENT)
+
+    def _answer(self) -> None:
+        self.cohort._make_room(1)
+        decisions, ghosts = self.decide(self.event)
+        absorb(self.cohort.model, self.cohort.crowd, self.event, decisions, ghosts)
+        self.cohort.events += 1
+
+    def _customer(self, row: int, until_ms: int) -> Generator[simpy.Event, None, None]:
+        crowd, model = self.cohort.crowd, self.cohort.model
+        visitor = crowd.visitors[row]
+        moments = [m for m in self.moments if self.env.now <= m[0] < until_ms]
+        while True:
+            moment_ms = moments[0][0] if moments else NEVER_MS
+            due = min(int(visitor.due_ms), moment_ms)
+            if due >= until_ms:
+                return
+            yield self.env.timeout(due - self.env.now)
+            if due == moment_ms:
+                # A moment comes before whatever else is due at that instant.
+                t, number = moments.pop(0)
+                if visitor.stage not in (Stage.GONE, Stage.JOINING):
+                    emit_moment(model, crowd, row, row + 1, t, number, self.event)
+                    self._answer()
+            elif next_event(model, crowd, visitor, int(crowd.first[0]) + row, until_ms, self.event[0]):
+                self._answer()
+
+    def advance(self, until_ms: int) -> None:
+        """Live every customer up to a time."""
+        for row in range(len(self.cohort.crowd.visitors)):
+            self.env.process(self._customer(row, until_ms))
+        self.env.run()
+        if self.env.now < until_ms:
+            self.env.run(until_ms)
+
+
+class KeyReuse(RuntimeError):
+    """One key was drawn for two meanings: two numbers of the simulation are secretly the same."""
+
+
+class KeyLog:
+    """Every key drawn and what for. Works where the code is interpreted (NUMBA_DISABLE_JIT=1).
+
+    again: named decisions that are pure functions of their key and may be drawn again (traits, calendar slots).
+    """
+
+    def __init__(self, uniforms: Callable[..., tuple[float, ...]], again: frozenset[int]) -> None:
+        self._uniforms, self._again = uniforms, again
+        self.seen: set[tuple[int, int, int]] = set()
+
+    def uniforms(self, stream: np.ndarray, customer: int, draw: int, opportunity: int) -> tuple[float, ...]:
+        key = (int(customer), int(draw), int(opportunity))
+        if key in self.seen and int(draw) not in self._again:
+            raise KeyReuse(f"customer {key[0]}: decision {key[1]} drew opportunity {key[2]} twice")
+        self.seen.add(key)
+        return self._uniforms(stream, customer, draw, opportunity)

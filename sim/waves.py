@@ -1,0 +1,106 @@
+"""Waves: each due customer's next event, decided together, given back, until none of them is due any more.
+
+A chunk of customers plays all its waves before the next chunk begins, so that their records stay in the processor's
+cache. The calendar queue holds each customer under the step in which they are due next: nobody else is looked at.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from engine.compiled import kernel
+from engine.records import EVENT, NONE, EventKind, records
+from sim.behaviour import next_event, plan
+from sim.model import Crowd, Model, Span, Stage
+from sim.reactions import absorb
+
+_START, _END, _STEP = int(Span.START), int(Span.END), int(Span.STEP)
+_GONE, _JOINING = int(Stage.GONE), int(Stage.JOINING)
+_MOMENT = int(EventKind.MOMENT)
+CHUNK = 512
+
+Decide = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+# Plays a chunk of rows (i8[n], reordered) until all are due at or after a time; returns events decided.
+Play = Callable[[Model, Crowd, np.ndarray, int], int]
+
+
+@kernel
+def emit(model, crowd, rows, count, until_ms, events):
+    """Write the next event of each row due before a time; those rows move to the front. Returns how many."""
+    first = int(crowd.first[0])
+    live = 0
+    for i in range(count):
+        row = rows[i]
+        if next_event(model, crowd, crowd.visitors[row], first + row, until_ms, events[live]):
+            rows[i] = rows[live]
+            rows[live] = row
+            live += 1
+    return live
+
+
+@kernel
+def emit_moment(model, crowd, low, high, t, moment, events):
+    """A calendar moment: one event for every customer in [low, high) who has joined and has not left."""
+    first = int(crowd.first[0])
+    count = 0
+    for row in range(low, high):
+        visitor = crowd.visitors[row]
+        if visitor.stage == _GONE or visitor.stage == _JOINING:
+            continue
+        visitor.sequence += 1
+        event = events[count]
+        event.time_ms, event.customer, event.sequence = t, first + row, visitor.sequence
+        event.page_view, event.amount, event.exposure, event.dwell_ms = 0, 0, NONE, 0
+        event.kind, event.page, event.campaign = _MOMENT, NONE, NONE
+        event.city, event.channel, event.moment = visitor.city, NONE, moment
+        count += 1
+    return count
+
+
+# --- calendar queue ---------------------------------------------------------------------------------------------------
+@kernel
+def enqueue(crowd, rows):
+    """File rows under the step in which each is due; those due after the end are not filed."""
+    start, end, step = crowd.span[_START], crowd.span[_END], crowd.span[_STEP]
+    for i in range(len(rows)):
+        visitor = crowd.visitors[rows[i]]
+        if visitor.due_ms < end:
+            place = (visitor.due_ms - start) // step
+            visitor.queue_next = crowd.heads[place]
+            crowd.heads[place] = rows[i]
+
+
+@kernel
+def take(crowd, place, rows):
+    """Take all rows filed under a step into rows (i8[n]); returns how many."""
+    count = 0
+    row = int(crowd.heads[place])
+    crowd.heads[place] = NONE
+    while row != NONE:
+        rows[count] = row
+        count += 1
+        row = int(crowd.visitors[row].queue_next)
+    return count
+
+
+@kernel
+def replan(model, crowd, low, high, t):
+    for row in range(low, high):
+        plan(model, crowd.visitors[row], t)
+
+
+def waves_of(decide: Decide) -> Play:
+    """Play by calls of any `decide(events)`: in process, on Ray, over HTTP, the reference."""
+
+    def play(model: Model, crowd: Crowd, rows: np.ndarray, until_ms: int) -> int:
+        events = records(len(rows), EVENT)
+        live, played = len(rows), 0
+        while True:
+            live = emit(model, crowd, rows, live, until_ms, events)
+            if live == 0:
+                return played
+            decisions, ghosts = decide(events[:live])
+            absorb(model, crowd, events[:live], decisions, ghosts)
+            played += live
+
+    return play

@@ -1,0 +1,74 @@
+"""The world: SimPy keeps the clock and the calendar; cohorts live between two settlements without each other."""
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import simpy
+
+from sim.cohort import Spans
+
+
+class Workers(Protocol):
+    """All cohorts together, wherever they live."""
+
+    def advance(self, since_ms: int, until_ms: int) -> None: ...
+
+    def moment(self, t: int, moment: int) -> None: ...
+
+    def launch(self) -> None: ...
+
+    def end_campaign(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """What happens when: numbered moments (ms, number), ascending; and the settlements' distance, ms."""
+
+    moments: Sequence[tuple[int, int]]
+    settle_every_ms: int
+
+
+class World:
+    """Drives workers from the start of a run to its end.
+
+    Order at one instant: settlement, then the campaign's end, then launch, then moments in their own order.
+    """
+
+    def __init__(self, workers: Workers, spans: Spans, calendar: Calendar, progress: Callable[[int], None]) -> None:
+        self.env = simpy.Environment(initial_time=spans.start)
+        self.workers, self.spans, self.calendar, self.progress = workers, spans, calendar, progress
+        self.settled_ms = spans.start
+        self.settlements = 0
+
+    def settle(self, t: int) -> None:
+        """Bring every cohort up to t."""
+        if t > self.settled_ms:
+            self.workers.advance(self.settled_ms, t)
+            self.settled_ms = t
+            self.settlements += 1
+            self.progress(t)
+
+    def _settlements(self) -> Generator[simpy.Event, None, None]:
+        while self.env.now < self.spans.end:
+            t = min(int(self.env.now) + self.calendar.settle_every_ms, self.spans.end)
+            yield self.env.timeout(t - self.env.now)
+            self.settle(t)
+
+    def _at(self, t: int, action: Callable[[], None]) -> Generator[simpy.Event, None, None]:
+        yield self.env.timeout(t - self.env.now)
+        self.settle(t)
+        action()
+
+    def run(self) -> None:
+        """Run to the end; raises what a worker raises."""
+        spans, env = self.spans, self.env
+        env.process(self._settlements())
+        if spans.campaign_end < spans.end:
+            env.process(self._at(spans.campaign_end, self.workers.end_campaign))
+        env.process(self._at(spans.launch, self.workers.launch))
+        for t, number in self.calendar.moments:
+            if spans.start <= t < spans.end:
+                env.process(self._at(t, lambda t=t, number=number: self.workers.moment(t, number)))  # type: ignore[misc]
+        env.run()
+        assert self.settled_ms == spans.end
