@@ -90,7 +90,7 @@ class RunWriter:
         for name, text in (inputs or {}).items():
             require(Path(name).name == name, f"an input's name is a file name (got {name!r})")
             (self.folder / "inputs" / name).write_text(text, encoding="utf-8")
-        (self.folder / MANIFEST).write_text(json.dumps(full, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        _write_manifest(self.folder, full)
         if finish is not None:
             finish(self.folder)
         _publish(self.folder, self.final)
@@ -109,6 +109,14 @@ class RunWriter:
         for log in self._logs.values():
             log.close()
         self._logs.clear()
+
+
+def state_expectations(folder: Path, verdicts: list[dict[str, Any]]) -> None:
+    """Add what became of the expectations to a folder not yet published: they are judged on its own tables."""
+    full = {**open_run(folder).manifest, "expectations": verdicts}
+    table = _from_rows("expectations", _manifest_rows(full)["expectations"])
+    pq.write_table(table, folder / "tables" / "expectations.parquet", compression="zstd")
+    _write_manifest(folder, full)
 
 
 def write_run(
@@ -138,6 +146,10 @@ def written_runs(runs: Path) -> Iterator[Run]:
 def added_tables(*runs: Run) -> dict[str, dict[str, Any]]:
     """The tables of runs over disjoint customers (other seeds, other shards), added up."""
     return {name: added(name, *(run.table(name) for run in runs)) for name in REQUIRED}
+
+
+def _write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _full_manifest(manifest: Mapping[str, Any], run_id: str) -> dict[str, Any]:

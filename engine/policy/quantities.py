@@ -4,7 +4,8 @@ Values arrive as text and become the engine's integers. Every refusal is a sente
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from datetime import date
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
@@ -299,6 +300,7 @@ UNIT_TEXTS: dict[object, Callable[[int], str]] = {
 # --- Blocks -----------------------------------------------------------------------------------------------------------
 Path = tuple[str | int, ...]
 Problem = tuple[Path, str]  # where below this block, and the sentence `must …`
+Check = Callable[[], Iterable[Problem]]
 BROKEN: Any = object()  # stands in a document for a value already reported, so that the other checks still run
 DEFER_CHECKS = {"defer_checks": True}  # context of a validation whose caller runs the checks itself
 
@@ -315,17 +317,16 @@ class Block(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
-    def cross_checks(self) -> Iterator[Iterator[Problem]]:
+    def cross_checks(self) -> Iterator[Check]:
         """Checks of this block alone; those of blocks inside are their own."""
         yield from ()
 
     def own_problems(self) -> Iterator[Problem]:
         """What the checks of this block, not of those inside, find."""
-        for check in self.cross_checks():
-            try:
-                yield from check
-            except UnreadableError:
-                continue
+        with suppress(UnreadableError):
+            for check in self.cross_checks():
+                with suppress(UnreadableError):
+                    yield from check()
 
     @field_validator("*", mode="wrap")
     @classmethod

@@ -1,0 +1,481 @@
+"""What a policy may say and a strategist should still know before it runs: findings with stable codes.
+
+Engineers are not counsel: where the law is in question a finding asks, it never pronounces.
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from math import inf
+from typing import TYPE_CHECKING, Any, Literal
+
+from engine.policy.document import Campaign, Cap, Creative, PredictedResponse
+from engine.policy.quantities import duration_text, path_text, yuan_text
+from engine.records import (
+    DAY_MS,
+    FIRST_PASSIVE_CHANNEL,
+    HOUR_MS,
+    REJECT,
+    RESPONSE_ONE,
+    RING,
+    SHARE_ONE,
+    WEEK_MS,
+    Channel,
+)
+
+if TYPE_CHECKING:
+    from engine.policy.document import Policy
+    from engine.policy.tables import CompiledPolicy
+
+NEW_CUSTOMER_DAYS = 30
+SCARCITY = re.compile(
+    r"(?i)last chance|only\b.{0,30}\bleft\b|count-?down|while (stocks?|supplies) lasts?|仅剩|限量|最后|倒计时"
+)
+CREDIT = re.compile(r"(?i)\binstall?ments?\b|\bloans?\b|分期|贷款|借款")
+QUIET_CHANNELS = ("push", "sms", "voice")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing to look at: `path` is where in the policy, `advice` what to do."""
+
+    code: str
+    severity: Literal["error", "warning", "ask"]
+    path: str
+    sentence: str
+    advice: str
+
+
+def lint(policy: "Policy", compiled: "CompiledPolicy") -> list[Finding]:
+    """All findings, by code and then in the order of the policy."""
+    look = Look(policy, compiled)
+    return [finding for check in CHECKS for finding in check(look)]
+
+
+@dataclass(frozen=True)
+class Look:
+    """A policy under lint."""
+
+    policy: "Policy"
+    compiled: "CompiledPolicy"
+
+    def campaigns(self) -> Iterator[tuple[str, Campaign]]:
+        """Campaigns with their paths."""
+        return ((f"campaigns.{name}", campaign) for name, campaign in self.policy.campaigns.items())
+
+    def row(self, path: str) -> Any:
+        """The campaign's row of CAMPAIGN."""
+        return self.compiled.tables.campaigns[self.compiled.registry.slots[name_of(path)]]
+
+    def creatives(self) -> Iterator[tuple[str, Campaign, Creative]]:
+        """Creatives with their paths and campaigns."""
+        for path, campaign in self.campaigns():
+            for below, creative in campaign.creatives():
+                yield f"{path}.{path_text(below)}", campaign, creative
+
+
+def uses_attention(campaign: Campaign) -> bool:
+    return Channel[campaign.channel.upper()] < FIRST_PASSIVE_CHANNEL
+
+
+def name_of(path: str) -> str:
+    return path.removeprefix("campaigns.").split(".")[0]
+
+
+# --- Experiments ------------------------------------------------------------------------------------------------------
+def shared_salts(look: Look) -> Iterator[Finding]:
+    seen: dict[str, str] = {}
+    for salt, path in salts(look):
+        if salt in seen:
+            yield Finding(
+                "W01", "error", path,
+                f"{seen[salt]} and {path} draw customers with one salt, {salt!r}: the same customers fall into both, so"
+                " the effects of the two experiments cannot be told apart",
+                "give each experiment a salt of its own, or leave salt out",
+            )  # fmt: skip
+        seen.setdefault(salt, path)
+
+
+def salts(look: Look) -> Iterator[tuple[str, str]]:
+    """The salt of every experiment, and where it is set."""
+    policy = look.policy
+    if policy.universal_holdout is not None:
+        yield policy.universal_holdout.salt or f"{policy.policy}/universal", "universal_holdout.salt"
+    for path, campaign in look.campaigns():
+        if campaign.arms:
+            yield campaign.salt or f"{policy.policy}/{name_of(path)}", f"{path}.salt"
+        if campaign.holdout is not None:
+            yield campaign.holdout.salt or f"{policy.policy}/{name_of(path)}/holdout", f"{path}.holdout.salt"
+
+
+# --- The ring of a customer's last exposures --------------------------------------------------------------------------
+# How many calendar periods (outer key) a calendar window (inner key) can touch, and how short a period can be.
+TOUCHED = {
+    "day": {"day": 1, "week": 7, "month": 31},
+    "week": {"day": 1, "week": 1, "month": 6},
+    "month": {"day": 1, "week": 2, "month": 1},
+}
+SHORTEST_MS = {"day": 23 * HOUR_MS, "week": WEEK_MS - HOUR_MS, "month": 28 * DAY_MS - HOUR_MS}
+LONGEST_MS = {"day": 25 * HOUR_MS, "week": WEEK_MS + HOUR_MS, "month": 31 * DAY_MS + HOUR_MS}
+Window = str | int  # day, week, month; or rolling ms
+
+
+def window_ms(window: Window) -> int:
+    return LONGEST_MS[window] if isinstance(window, str) else window
+
+
+def most_by_cap(cap: Cap, window: Window) -> int:
+    """The most exposures a cap lets into any window."""
+    if isinstance(cap.per, int):
+        return cap.most * -(-window_ms(window) // cap.per)
+    if isinstance(window, str):
+        return cap.most * TOUCHED[cap.per][window]
+    return cap.most * (-(-window // SHORTEST_MS[cap.per]) + 1)
+
+
+def most_by_caps(caps: list[Cap], window: Window) -> float:
+    return min((most_by_cap(cap, window) for cap in caps), default=inf)
+
+
+def most_of_campaign(campaign: Campaign, window: Window) -> float:
+    """The most exposures and ghosts of one campaign in any window. A snooze that ended lifts the cool-down once."""
+    spacing = campaign.frequency.cool_down
+    if any(creative.remind_later for _, creative in campaign.creatives()):
+        spacing = min(spacing, campaign.remind_after)
+    by_cool_down = -(-window_ms(window) // spacing) if spacing else inf
+    return min(by_cool_down, most_by_caps(campaign.frequency.caps, window))
+
+
+def most_of_customer(policy: "Policy", window: Window) -> float:
+    """The most exposures and ghosts one customer can get in any window. Ghosts count for their campaign's caps only."""
+    ghosts, passive, by_channel = 0.0, 0.0, dict[str, float]()
+    for campaign in policy.campaigns.values():
+        most = most_of_campaign(campaign, window)
+        if can_be_ghost(policy, campaign):
+            ghosts += most
+        else:
+            by_channel[campaign.channel] = by_channel.get(campaign.channel, 0.0) + most
+    attention = 0.0
+    for channel, most in by_channel.items():
+        fatigue = policy.fatigue.channels.get(channel)  # type: ignore[call-overload]
+        most = min(most, most_by_caps(fatigue.caps, window)) if fatigue is not None else most
+        if Channel[channel.upper()] < FIRST_PASSIVE_CHANNEL:
+            attention += most
+        else:
+            passive += most
+    return ghosts + passive + min(attention, most_by_caps(policy.fatigue.caps, window))
+
+
+def can_be_ghost(policy: "Policy", campaign: Campaign) -> bool:
+    universal = policy.universal_holdout is not None and policy.universal_holdout.share > 0
+    own = campaign.holdout is not None and campaign.holdout.share > 0
+    return own or (universal and campaign.purpose != "service")
+
+
+def windows(look: Look) -> Iterator[tuple[Window, str]]:
+    """Every window that caps and cool-downs look back over."""
+    fatigue = look.policy.fatigue
+    yield from ((cap.per, f"fatigue.caps[{number}]") for number, cap in enumerate(fatigue.caps))
+    for channel, limits in fatigue.channels.items():
+        for number, cap in enumerate(limits.caps):
+            yield cap.per, f"fatigue.channels.{channel}.caps[{number}]"
+    for path, campaign in look.campaigns():
+        for number, cap in enumerate(campaign.frequency.caps):
+            yield cap.per, f"{path}.frequency.caps[{number}]"
+        if campaign.frequency.cool_down:
+            yield campaign.frequency.cool_down, f"{path}.frequency.cool_down"
+
+
+def ring_too_small(look: Look) -> Iterator[Finding]:
+    longest = max(windows(look), key=lambda item: window_ms(item[0]), default=None)
+    if longest is None:
+        return
+    window, path = longest
+    most = most_of_customer(look.policy, window)
+    if most <= RING:
+        return
+    shown = window if isinstance(window, str) else duration_text(window)
+    unlimited = [name_of(p) for p, campaign in look.campaigns() if most_of_campaign(campaign, window) == inf]
+    number = "without limit" if most == inf else f"up to {most:.0f}"
+    yield Finding(
+        "W02", "error", path,
+        f"{path} looks back over {shown}, in which a customer can get {number} messages (those held out are counted"
+        f" too), but only the last {RING} are remembered: the cap would let too many through",
+        f"give {', '.join(unlimited)} a cap of their own" if most == inf and unlimited
+        else "tighten the caps of the campaigns, or look back over less",
+    )  # fmt: skip
+
+
+# --- Money ------------------------------------------------------------------------------------------------------------
+def ranks_by_response(look: Look) -> Iterator[Finding]:
+    if look.policy.ranking.by != "response":
+        return
+    shares = {
+        name_of(path): 100 * min(campaign.response.otherwise, campaign.response.shown) // campaign.response.shown
+        for path, campaign in look.campaigns()
+        if campaign.response.shown
+    }
+    worst = max(shares, key=lambda name: shares[name], default=None)
+    example = f": of 100 conversions counted for {worst}, {shares[worst]} come without the message" if worst else ""
+    yield Finding(
+        "W03", "warning", "ranking.by",
+        f"ranking by response buys conversions that would happen anyway{example}",
+        "rank by uplift: messages then go to customers whom they change",
+    )  # fmt: skip
+
+
+def response_paths(path: str, campaign: Campaign) -> Iterator[tuple[str, PredictedResponse]]:
+    yield f"{path}.response", campaign.response
+    for segment, response in campaign.response_by_segment.items():
+        yield f"{path}.response_by_segment.{segment}", response
+
+
+def not_worth_attention(look: Look) -> Iterator[Finding]:
+    price = look.policy.ranking.price_of_attention
+    for path, campaign in look.campaigns():
+        best = max(response.shown - response.otherwise for _, response in response_paths(path, campaign))
+        if campaign.purpose == "service" or not uses_attention(campaign) or best <= 0 or price == 0:
+            continue
+        if campaign.value * best <= price * RESPONSE_ONE:
+            worth = campaign.value * best / RESPONSE_ONE / 100
+            yield Finding(
+                "W07", "warning", f"{path}.value",
+                f"a message of {name_of(path)} brings at best {worth:.4f} yuan and takes attention worth"
+                f" {yuan_text(price)}: every one loses money",
+                "raise value if a conversion is worth more, move it to a passive place, or drop it",
+            )  # fmt: skip
+
+
+def does_nothing(look: Look) -> Iterator[Finding]:
+    for path, campaign in look.campaigns():
+        for place, response in response_paths(path, campaign):
+            if response.shown <= response.otherwise:
+                effect = "does nothing" if response.shown == response.otherwise else "does harm"
+                yield Finding(
+                    "W08", "warning", place,
+                    f"{name_of(path)} is predicted to be a message that {effect}: customers respond no more with it"
+                    " than without",
+                    "leave these customers out of the audience, or correct the prediction",
+                )  # fmt: skip
+
+
+def reward_above_value(look: Look) -> Iterator[Finding]:
+    for path, campaign in look.campaigns():
+        if campaign.reward > campaign.value:
+            yield Finding(
+                "W15", "warning", f"{path}.reward",
+                f"{name_of(path)} gives {yuan_text(campaign.reward)} yuan for a conversion worth"
+                f" {yuan_text(campaign.value)}: every customer it wins costs money",
+                "lower reward, or let value say what a customer is worth over time",
+            )  # fmt: skip
+
+
+# --- Reach ------------------------------------------------------------------------------------------------------------
+def nothing_without_personalisation(look: Look) -> Iterator[Finding]:
+    paths = [path for path, _ in look.campaigns()]
+    if paths and all(look.row(path)["personal"] for path in paths):
+        yield Finding(
+            "W04", "error", "campaigns",
+            "customers who switch personalisation off get no campaign at all: every audience or condition reads"
+            " personal facts",
+            "add a campaign without audience, for everyone",
+        )  # fmt: skip
+
+
+def never_shown(look: Look) -> Iterator[Finding]:
+    for path, campaign in look.campaigns():
+        for place, why, advice in obstacles(look, path, campaign):
+            yield Finding("W05", "error", place, f"{name_of(path)} can never be shown: {why}", advice)
+
+
+def obstacles(look: Look, path: str, campaign: Campaign) -> Iterator[tuple[str, str, str]]:
+    """Each reason why no customer can ever see a campaign: where, why, what to do."""
+    policy = look.policy
+    pages = policy.names.pages if campaign.trigger.pages is None else campaign.trigger.pages
+    on_pages = campaign.trigger.pages is not None or campaign.trigger.on in ("page_view", "slot_view")
+    if on_pages and set(pages) <= set(policy.protected_pages):
+        yield f"{path}.trigger.pages", "all its pages are protected", "trigger it on another page"
+    first = int(look.compiled.tables.days["date"][0])
+    today = date(first // 10_000, first // 100 % 100, first % 100)
+    if campaign.window.until is not None and campaign.window.until <= today:
+        yield f"{path}.window.until", f"its window ended before {today}", "move the window, or drop the campaign"
+    if campaign.holdout is not None and campaign.holdout.share == SHARE_ONE:
+        yield f"{path}.holdout.share", "everyone is held out", "hold out less than 100%"
+    universal = policy.universal_holdout
+    if universal is not None and universal.share == SHARE_ONE and campaign.purpose != "service":
+        yield "universal_holdout.share", "everyone is held out", "hold out less than 100%"
+    row = look.row(path)
+    for field, place in (("audience", "audience"), ("condition", "trigger.when")):
+        if row[field] == REJECT:
+            yield f"{path}.{place}", "its condition holds for nobody", "correct the condition"
+
+
+def unlimited(look: Look) -> Iterator[Finding]:
+    fatigue = look.policy.fatigue
+    for path, campaign in look.campaigns():
+        channel = fatigue.channels.get(campaign.channel)
+        limits = [campaign.frequency.caps, campaign.frequency.cool_down, fatigue.caps, channel and channel.caps]
+        if campaign.purpose != "service" and uses_attention(campaign) and not any(limits):
+            yield Finding(
+                "W06", "warning", f"{path}.frequency",
+                f"nothing limits how often a customer gets {name_of(path)} by {campaign.channel}",
+                "give it a cap or a cool-down, or cap the channel or all messages under fatigue",
+            )  # fmt: skip
+
+
+def no_quiet_hours(look: Look) -> Iterator[Finding]:
+    loud = [f"{name_of(path)} ({c.channel})" for path, c in look.campaigns() if c.channel in QUIET_CHANNELS]
+    if loud and look.policy.fatigue.quiet_hours is None:
+        yield Finding(
+            "W12", "warning", "fatigue.quiet_hours",
+            f"customers can be woken at night: there are no quiet hours, and {', '.join(loud)} can reach them any time",
+            'set fatigue.quiet_hours, as {from: "22:00", until: "08:00"}',
+        )  # fmt: skip
+
+
+def no_way_to_rest(look: Look) -> Iterator[Finding]:
+    popups = [creative for _, campaign, creative in look.creatives() if campaign.channel == "popup"]
+    if popups and look.policy.fatigue.back_off is None:
+        yield Finding(
+            "W13", "warning", "fatigue.back_off",
+            "a customer who closes every pop-up goes on getting them: pop-ups have no back-off",
+            "set fatigue.back_off, as {closes: 3, rest: 7d}",
+        )  # fmt: skip
+    if popups and not any(creative.mute for creative in popups):
+        yield Finding(
+            "W13", "warning", "campaigns",
+            "no pop-up lets a customer say \"don't show again\": the only answer left is to complain",
+            "set mute: true on the creatives of pop-ups",
+        )  # fmt: skip
+
+
+def idle_segments(look: Look) -> Iterator[Finding]:
+    """The first segment that fits names the customer: one that cannot be first, and that nothing names, is idle."""
+    segments = look.policy.segments
+    words = " ".join(filter(None, conditions(look)))
+    used = {name for _, campaign in look.campaigns() for name in campaign.response_by_segment}
+    used |= set(re.findall(r"[a-z_][a-z0-9_]*", words)) & set(segments)
+    earlier: dict[str, str] = {}
+    for name, text in segments.items():
+        tree = ast.dump(ast.parse(text.strip(), mode="eval"))
+        why = f"every customer in it is already in {earlier[tree]}" if tree in earlier else None
+        if EVERYONE in earlier:
+            why = f"{earlier[EVERYONE]} before it takes everyone"
+        elif tree == NOBODY:
+            why = "its condition holds for nobody"
+        if why is not None and name not in used:
+            yield Finding(
+                "W14", "warning", f"segments.{name}",
+                f"segment {name} is declared and never used: {why}, and no campaign names it",
+                "drop it, move it up, or correct its condition",
+            )  # fmt: skip
+        earlier.setdefault(tree, name)
+
+
+EVERYONE, NOBODY = (ast.dump(ast.parse(text, mode="eval")) for text in ("True", "False"))
+
+
+def conditions(look: Look) -> Iterator[str | None]:
+    """Every condition in which a segment may be named by others."""
+    for name, text in look.policy.segments.items():
+        yield re.sub(rf"\b{name}\b", "", text)
+    for _, campaign in look.campaigns():
+        yield campaign.audience
+        yield campaign.trigger.when
+
+
+# --- Questions for counsel, and what credit must state ----------------------------------------------------------------
+def new_customer_offers(look: Look) -> Iterator[Finding]:
+    for path, campaign in look.campaigns():
+        bounds = list(joined_bounds(campaign.audience, look.policy.segments)) if campaign.audience else []
+        if campaign.reward == 0 or not bounds:
+            continue
+        longest = max(bounds)
+        if longest > NEW_CUSTOMER_DAYS:
+            yield Finding(
+                "W09", "ask", f"{path}.audience",
+                f"{name_of(path)} gives {yuan_text(campaign.reward)} yuan to customers as new up to {longest:g} days"
+                f" after they joined, longer than {NEW_CUSTOMER_DAYS}",
+                "ask counsel whether this still is an offer to new customers",
+            )  # fmt: skip
+        if campaign.window.until is None:
+            yield Finding(
+                "W09", "ask", f"{path}.window.until",
+                f"{name_of(path)} gives {yuan_text(campaign.reward)} yuan to new customers only, without a published end",
+                "ask counsel, or set window.until",
+            )  # fmt: skip
+
+
+def joined_bounds(text: str, segments: dict[str, str]) -> Iterator[float]:
+    """Upper bounds on days_since_joined in a condition and the segments it names; 0 for a segment `new` without one."""
+    try:
+        tree = ast.parse(text.strip(), mode="eval").body
+    except SyntaxError:
+        return
+    yield from bounds_in(tree, segments, holds=True)
+
+
+def bounds_in(node: ast.expr, segments: dict[str, str], *, holds: bool) -> Iterator[float]:
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+        yield from bounds_in(node.operand, segments, holds=not holds)
+    elif isinstance(node, ast.BoolOp):
+        for value in node.values:
+            yield from bounds_in(value, segments, holds=holds)
+    elif isinstance(node, ast.Name) and node.id in segments:
+        names = list(segments)
+        earlier = {name: segments[name] for name in names[: names.index(node.id)]}
+        inner = ast.parse(segments[node.id].strip(), mode="eval").body
+        found = list(bounds_in(inner, earlier, holds=holds))
+        yield from found or ([0.0] if holds and node.id == "new" else [])
+    elif isinstance(node, ast.Compare):
+        sides = [node.left, *node.comparators]
+        for left, op, right in zip(sides, node.ops, sides[1:], strict=False):
+            yield from bound_of(left, op, right, holds=holds)
+
+
+def bound_of(left: ast.expr, op: ast.cmpop, right: ast.expr, *, holds: bool) -> Iterator[float]:
+    """The upper bound that one comparison sets on days_since_joined."""
+    below, above = (ast.Lt, ast.LtE), (ast.Gt, ast.GtE)
+    for fact, bound, upper in ((left, right, below), (right, left, above)):
+        is_upper = isinstance(op, ast.Eq) if holds else isinstance(op, ast.NotEq)
+        is_upper = is_upper or isinstance(op, upper if holds else (above if upper is below else below))
+        if (
+            isinstance(fact, ast.Name)
+            and fact.id == "days_since_joined"
+            and isinstance(bound, ast.Constant)
+            and is_upper
+        ):
+            yield float(bound.value)  # type: ignore[arg-type]
+
+
+def scarcity(look: Look) -> Iterator[Finding]:
+    for path, campaign, creative in look.creatives():
+        found = SCARCITY.search(creative.text)
+        if found:
+            yield Finding(
+                "W10", "ask", f"{path}.text",
+                f"the text of {name_of(path)} says {found[0]!r}, and no stock or end stands behind it"
+                if campaign.window.until is None
+                else f"the text of {name_of(path)} says {found[0]!r}, and no stock stands behind it",
+                "ask counsel; words of scarcity must be true: name the pieces there are and the date it ends",
+            )  # fmt: skip
+
+
+def credit_without_rate(look: Look) -> Iterator[Finding]:
+    for path, _, creative in look.creatives():
+        found = CREDIT.search(creative.text)
+        if found and creative.annual_rate is None:
+            yield Finding(
+                "W11", "error", f"{path}.annual_rate",
+                f"the text of {name_of(path)} offers credit ({found[0]!r}) without its annual rate",
+                "set annual_rate; ask counsel how it must be worded",
+            )  # fmt: skip
+
+
+CHECKS = (
+    shared_salts, ring_too_small, ranks_by_response, nothing_without_personalisation, never_shown, unlimited,
+    not_worth_attention, does_nothing, new_customer_offers, scarcity, credit_without_rate, no_quiet_hours,
+    no_way_to_rest, idle_segments, reward_above_value,
+)  # fmt: skip

@@ -1,0 +1,216 @@
+"""Runs a scenario: plan, workers, world, results folder, report."""
+
+import shlex
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from engine.host.ray_cluster import cluster
+from engine.host.shard import combined
+from results.checks import check_waterfall
+from results.metrics import metrics
+from results.report import render
+from results.statistics import Estimate
+from results.store import Run, RunWriter, open_run, state_expectations
+from scenarios.expect import CONFIDENCE, Expectation, Verdict
+from scenarios.load import LoadedScenario, Options, plan_of
+from scenarios.outputs import Days, Outputs, arm_names
+from scenarios.team import Team
+from scenarios.worker import RunPlan, WorkerResult
+from sim.world import Calendar, World
+
+INLINE_BELOW = 500_000  # customers up to which one process is quicker than Ray
+SHARDS_DEFAULT = 2
+Progress = Callable[[float], None]  # share of the run that is done
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How to run, as opposed to what."""
+
+    shards: int | None = None
+    inline: bool = False
+    out: Path = Path("runs")
+    record: bool = False
+    address: str | None = None
+    scenario: Options = field(default_factory=Options)
+
+    def on_ray(self, customers: int) -> bool:
+        if self.inline:
+            return False
+        return self.shards is not None or customers >= INLINE_BELOW
+
+    def shard_count(self, customers: int) -> int:
+        return self.shards or (SHARDS_DEFAULT if self.on_ray(customers) else 1)
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """A finished run: where it is, what it found."""
+
+    run: Run
+    estimates: dict[str, Estimate]
+    verdicts: list[Verdict]
+
+    @property
+    def missed(self) -> list[Verdict]:
+        return [verdict for verdict in self.verdicts if verdict.missed]
+
+
+def live(plan: RunPlan, customers: int, options: RunOptions, progress: Progress) -> list[WorkerResult]:
+    """Live through a run; what each worker counted."""
+    on_ray, shards = options.on_ray(customers), options.shard_count(customers)
+    with cluster(options.address) if on_ray else nullcontext():
+        team = Team(plan, customers, shards, on_ray)
+        try:
+            World(team, plan.spans, calendar_of(plan), lambda t: progress(done(plan, t))).run()
+            return team.results()
+        finally:
+            team.close()
+
+
+def done(plan: RunPlan, t: int) -> float:
+    return (t - plan.spans.start) / (plan.spans.end - plan.spans.start)
+
+
+def calendar_of(plan: RunPlan) -> Calendar:
+    """The baseline's moments until launch, the policy's from then on."""
+    before = [moment for moment in plan.baseline.moments if moment[0] < plan.spans.launch]
+    measured = [moment for moment in plan.policy.moments if moment[0] >= plan.spans.launch]
+    return Calendar(before + measured, plan.spans.step)
+
+
+def repeat_command(loaded: LoadedScenario, options: RunOptions) -> str:
+    """The command that repeats this run."""
+    scenario, given = loaded.scenario, options.scenario
+    words = ["windtunnel", "run", str(loaded.path), "--seed", str(scenario.seed)]
+    for name in ("customers", "days", "before", "after", "policy"):
+        value = getattr(given, name)
+        if value is not None:
+            words += [f"--{name}", str(value)]
+    if options.shards is not None:
+        words += ["--shards", str(options.shards)]
+    if options.inline:
+        words.append("--inline")
+    if options.record:
+        words.append("--record")
+    return shlex.join(words)
+
+
+def new_run_id(scenario: str, out: Path) -> str:
+    stamp = f"{scenario}-{datetime.now():%Y%m%d-%H%M%S}"
+    run_id, n = stamp, 1
+    while (out / run_id).exists():
+        n += 1
+        run_id = f"{stamp}-{n}"
+    return run_id
+
+
+def campaign_blocks(loaded: LoadedScenario, plan: RunPlan) -> list[dict[str, Any]]:
+    blocks = []
+    for name, campaign in loaded.policy.campaigns.items():
+        arms = [(arm.name, arm.share, arm.creative) for arm in campaign.arms or []]
+        if campaign.creative is not None:
+            arms = [(arm_names(plan.policy, name)[0], 1_000_000, campaign.creative)]
+        blocks.append(
+            {
+                "name": name,
+                "purpose": campaign.purpose,
+                "topic": campaign.topic,
+                "channel": campaign.channel,
+                "goal": campaign.goal.event,
+                "goal_window_ms": campaign.goal.window,
+                "value": campaign.value,
+                "reward": campaign.reward,
+                "holdout_share": campaign.holdout.share if campaign.holdout else 0,
+                "holdout_sees": campaign.holdout.sees if campaign.holdout else "nothing",
+                "arms": [
+                    {"name": arm, "share": share, "style": creative.style, "colour": creative.colour or ""}
+                    for arm, share, creative in arms
+                ],
+            }
+        )
+    return blocks
+
+
+def manifest_of(
+    loaded: LoadedScenario, plan: RunPlan, options: RunOptions, results: list[WorkerResult], wall_s: float
+) -> dict[str, Any]:
+    scenario, policy = loaded.scenario, loaded.policy
+    holdout = policy.universal_holdout
+    return {
+        "run_id": new_run_id(scenario.scenario, options.out),
+        "scenario": scenario.scenario,
+        "says": scenario.says,
+        "policy": policy.policy,
+        "baseline": loaded.baseline.policy,
+        "population": loaded.population.population,
+        "seed": scenario.seed,
+        "replication": plan.replication,
+        "digest": combined([result.digest for result in results]),
+        "customers": scenario.customers,
+        "customer_base": scenario.customer_base or scenario.customers,
+        "start": scenario.start.isoformat(),
+        "days": scenario.days,
+        "before": scenario.before,
+        "after": scenario.after,
+        "zone": policy.time_zone,
+        "segments": [*policy.segments, "other"],
+        "campaigns": campaign_blocks(loaded, plan),
+        "universal_holdout_share": holdout.share if holdout else 0,
+        "wall_s": round(wall_s, 3),
+        "events": sum(int(result.statistics["events"][0]) for result in results),
+        "bytes_per_customer": round(max(result.bytes_per_customer for result in results), 1),
+        "command": repeat_command(loaded, options),
+        "known_case": scenario.known_case,
+        "calibration": "not calibrated" if loaded.population.calibration == "none" else loaded.population.calibration,
+        "shards": len(results),
+        "inline": not options.on_ray(scenario.customers),
+        "warnings": [],
+        "expectations": [],
+        "primary": scenario.primary,
+    }
+
+
+def judged(run: Run, expectations: tuple[Expectation, ...]) -> list[Verdict]:
+    found = metrics(run, CONFIDENCE)
+    return [expectation.judge(found) for expectation in expectations]
+
+
+def run_scenario(
+    loaded: LoadedScenario, options: RunOptions, progress: Progress = lambda share: None
+) -> RunResult:
+    """Run, write the folder with its report, judge the expectations.
+
+    Raises AssertionError where an invariant breaks (the waterfall does not add up); then nothing is published.
+    """
+    began = time.perf_counter()
+    plan = plan_of(loaded, record=options.record)
+    results = live(plan, loaded.scenario.customers, options, progress)
+    scenario = loaded.scenario
+    days = Days(plan.policy, scenario.start, scenario.before, scenario.days, scenario.after)
+    tables = Outputs(results, plan.baseline, plan.policy, days).tables()
+    manifest = manifest_of(loaded, plan, options, results, time.perf_counter() - began)
+    options.out.mkdir(parents=True, exist_ok=True)
+    verdicts: list[Verdict] = []
+
+    def finish(folder: Path) -> None:
+        run = open_run(folder)
+        check_waterfall(run)
+        verdicts.extend(judged(run, loaded.expectations))
+        state_expectations(folder, [vars(verdict) for verdict in verdicts])
+        render(folder)
+
+    with RunWriter(options.out, manifest["run_id"]) as writer:
+        for result in results:
+            if result.events is not None and result.decisions is not None:
+                writer.record("events", result.events)
+                writer.record("decision_log", result.decisions)
+        folder = writer.commit(manifest, tables, loaded.texts, finish)
+    run = open_run(folder)
+    return RunResult(run, metrics(run), verdicts)
+

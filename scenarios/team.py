@@ -1,0 +1,60 @@
+"""The workers of one run, in this process or on Ray: the same calls either way."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from engine.host.ray_cluster import RayTeam
+from engine.records import PARTITIONS
+from scenarios.worker import CohortWorker, RunPlan, WorkerResult
+
+
+class Callable(Protocol):
+    def call(self, method: str, *arguments: Any) -> list[Any]: ...
+
+    def close(self) -> None: ...
+
+
+def partition_bounds(customers: int, shards: int) -> list[tuple[int, int]]:
+    """(first, count) of each shard: whole partitions, as even as they come."""
+    edges = [customers * p // PARTITIONS for p in range(PARTITIONS + 1)]
+    cuts = [edges[PARTITIONS * s // shards] for s in range(shards + 1)]
+    return [(low, high - low) for low, high in zip(cuts, cuts[1:], strict=False)]
+
+
+class InlineTeam:
+    """Workers in this process, one after the other."""
+
+    def __init__(self, arguments: Sequence[tuple[RunPlan, int, int]]) -> None:
+        self.workers = [CohortWorker(*argument) for argument in arguments]
+
+    def call(self, method: str, *arguments: Any) -> list[Any]:
+        return [getattr(worker, method)(*arguments) for worker in self.workers]
+
+    def close(self) -> None:
+        self.workers.clear()
+
+
+class Team:
+    """What the world drives: every worker at once."""
+
+    def __init__(self, plan: RunPlan, customers: int, shards: int, on_ray: bool) -> None:
+        arguments = [(plan, first, count) for first, count in partition_bounds(customers, shards)]
+        self._team: Callable = RayTeam(CohortWorker, arguments) if on_ray else InlineTeam(arguments)
+
+    def advance(self, since_ms: int, until_ms: int) -> None:
+        self._team.call("advance", since_ms, until_ms)
+
+    def moment(self, t: int, moment: int) -> None:
+        self._team.call("moment", t, moment)
+
+    def launch(self) -> None:
+        self._team.call("launch")
+
+    def end_campaign(self) -> None:
+        self._team.call("end_campaign")
+
+    def results(self) -> list[WorkerResult]:
+        return self._team.call("result")
+
+    def close(self) -> None:
+        self._team.close()
