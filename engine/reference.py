@@ -122,7 +122,7 @@ FACT_NAMES = {"dwell" if fact is Fact.DWELL_MS else fact.name.lower(): fact for 
 MONEY_FACTS = ("amount", "balance", "spend_13w")
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 GENDERS = ("female", "male")
-UNITS_MS = {"ms": 1, "s": 1_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
+UNITS_MS = {"ms": 1, "s": 1_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
     ast.Eq: operator.eq,
     ast.NotEq: operator.ne,
@@ -136,7 +136,7 @@ COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
 
 
 def duration_ms(text: str) -> int:
-    match = re.fullmatch(r"\s*([0-9.]+)\s*(ms|s|min|h|d)\s*", text)
+    match = re.fullmatch(r"\s*([0-9.]+)\s*(ms|s|min|h|d|w)\s*", text)
     assert match, f"not a duration: {text}"
     return int(Decimal(match[1]) * UNITS_MS[match[2]])
 
@@ -444,14 +444,14 @@ class OneEvent:
 
     def answer(self, late: bool) -> Answer:
         self.react()
-        self.convert()
+        credited = self.convert()
         candidates = self.candidates()
         reasons = {slot: self.refusal(slot) for slot in candidates}
         passed = [slot for slot in candidates if reasons[slot] is Reason.SHOWN]
         ghosts, exposure = self.show(passed, reasons)
         decision = self.decision(candidates, reasons, ghosts, exposure)
         for row in (decision, *ghosts):
-            row["late"] = int(late)
+            row["late"], row["credited"] = int(late), credited
         return Answer(decision, ghosts, reasons, late)
 
     # §2 facts
@@ -530,6 +530,9 @@ class OneEvent:
             self.mute(exposure)
         elif kind == EventKind.SNOOZE:
             self.snooze(slot)
+            if not exposure["snoozed"]:
+                exposure["snoozed"] = True
+                self.count(slot, Cell.SNOOZES)
         elif kind == EventKind.COMPLAINT:
             self.count(slot, Cell.COMPLAINTS)
             self.negative_feedback(exposure)
@@ -588,10 +591,11 @@ class OneEvent:
             earliest = min(snoozes, key=lambda campaign: (snoozes[campaign], campaign))
             del snoozes[earliest]
         snoozes[slot] = self.t + self.engine.campaign(slot).remind_after
-        self.count(slot, Cell.SNOOZES)
 
     # §4 goals
-    def convert(self) -> None:
+    def convert(self) -> int:
+        """Credit the event as a goal; the campaign credited (first use before payment), or NONE."""
+        credited = NONE
         goals = [self.event["kind"]] + [int(EventKind.FIRST_USE)] * self.first_use
         for goal in goals:
             exposures = [exposure for exposure in self.ring() if self.may_convert(exposure, goal)]
@@ -599,6 +603,8 @@ class OneEvent:
                 exposures[-1]["converted"] = True
                 self.count(exposures[-1]["slot"], Cell.CONVERSIONS)
                 self.count(exposures[-1]["slot"], Cell.CONVERSION_VALUE, self.event["amount"])
+                credited = exposures[-1]["slot"]
+        return credited
 
     def may_convert(self, exposure: Exposure, goal: int) -> bool:
         wanted = self.engine.campaign(exposure["slot"]).goal
@@ -767,7 +773,7 @@ class OneEvent:
             "slot": slot,
             "channel": int(channel_of(self.engine.campaign(slot))),
             "ghost": ghost,
-            **dict.fromkeys(("taken_back", "clicked", "closed", "negative", "converted"), False),
+            **dict.fromkeys(("taken_back", "clicked", "closed", "negative", "snoozed", "converted"), False),
         }
         self.customer["exposures"] += 1
         self.customer["ring"].append(exposure)
@@ -787,7 +793,7 @@ class OneEvent:
         return self.row(reasons[named], named, numbers.get(named, NONE))
 
     def row(self, reason: Reason, slot: int, number: int) -> Row:
-        """The fields of one DECISION; `late` is set at the end."""
+        """The fields of one DECISION; `late` and `credited` are set at the end."""
         event, engine = self.event, self.engine
         has_arm = reason in (Reason.SHOWN, Reason.HELD_OUT)
         return {
@@ -803,6 +809,7 @@ class OneEvent:
             "reason": int(reason),
             "channel": NONE if slot == NONE else int(channel_of(engine.campaign(slot))),
             "late": 0,
+            "credited": NONE,
         }
 
 

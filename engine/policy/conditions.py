@@ -237,7 +237,7 @@ class Expression:
         if self.names_fact(right) and not self.is_category_name(unit, right):
             other, _ = self.fact(right)
             if Fact.TAG in (fact, other):  # a step has one operand, and it is the left side's
-                raise ConditionError(f"a condition: {self.source(right)} cannot be compared, write it alone or with `not`")
+                raise ConditionError(f"a condition: {self.source(right)} cannot be compared: write it alone or with not")
             if unit_of(other) != unit:
                 raise ConditionError(
                     f"a condition: {self.source(left)} ({unit}) cannot be compared with {self.source(right)}"
@@ -291,7 +291,8 @@ class Expression:
             raise ConditionError(f"a condition: unknown name {self.source(node)!r} ({self.known(self.source(node))})")
         fact = FACTS[node.id]
         if fact < FIRST_PERSONAL_FACT and not self.scope.events:
-            raise ConditionError(f"about the customer only: {node.id!r} is a fact of the event, put it under trigger.when")
+            reason = f"{node.id!r} is a fact of the event, put it under trigger.when"
+            raise ConditionError(f"about the customer only: {reason}")
         return fact, 0
 
     def known(self, name: str) -> str:

@@ -32,7 +32,6 @@ from engine.policy.quantities import (
     Share,
     Text,
     Truth,
-    clock_text,
     duration_text,
     share_text,
     yuan_text,
@@ -96,7 +95,7 @@ def reserved(name: str, path: Path) -> Iterator[Problem]:
     """A problem where a condition could not tell the name from a fact or a word of its own language."""
     if name in RESERVED:
         yield path, f"must not be named like a fact of conditions (got {name})"
-    elif keyword.iskeyword(name) or name == "tag":
+    elif keyword.iskeyword(name):
         yield path, f"must not be named like a word of conditions (got {name})"
 
 
@@ -164,17 +163,10 @@ class ChannelFatigue(Block):
 
 
 class QuietHours(Block):
-    """[from, until) on the wall clock; may wrap midnight."""
+    """[from, until) on the wall clock; may wrap midnight. Equal ends: no quiet time."""
 
     from_: Annotated[ClockTime, Field(alias="from")]
     until: ClockTime
-
-    def cross_checks(self) -> Checks:
-        yield self.some_time
-
-    def some_time(self) -> Iterator[Problem]:
-        if self.from_ == self.until:
-            yield ("until",), f"must be another time than from (got {clock_text(self.until)})"
 
 
 class BackOff(Block):

@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from math import inf
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from engine.policy.document import Campaign, Cap, Creative, PredictedResponse
+from engine.policy.findings import Finding
+from engine.policy.lint_reach import REACH_CHECKS
 from engine.policy.quantities import duration_text, path_text, yuan_text
 from engine.records import (
     DAY_MS,
@@ -37,21 +39,11 @@ CREDIT = re.compile(r"(?i)\binstall?ments?\b|\bloans?\b|分期|贷款|借款")
 QUIET_CHANNELS = ("push", "sms", "voice")
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One thing to look at: `path` is where in the policy, `advice` what to do."""
-
-    code: str
-    severity: Literal["error", "warning", "ask"]
-    path: str
-    sentence: str
-    advice: str
-
-
 def lint(policy: "Policy", compiled: "CompiledPolicy") -> list[Finding]:
-    """All findings, by code and then in the order of the policy."""
+    """All findings, by check and then in the order of the policy."""
     look = Look(policy, compiled)
-    return [finding for check in CHECKS for finding in check(look)]
+    findings = [finding for check in CHECKS for finding in check(look)]
+    return findings + [finding for check in REACH_CHECKS for finding in check(compiled)]
 
 
 @dataclass(frozen=True)

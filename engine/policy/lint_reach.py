@@ -5,17 +5,25 @@ from collections.abc import Iterator
 from engine.policy.calendar_days import quiet_minutes
 from engine.policy.contradictions import FactKey, Possible, can_hold
 from engine.policy.document import Campaign, Moment, Policy
-from engine.policy.findings import Finding, creatives, is_marketing, uses_attention
+from engine.policy.findings import Finding
 from engine.policy.quantities import clock_text, duration_text
 from engine.policy.tables import CompiledPolicy
-from engine.records import ACCEPT, DAY_MS, SHARE_ONE, Fact
+from engine.records import ACCEPT, DAY_MS, FIRST_PASSIVE_CHANNEL, NEVER_MS, REJECT, Channel, Fact
 
-AGE_MAX = 150
+AGE_MAX = 9_999  # an unknown birth date reads as the year itself
 SCORES_MAX = 9
 _NONE_OR_MORE = (
     Fact.AMOUNT, Fact.DWELL_MS, Fact.POINTS, Fact.POINTS_EXPIRE_IN, Fact.DAYS_SINCE_JOINED, Fact.DAYS_SINCE_LOGIN,
     Fact.DAYS_SINCE_PURCHASE, Fact.PURCHASES_13W, Fact.SPEND_13W, Fact.PURCHASES,
 )  # fmt: skip
+
+
+def is_marketing(campaign: Campaign) -> bool:
+    return campaign.purpose != "service"
+
+
+def uses_attention(campaign: Campaign) -> bool:
+    return Channel[campaign.channel.upper()] < FIRST_PASSIVE_CHANNEL
 
 
 def open_pages(policy: Policy, campaign: Campaign) -> set[int]:
@@ -32,9 +40,9 @@ def what_facts_can_be(policy: Policy, campaign: Campaign) -> dict[FactKey, Possi
         Fact.WEEKDAY: (1, 7),
         Fact.DAY_OF_MONTH: (1, 31),
         Fact.AGE: (policy.adult_age if is_marketing(campaign) else 0, AGE_MAX),
-        **{fact: (1, SCORES_MAX if policy.rfm else 1) for fact in (Fact.R_SCORE, Fact.F_SCORE, Fact.M_SCORE)},
-        **{fact: (0, 1) for fact in (Fact.CARD_ACTIVE, Fact.CARD_USED, Fact.HIGH_RISK)},
-        **{fact: (0, 2**62) for fact in _NONE_OR_MORE},
+        **dict.fromkeys((Fact.R_SCORE, Fact.F_SCORE, Fact.M_SCORE), (1, SCORES_MAX if policy.rfm else 1)),
+        **dict.fromkeys((Fact.CARD_ACTIVE, Fact.CARD_USED, Fact.HIGH_RISK), (0, 1)),
+        **dict.fromkeys(_NONE_OR_MORE, (0, NEVER_MS)),
     }
     world = {(int(fact), 0): Possible(low, high) for fact, (low, high) in limits.items()}
     world |= {(int(Fact.TAG), number): Possible(0, 1) for number in range(len(policy.names.tags))}
@@ -43,44 +51,45 @@ def what_facts_can_be(policy: Policy, campaign: Campaign) -> dict[FactKey, Possi
 
 
 def never_shown(compiled: CompiledPolicy) -> Iterator[Finding]:
-    """W05"""
+    """W16: what only a look at conditions, trigger and calendar together shows."""
     for name, campaign in compiled.policy.campaigns.items():
-        path = f"campaigns.{name}"
-        for below, sentence in obstacles(compiled, name, campaign):
-            yield Finding("W05", "error", f"{path}.{below}", sentence, "change it, or take the campaign out")
+        for below, why, advice in obstacles(compiled, name, campaign):
+            yield Finding("W16", "error", f"campaigns.{name}.{below}", f"{name} can never be shown: {why}", advice)
+        for number, arm in enumerate(campaign.arms or ()):
+            if arm.share == 0:
+                yield Finding(
+                    "W16", "error", f"campaigns.{name}.arms[{number}].share",
+                    f"arm {arm.name} of {name} can never be shown: its share is 0%",
+                    "give it a share, or drop the arm",
+                )  # fmt: skip
 
 
-def obstacles(compiled: CompiledPolicy, name: str, campaign: Campaign) -> Iterator[tuple[str, str]]:
-    """(path in the campaign, sentence) of everything that keeps it from every customer."""
-    policy, tables = compiled.policy, compiled.tables
-    row = tables.campaigns[compiled.registry.slots[name]]
-    if int(row["until_ms"]) <= int(tables.days["start_ms"][0]):
-        yield "window.until", f"is over ({campaign.window.until}) before the first day: it is never shown"
-    if not open_pages(policy, campaign):
-        yield "trigger.pages", "names protected pages only: it is never shown"
-    elif not can_hold(tables.steps, (int(row["audience"]), int(row["condition"])), what_facts_can_be(policy, campaign)):
-        below, what = contradiction(compiled, name, campaign)
-        yield below, f"cannot hold for any customer{what}: it is never shown"
-    if campaign.holdout is not None and campaign.holdout.share >= SHARE_ONE:
-        yield "holdout.share", "holds out every customer: it is never shown"
-    for number, arm in enumerate(campaign.arms or ()):
-        if arm.share == 0:
-            yield f"arms[{number}].share", f"is 0 %: arm {arm.name!r} is never shown"
+def obstacles(compiled: CompiledPolicy, name: str, campaign: Campaign) -> Iterator[tuple[str, str, str]]:
+    """(path in the campaign, why, advice) of everything that keeps it from every customer."""
+    policy, steps = compiled.policy, compiled.tables.steps
+    row = compiled.tables.campaigns[compiled.registry.slots[name]]
+    conditions = int(row["audience"]), int(row["condition"])
+    # Protected pages and conditions that say false themselves are findings of their own (W05).
+    is_silent = not open_pages(policy, campaign) or REJECT in conditions
+    if not is_silent and not can_hold(steps, conditions, what_facts_can_be(policy, campaign)):
+        below, why = contradiction(compiled, name, campaign)
+        yield below, why, "correct the condition"
     moment = policy.moments.get(campaign.trigger.moment or "")
     if moment is not None and uses_attention(campaign) and is_in_quiet_hours(policy, moment):
-        yield "trigger.moment", f"comes at {clock_text(moment.at)}, within the quiet hours: it is never shown"
+        why = f"{campaign.trigger.moment} comes at {clock_text(moment.at)}, within the quiet hours"
+        yield "trigger.moment", why, "move the moment, or send by a passive channel such as inbox"
 
 
 def contradiction(compiled: CompiledPolicy, name: str, campaign: Campaign) -> tuple[str, str]:
     """Which of a campaign's conditions is to blame, and with what it does not go together."""
     row = compiled.tables.campaigns[compiled.registry.slots[name]]
     world, steps = what_facts_can_be(compiled.policy, campaign), compiled.tables.steps
-    with_adults = f" of {compiled.policy.adult_age} or older" if is_marketing(campaign) else ""
+    who = f"customer of {compiled.policy.adult_age} or older" if is_marketing(campaign) else "customer"
     if not can_hold(steps, (int(row["audience"]),), world):
-        return "audience", with_adults
+        return "audience", f"its audience holds for no {who}"
     if not can_hold(steps, (int(row["condition"]),), world):
-        return "trigger.when", f"{with_adults} at this trigger"
-    return "trigger.when", f"{with_adults} together with the audience"
+        return "trigger.when", f"its condition holds for no {who} at this trigger"
+    return "trigger.when", f"its condition and its audience hold for no {who} together"
 
 
 def is_in_quiet_hours(policy: Policy, moment: Moment) -> bool:
@@ -88,17 +97,17 @@ def is_in_quiet_hours(policy: Policy, moment: Moment) -> bool:
 
 
 def reminders_too_late(compiled: CompiledPolicy) -> Iterator[Finding]:
-    """W08"""
+    """W18"""
     for name, campaign in compiled.policy.campaigns.items():
         window = campaign.window
         if window.from_ is None or window.until is None:
             continue
         lasts = (window.until - window.from_).days * DAY_MS
-        offers = any(creative.remind_later for _, creative in creatives(name, campaign))
+        offers = any(creative.remind_later for _, creative in campaign.creatives())
         if offers and campaign.remind_after >= lasts:
             yield Finding(
-                "W08", "warning", f"campaigns.{name}.remind_after",
-                f"is {duration_text(campaign.remind_after)}, but the campaign lasts {duration_text(lasts)}: "
+                "W18", "warning", f"campaigns.{name}.remind_after",
+                f"{name} reminds after {duration_text(campaign.remind_after)}, but lasts only {duration_text(lasts)}: "
                 '"remind me later" never reminds',
                 "shorten remind_after, or do not offer it",
             )  # fmt: skip
@@ -106,16 +115,16 @@ def reminders_too_late(compiled: CompiledPolicy) -> Iterator[Finding]:
 
 # --- Shadows ----------------------------------------------------------------------------------------------------------
 def shadowed(compiled: CompiledPolicy) -> Iterator[Finding]:
-    """W14"""
+    """W17"""
     campaigns = compiled.policy.campaigns
     for name, campaign in campaigns.items():
         for other, above in campaigns.items():
             if other != name and always_wins(compiled, other, above, name, campaign):
                 yield Finding(
-                    "W14", "warning", f"campaigns.{name}.priority",
-                    f"is below that of {other!r}, which answers to all the same events and has no limit of its own: "
-                    f"{name!r} is never shown",
-                    "limit the other campaign, or raise this priority",
+                    "W17", "warning", f"campaigns.{name}.priority",
+                    f"{name} can never be shown: {other} answers to all the same events, has a higher priority and no "
+                    "limit of its own",
+                    f"give {other} a cap, or raise this priority",
                 )  # fmt: skip
                 break
 
@@ -130,7 +139,7 @@ def always_wins(compiled: CompiledPolicy, other: str, above: Campaign, name: str
     open_longer = row["from_ms"] <= below["from_ms"] and row["until_ms"] >= below["until_ms"]
     for_all = not is_marketing(above) or is_marketing(campaign)
     # Where customers mute or snooze it, it makes room after all.
-    stays = not any(creative.mute or creative.remind_later for _, creative in creatives(other, above))
+    stays = not any(creative.mute or creative.remind_later for _, creative in above.creatives())
     if not (unlimited and open_longer and for_all and stays and covers_channel(above, campaign)):
         return False
     return covers_trigger(compiled.policy, above, campaign)
@@ -148,3 +157,6 @@ def covers_trigger(policy: Policy, above: Campaign, campaign: Campaign) -> bool:
         return False
     same_wait = (ours.dwell or 0) == 0 == (theirs.dwell or 0) or (ours.dwell or 0) >= (theirs.dwell or 0) > 0
     return same_wait and open_pages(policy, campaign) <= open_pages(policy, above)
+
+
+REACH_CHECKS = (never_shown, shadowed, reminders_too_late)

@@ -95,10 +95,10 @@ def refusal_of_trap(words: str) -> PydanticCustomError:
 
 
 def identifier(value: object) -> str:
-    must = "a name of small letters, digits and _"
+    must = "a name of small letters, digits and _, starting with a letter"
     words = text(value) if isinstance(value, str) and value.strip() else written(value, must)
     if not re.fullmatch(r"[a-z][a-z0-9_]*", words):
-        raise refusal(f"{must}, starting with a letter", words)
+        raise refusal(must, words)
     if len(words) > IDENTIFIER_LETTERS_MAX:
         raise refusal(f"a name of at most {IDENTIFIER_LETTERS_MAX} letters", words)
     return words

@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -11,7 +12,7 @@ from engine.policy.calendar_days import day_table, timetable, wall_ms
 from engine.policy.conditions import Compiler, ConditionError, Scope
 from engine.policy.document import Campaign, Cap, Policy
 from engine.policy.registry import Registry
-from engine.policy.yaml_source import DocumentError
+from engine.policy.yaml_source import DocumentError, load
 from engine.records import (
     ACCEPT,
     CAMPAIGN,
@@ -48,6 +49,11 @@ class CompiledPolicy:
     registry: Registry
     moments: list[tuple[int, int]]
     dwells: tuple[int, ...]
+
+
+def load_policy(path: str | Path) -> Policy:
+    """The policy of a YAML file. Raises DocumentError with every problem, by line."""
+    return load(path, Policy)
 
 
 def salt(text: str) -> int:

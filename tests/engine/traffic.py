@@ -54,15 +54,15 @@ SEGMENTS = {
 }
 
 EVENT_CONDITIONS = [
-    "amount >= 50.00", "0.01 <= amount < 50.00", "amount > 49.99", "page == 'home'", "page != home",
+    "amount >= 50.00", "home_city == city", "balance < amount or balance > 10.00", "0.01 <= amount < 50.00", "amount > 49.99", "page == 'home'", "page != home",
     "page in ['home', 'bill', offers]", "page not in [pay]", "city == 'beijing'", "city not in ['beijing', 'shanghai']",
     "hour >= 8 and hour < 22", "not 9 <= hour <= 11", "weekday == 'monday'", "weekday >= 6 or day_of_month <= 15",
     "dwell >= '5s' or page == 'home'", "not (amount == 50.00)",
 ]  # fmt: skip
 CUSTOMER_CONDITIONS = [
     "card_active", "card_used", "not card_used", "card_active and not card_used", "high_risk or age >= 30",
-    "gender == 'female'", "gender != female", "home_city == city", "home_city != 'shanghai'", "tier != 'standard'",
-    "tier in [gold, platinum]", "balance >= 100.00", "balance < amount or balance > 10.00", "spend_13w >= 500.00",
+    "gender == 'female'", "gender != female", "home_city == home_city", "home_city != 'shanghai'", "tier != 'standard'",
+    "tier in [gold, platinum]", "balance >= 100.00", "balance < spend_13w or balance > 10.00", "spend_13w >= 500.00",
     "points >= 100", "points_expire_in <= 7", "points_expire_in > 2", "days_since_joined < 30", "purchases > 3",
     "days_since_login >= 1", "days_since_login < 3", "days_since_purchase < 7", "purchases_13w >= 2", "heavy",
     "not heavy",    "days_since_joined >= 1", "r_score >= 2", "f_score == 1 or m_score == 1", "r_score <= f_score",
@@ -72,7 +72,12 @@ CUSTOMER_CONDITIONS = [
 
 SPLITS = {2: ["50%", "50%"], 3: ["33.3333%", "33.3333%", "33.3334%"], 4: ["10%", "0.5%", "60%", "29.5%"]}
 FAVOURITES = 2  # the first customers, with half of the events
-CREATIVE = {"style": "plain", "text": "Example Bank"}
+CREATIVE = {
+    "text": "Example Bank",
+    "ad_label": "true",
+    "close": {"visible": "true"},
+    "opt_out": "Reply TD",
+}  # lawful on every channel
 
 
 # --- Policies ---------------------------------------------------------------------------------------------------------
@@ -88,11 +93,11 @@ def random_policy(rng: Random) -> Policy:
         "time_zone": zone,
         "provider": "Example Bank",
         "names": names,
-        "segments": dict(rng.sample(list(SEGMENTS.items()), len(SEGMENTS))),
+        "segments": shuffled_segments(rng),
         "moments": moments,
         "protected_pages": rng.choice([[], ["pay"], ["card"], ["pay", "card"]]),
         "adult_age": rng.choice([18, 20]),
-        "fatigue": {} if loose else random_fatigue(rng, zone),
+        "fatigue": random_fatigue(rng, zone, loose),
         "ranking": {"by": rng.choice(["uplift", "response"]), "price_of_attention": rng.choice(["0.00", "0.05"])},
         "campaigns": campaigns,
     }
@@ -102,6 +107,13 @@ def random_policy(rng: Random) -> Policy:
     if rng.random() < 0.6:
         document["universal_holdout"] = {"share": rng.choice(["2%", "15%"])} | optional(rng, 0.3, salt="everyone")
     return Policy.model_validate(document)
+
+
+def shuffled_segments(rng: Random) -> dict[str, str]:
+    """In any order, but a segment may name only those declared before it."""
+    order = rng.sample(list(SEGMENTS), len(SEGMENTS))
+    order.sort(key=lambda name: name == "opinion")
+    return {name: SEGMENTS[name] for name in order}
 
 
 def optional(rng: Random, probability: float, **fields: Any) -> dict[str, Any]:
@@ -117,7 +129,9 @@ def random_moments(rng: Random) -> dict[str, Any]:
     return dict(rng.sample(list(moments.items()), rng.randint(1, 3)))
 
 
-def random_fatigue(rng: Random, zone: str) -> dict[str, Any]:
+def random_fatigue(rng: Random, zone: str, loose: bool) -> dict[str, Any]:
+    if loose:
+        return optional(rng, 0.5, back_off={"closes": 1, "rest": "10min", "repeat": 3})
     channels = {
         "popup": {"caps": [{"most": rng.randint(1, 3), "per": rng.choice(["1h", "24h", "day"])}]},
         "push": {"caps": [{"most": 1, "per": rng.choice(["day", "24h"])}, {"most": 2, "per": "week"}]},
@@ -129,7 +143,7 @@ def random_fatigue(rng: Random, zone: str) -> dict[str, Any]:
         quiet += [("00:00", "01:30"), ("23:00", "00:00")]
     from_, until = rng.choice(quiet)
     back_off = {
-        "closes": rng.choice([1, 1, 2, 3]),
+        "closes": rng.choice([1, 1, 1, 2, 3]),
         "rest": rng.choice(["1h", "12h", "1d"]),
         "repeat": rng.randint(1, 3),
     }
@@ -313,8 +327,9 @@ KIND_WEIGHTS: dict[EventKind, float] = {
 }  # fmt: skip
 # Some customers do one thing a great deal, so that what a customer can remember of it overflows.
 MOODS: tuple[dict[EventKind, float], ...] = (
-    {}, {}, {EventKind.SNOOZE: 25}, {EventKind.PAGE_LEAVE: 20}, {EventKind.PAYMENT: 20}, {EventKind.SLOT_VIEW: 60},
-    {EventKind.CLOSE: 20, EventKind.CLICK: 6}, {EventKind.NOT_SHOWN: 10, EventKind.LOGIN: 10},
+    {}, {}, {EventKind.SNOOZE: 40},
+    {EventKind.PAGE_LEAVE: 15, EventKind.PAGE_DWELL: 40, EventKind.CLOSE: 12}, {EventKind.PAYMENT: 20}, {EventKind.SLOT_VIEW: 60},
+    {EventKind.CLOSE: 40, EventKind.CLICK: 10}, {EventKind.NOT_SHOWN: 10, EventKind.LOGIN: 10},
 )  # fmt: skip
 REACTIONS = (
     EventKind.CLICK, EventKind.CLOSE, EventKind.MUTE, EventKind.SNOOZE, EventKind.COMPLAINT, EventKind.NOT_SHOWN,
@@ -475,7 +490,7 @@ class Traffic:
             person.page_views += 1
             person.page_view = person.customer * PAGE_STRIDE + person.page_views
         event.page, event.page_view = person.page, person.page_view
-        if rng.random() < (0.5 if kind == EventKind.PAGE_LEAVE else 0.1):
+        if rng.random() < (0.4 if kind in (EventKind.PAGE_LEAVE, EventKind.PAGE_DWELL) else 0.1):
             event.page_view = self.other_page_view(rng, person)
 
     def other_page_view(self, rng: Random, person: Person) -> int:
@@ -493,8 +508,10 @@ class Traffic:
         event.exposure, event.campaign = seen["exposure"], seen["campaign"]
         if rng.random() < 0.03:
             event.campaign = rng.choice(list(self.slots.values()))
-        if rng.random() < 0.6:
+        if rng.random() < 0.5:
             event.page_view = seen["page_view"]
+        elif rng.random() < 0.4:
+            event.page_view = self.other_page_view(rng, person)
 
 
 def person_of(row: int, customer: Any) -> Person:

@@ -1,0 +1,61 @@
+"""One Ray for the whole session, a folder for runs, and skips that fail where nothing may be left out."""
+
+import os
+
+# Before NumPy is imported: kernels and shards are the parallel part, a BLAS pool beside them only gets in the way.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+pytest_plugins = ["pytester"]
+
+# Set by `make test-all`: every test must have run.
+NO_SKIPS = "WINDTUNNEL_NO_SKIPS"
+
+# An example may have to compile a kernel first: no deadline. Quick tests repeat themselves, `make test-all` explores.
+settings.register_profile("repeatable", deadline=None, print_blob=True, derandomize=True)
+settings.register_profile("exploring", deadline=None, print_blob=True)
+settings.load_profile("exploring" if os.environ.get(NO_SKIPS) == "1" else "repeatable")
+
+
+def fail_if_skipped(report: pytest.TestReport | pytest.CollectReport) -> None:
+    """A skip becomes a failure with the same reason. An expected failure is not a skip."""
+    if os.environ.get(NO_SKIPS) == "1" and report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        report.outcome = "failed"
+        report.longrepr = f"{NO_SKIPS}=1 and this was not run: {reason}"
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    fail_if_skipped(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    fail_if_skipped(report)
+    return report
+
+
+@pytest.fixture(scope="session")
+def ray_cluster() -> Iterator[None]:
+    """Ray on this machine, started for the first test that asks and shared by all that do."""
+    from engine.host.ray_cluster import cluster
+
+    with cluster():
+        yield
+
+
+@pytest.fixture
+def runs_folder(tmp_path: Path) -> Path:
+    """An empty folder for runs."""
+    folder = tmp_path / "runs"
+    folder.mkdir()
+    return folder
