@@ -28,6 +28,7 @@ help:
 	@echo 'make pins      renew constraints.txt  make clean   remove what was made'
 
 install: $(STAMP)
+	@:
 
 $(STAMP): pyproject.toml constraints.txt
 	@python="$${PYTHON:-$$($(find_python))}"; \
@@ -39,16 +40,17 @@ $(STAMP): pyproject.toml constraints.txt
 	echo "install: .venv with $$("$$python" --version 2>&1)"; \
 	$(BIN)/python -m pip --version > /dev/null 2>&1 || "$$python" -m venv --clear .venv; \
 	echo -n 'install: pinned packages, one dot each '; \
-	export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_REQUIRE_VIRTUALENV=0; \
+	export PIP_DISABLE_PIP_VERSION_CHECK=1; \
 	$(BIN)/python -m pip install -q -c constraints.txt setuptools; \
 	$(BIN)/python -m pip install -c constraints.txt --no-build-isolation -e '.[dev]' | while read -r line; do \
-	  case "$$line" in Collecting*) echo -n . ;; Installing*) echo -n ' unpacking' ;; esac; \
+	  case "$$line" in Collecting* | Processing*) echo -n . ;; Installing*) echo -n ' unpacking' ;; esac; \
 	done; \
 	echo " done in $$((SECONDS - started)) s"; \
 	touch $(STAMP)
 
 demo: install
 	@$(BIN)/windtunnel run $(DEMO_ARGS)
+	@echo "demo: the report is $$(ls -td runs/*/report.html | head -n 1)"
 
 # Each part runs even when one before it complains, so that one round shows everything.
 test: install

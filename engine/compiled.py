@@ -45,6 +45,15 @@ else:
     numba.config.CACHE_DIR = str(cache_folder())
 
 
+def is_compiled() -> bool:
+    """Whether a run on this machine has compiled the present sources before."""
+    return INTERPRETED or any(pathlib.Path(numba.config.CACHE_DIR).rglob("inline.play_waves*.nbi"))
+
+
 def kernel(function):  # type: ignore[no-untyped-def]
-    """Compile `function` (no fastmath, no parallel): compiled and interpreted agree to the last bit."""
+    """Compile `function` (no fastmath, no parallel): compiled and interpreted agree to the last bit.
+
+    Kernels allocate nothing, so Numba's reference counting is off: counting the arrays of a policy at every call took
+    nine tenths of the time (0.27 against 2.4 million simulated events a second).
+    """
     return numba.njit(cache=True, error_model="numpy", _nrt=False)(function)

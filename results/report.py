@@ -33,6 +33,15 @@ def render(run_folder: Path) -> Path:
     return target
 
 
+def plain_lead(run_folder: Path) -> str:
+    """The report's first sentences as plain text."""
+    manifest = open_run(run_folder).manifest
+    with Database(run_folder) as database:
+        base = queried(database, "SELECT customer_base FROM run", "count")
+        answer = lead(manifest, estimates(database, manifest), base)
+    return " ".join(" ".join(str(part.striptags()).split()) for part in (answer.sentences, answer.risk) if part)
+
+
 def _html(database: Database, manifest: dict[str, Any]) -> str:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),

@@ -7,6 +7,7 @@ from pydantic import Field
 from engine.policy.document import Block
 from engine.policy.quantities import Count, Date, Duration, Factor, Identifier, Money, Number, Share, Text, Truth
 
+CUSTOMERS_LEAST, CUSTOMERS_MAX, DAYS_MAX = 100, 100_000_000, 366
 Twelve = Annotated[list[Factor], Field(min_length=12, max_length=12)]
 Positive = Annotated[Number, Field(gt=0)]
 NotNegative = Annotated[Number, Field(ge=0)]
@@ -159,12 +160,12 @@ class Scenario(Block):
     policy: Text  # path, relative to this file
     baseline: Text | Without  # what customers lived under before
     population: Text
-    customers: Annotated[Count, Field(ge=100, le=100_000_000)]
+    customers: Annotated[Count, Field(ge=CUSTOMERS_LEAST, le=CUSTOMERS_MAX)]
     customer_base: Count | None = None  # figures are scaled to so many
     start: Date
-    days: Annotated[Count, Field(ge=1, le=366)]
-    before: Annotated[Count, Field(le=366)] = 28
-    after: Annotated[Count, Field(le=366)] = 28
+    days: Annotated[Count, Field(ge=1, le=DAYS_MAX)]
+    before: Annotated[Count, Field(le=DAYS_MAX)] = 28
+    after: Annotated[Count, Field(le=DAYS_MAX)] = 28
     seed: Count = 1
     primary: Identifier | None = None  # the campaign the report leads with
     known_case: Truth = False

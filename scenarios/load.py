@@ -87,27 +87,30 @@ def changed(scenario: Scenario, options: Options) -> Scenario:
     return scenario.model_copy(update=given)
 
 
-def load_scenario(path: Path, options: Options = Options()) -> LoadedScenario:
-    """Read a scenario and everything it names. Raises DocumentError with all problems of all files."""
+def load_scenario(path: Path, options: Options = Options(), copies: Path | None = None) -> LoadedScenario:
+    """Read a scenario and everything it names. Raises DocumentError with all problems of all files.
+
+    copies: folder of a finished run's inputs, read in place of what the scenario names.
+    """
     reader = Reader()
     loaded = reader.read(path, Scenario)
     reader.check()
     assert loaded is not None
     scenario, folder = changed(loaded.document, options), path.parent
-    policy_path = options.policy or folder / scenario.policy
-    policy = reader.read(policy_path, Policy)
-    population = reader.read(folder / scenario.population, Population)
-    baseline = policy
+    paths = {"scenario.yaml": path, "policy.yaml": options.policy or folder / scenario.policy}
+    paths["population.yaml"] = folder / scenario.population
     if isinstance(scenario.baseline, str):
-        baseline = reader.read(folder / scenario.baseline, Policy)
+        paths["baseline.yaml"] = folder / scenario.baseline
+    if copies is not None:
+        paths = {name: copies / name for name in paths}
+    policy = reader.read(paths["policy.yaml"], Policy)
+    population = reader.read(paths["population.yaml"], Population)
+    baseline = reader.read(paths["baseline.yaml"], Policy) if "baseline.yaml" in paths else policy
     expectations = check_scenario(reader, loaded.source, scenario, policy.document if policy else None)
     if policy and population:
         reader.say(population.source, misfits(population.document, policy.document))
     reader.check()
     assert policy and population and baseline
-    paths = {"scenario.yaml": path, "policy.yaml": policy_path, "population.yaml": folder / scenario.population}
-    if isinstance(scenario.baseline, str):
-        paths["baseline.yaml"] = folder / scenario.baseline
     result = LoadedScenario(
         path, scenario, policy.document, baseline.document, population.document, tuple(expectations),
         {name: file.read_text("utf-8") for name, file in paths.items()},

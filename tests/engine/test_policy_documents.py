@@ -131,15 +131,25 @@ BROKEN: list[tuple[str, str, list[str]]] = [
         "window: 2 weeks",
         ["29: campaigns.spring.goal.window must be a duration like 500ms, 5s, 10min, 24h, 3d or 2w (got 2 weeks)"],
     ),
-    ("value: 30.00", "value: 30.005", ["30: campaigns.spring.value must be a plain number of yuan, like 20.00 (got 30.005)"]),
+    ("value: 30.00", "value: 30.005", [
+        "30: campaigns.spring.value must be a plain number of yuan, like 20.00 (got 30.005)"
+    ]),
     ("value: 30.00", "value: 1000000.01", ["30: campaigns.spring.value must be <= 1000000.00 (got 1000000.01)"]),
     ("value: 30.00", "value: -3", ["30: campaigns.spring.value must be >= 0 (got -3)"]),
-    ("value: 30.00", "value: [30]", ["30: campaigns.spring.value must be a plain number of yuan, like 20.00 (got a list)"]),
+    ("value: 30.00", "value: [30]", [
+        "30: campaigns.spring.value must be a plain number of yuan, like 20.00 (got a list)"
+    ]),
     ("shown: 8%", "shown: 8", ["50: campaigns.bill_ready.response.shown must be a response like 1.2% (got 8)"]),
     ("shown: 8%", "shown: 101%", ["50: campaigns.bill_ready.response.shown must be <= 100% (got 101%)"]),
-    ("{share: 50%, sees", "{share: 50.00001%, sees", ["36: campaigns.spring.holdout.share must be a share like 5% or 0.5% (got 50.00001%)"]),
-    ("until: 2026-04-01", "until: 2026-02-30", ["26: campaigns.spring.window.until must be a date of the calendar (got 2026-02-30)"]),
-    ("until: 2026-04-01", "until: April", ["26: campaigns.spring.window.until must be a date like 2026-11-01 (got April)"]),
+    ("{share: 50%, sees", "{share: 50.00001%, sees", [
+        "36: campaigns.spring.holdout.share must be a share like 5% or 0.5% (got 50.00001%)"
+    ]),
+    ("until: 2026-04-01", "until: 2026-02-30", [
+        "26: campaigns.spring.window.until must be a date of the calendar (got 2026-02-30)"
+    ]),
+    ("until: 2026-04-01", "until: April", [
+        "26: campaigns.spring.window.until must be a date like 2026-11-01 (got April)"
+    ]),
     ('at: "10:00"', "at: 24:00", ["17: moments.bill_day.at must be a time of day like 08:00 (got 24:00)"]),
     ("monthly: 1", "monthly: 29", ["17: moments.bill_day.monthly must be <= 28 (got 29)"]),
     (
@@ -181,7 +191,9 @@ BROKEN: list[tuple[str, str, list[str]]] = [
         "4: names must be a block of fields (got a list)",
         f"5: name must not be here (did you mean 'names'? known: {LIST}, universal_holdout, campaigns)",
     ]),
-    ("  caps: [{most: 2, per: day}]", "  caps: {most: 2, per: day}", ["20: fatigue.caps must be a list (got a block of fields)"]),
+    ("  caps: [{most: 2, per: day}]", "  caps: {most: 2, per: day}", [
+        "20: fatigue.caps must be a list (got a block of fields)"
+    ]),
     ("caps: [{most: 2, per: day}]", "caps: [2 a day]", ["20: fatigue.caps[0] must be a block of fields (got 2 a day)"]),
     ("  back_off: {", "  back_off:\n  quiet_hours: {", [
         "21: fatigue.back_off must be a block of fields (got nothing)",
@@ -192,21 +204,28 @@ BROKEN: list[tuple[str, str, list[str]]] = [
             for name in ("closes", "rest", "rest_max")
         ),
     ]),
-    ("caps: [{most: 2, per: day}]", "caps: [" + "{most: 2, per: day}, " * 5 + "]", ["20: fatigue.caps must have at most 4 entries (got 5)"]),
+    ("caps: [{most: 2, per: day}]", "caps: [" + "{most: 2, per: day}, " * 5 + "]", [
+        "20: fatigue.caps must have at most 4 entries (got 5)"
+    ]),
     ("pages: [home, bill, pay]", "pages: []", ["5: names.pages must have at least 1 entry (got 0)"]),
-    ("policy: shop", "policy: My Shop", ["1: policy must be a name of small letters, digits and _, starting with a letter (got My Shop)"]),
+    ("policy: shop", "policy: My Shop", [
+        "1: policy must be a name of small letters, digits and _, starting with a letter (got My Shop)"
+    ]),
     ("policy: shop", "policy: " + "s" * 61, [f"1: policy must be a name of at most 60 letters (got {'s' * 59}…)"]),
     ("provider: Example Bank", "provider:", ["3: provider must be text (got nothing)"]),
     # --- between fields -----------------------------------------------------------------------------------------------
     ("Asia/Shanghai", "Asia/Shangai", ["2: time_zone must be a time zone like Asia/Shanghai (got Asia/Shangai)"]),
     ("Asia/Shanghai", "../etc/passwd", ["2: time_zone must be a time zone like Asia/Shanghai (got ../etc/passwd)"]),
     ("pages: [home]", "pages: [hom]", [
-        "28: campaigns.spring.trigger.pages[0] must be one of names.pages: home, bill, pay (got hom, did you mean home?)"
+        "28: campaigns.spring.trigger.pages[0] must be one of names.pages: home, bill, pay (got hom, did"
+        " you mean home?)"
     ]),
     ("protected_pages: [pay]", "protected_pages:\n  - pay\n  - cart", [
         "20: protected_pages[1] must be one of names.pages: home, bill, pay (got cart)"
     ]),
-    ("protected_pages: [pay]", "protected_pages: [pay, pay]", ["18: protected_pages[1] must be given once (got pay again)"]),
+    ("protected_pages: [pay]", "protected_pages: [pay, pay]", [
+        "18: protected_pages[1] must be given once (got pay again)"
+    ]),
     ("topic: offers", "topic: offer", [
         "25: campaigns.spring.topic must be one of names.topics: bill, offers (got offer, did you mean offers?)"
     ]),
@@ -229,7 +248,9 @@ BROKEN: list[tuple[str, str, list[str]]] = [
     ("on: page_view", "on: balance_query", [
         "28: campaigns.spring.trigger.dwell must be given only with on: page_view (got on: balance_query)"
     ]),
-    ("pages: [home],", "pages: [home, home],", ["28: campaigns.spring.trigger.pages[1] must be given once (got home again)"]),
+    ("pages: [home],", "pages: [home, home],", [
+        "28: campaigns.spring.trigger.pages[1] must be given once (got home again)"
+    ]),
     ("{monthly: 1,", "{monthly: 1, weekly: monday,", [
         "17: moments.bill_day must have exactly one of monthly, weekly, on (got monthly and weekly)"
     ]),
@@ -240,7 +261,9 @@ BROKEN: list[tuple[str, str, list[str]]] = [
     ("    arms:\n", '    creative: {text: "20 off", ad_label: true, close: {}}\n    arms:\n', [
         "23: campaigns.spring must have either creative or arms (got both)"
     ]),
-    ("        share: 50%\n", "        share: 40%\n", ["37: campaigns.spring.arms must have shares that sum to 100% (got 90%)"]),
+    ("        share: 50%\n", "        share: 40%\n", [
+        "37: campaigns.spring.arms must have shares that sum to 100% (got 90%)"
+    ]),
     ("name: blue", "name: red", ["41: campaigns.spring.arms[1].name must be a name of its own (got red again)"]),
     ("      valuable: {", "      active: {", [
         "34: campaigns.spring.response_by_segment.active must be one of segments: dormant, valuable (got active)"
@@ -251,7 +274,9 @@ BROKEN: list[tuple[str, str, list[str]]] = [
     ("monetary: [100.00, 500.00]", "monetary: [500.00, 100.00]", [
         "12: rfm.monetary[1] must be more than the one before, 500.00 (got 100.00)"
     ]),
-    ("  frequency: [1, 4]", "  frequency: [4, 4]", ["11: rfm.frequency[1] must be more than the one before, 4 (got 4)"]),
+    ("  frequency: [1, 4]", "  frequency: [4, 4]", [
+        "11: rfm.frequency[1] must be more than the one before, 4 (got 4)"
+    ]),
     ("recency_days: [14, 45]", "recency_days: [14, 9]", [
         "10: rfm.recency_days[1] must be more than the one before, 14 (got 9)"
     ]),
@@ -264,8 +289,12 @@ BROKEN: list[tuple[str, str, list[str]]] = [
         "7: names.tags[2] must not be named like a fact of conditions (got tag)",
         "8: names.tiers[1] must be given once (got a again)",
     ]),
-    ("topics: [bill, offers]", "topics: [bill, offers, bill]", ["8: names.topics[2] must be given once (got bill again)"]),
-    ("pages: [home, bill, pay]", "pages: [home, bill, pay, home]", ["5: names.pages[3] must be given once (got home again)"]),
+    ("topics: [bill, offers]", "topics: [bill, offers, bill]", [
+        "8: names.topics[2] must be given once (got bill again)"
+    ]),
+    ("pages: [home, bill, pay]", "pages: [home, bill, pay, home]", [
+        "5: names.pages[3] must be given once (got home again)"
+    ]),
     ("  valuable: m", "  balance: age < 30\n  not: age < 30\n  other: age < 30\n  high_risk: high_risk\n  valuable: m", [
         "15: segments.balance must not be named like a fact of conditions (got balance)",
         "16: segments.not must not be named like a word of conditions (got not)",
@@ -289,7 +318,8 @@ BROKEN: list[tuple[str, str, list[str]]] = [
     ]),
     # --- the law ------------------------------------------------------------------------------------------------------
     ("ad_label: true, ", "", [
-        "40: campaigns.spring.arms[0].creative.ad_label must be true: a pop-up of purpose activation is an advertisement"
+        "40: campaigns.spring.arms[0].creative.ad_label must be true: a pop-up of purpose activation is"
+        " an advertisement"
         " (got false)"
     ]),
     ("purpose: activation", "purpose: education", []),
@@ -346,7 +376,8 @@ def test_all_at_once() -> None:
         "39: campaigns.spring.arms[0].share must be a share like 5% or 0.5% (got half)",
         "41: campaigns.spring.arms[1].name must be a name of its own (got red again)",
         "48: campaigns.bill_ready.trigger.moment must be one of moments: bill_day (got payday)",
-        "51: campaigns.bill_ready.creative.opt_out must be given: a message by push says how to stop them (got nothing)",
+        "51: campaigns.bill_ready.creative.opt_out must be given: a message by push says how to stop them"
+        " (got nothing)",
     ]
 
 

@@ -1,0 +1,36 @@
+"""Lint of a policy file: its findings, and how they are printed."""
+
+import sys
+from datetime import date, timedelta
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+
+from engine.policy.document import Policy
+from engine.policy.lint import Finding, lint
+from engine.policy.tables import compile_policy
+from engine.policy.yaml_source import read
+
+_COLOURS = {"error": "red", "warning": "yellow", "ask": "cyan"}
+
+
+def findings_of(path: Path) -> list[Finding]:
+    """Raises DocumentError where the policy cannot be read at all."""
+    loaded = read(path, Policy)
+    today = date.today()
+    compiled = compile_policy(loaded.document, today, today + timedelta(days=370), source=loaded.source)
+    return lint(loaded.document, compiled)
+
+
+def print_findings(path: Path, findings: list[Finding]) -> None:
+    console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
+    for finding in findings:
+        colour = _COLOURS[finding.severity]
+        console.print(f"[{colour}]{finding.severity:8}[/] {finding.code} {escape(finding.path)}: {escape(finding.sentence)}")
+        console.print(f"         {escape(finding.advice)}")
+    counts = {severity: sum(f.severity == severity for f in findings) for severity in _COLOURS}
+    if not findings:
+        console.print(f"{path}: nothing found")
+        return
+    console.print(f"{counts['error']} to mend, {counts['warning']} to think about, {counts['ask']} to ask counsel about")

@@ -1,0 +1,116 @@
+"""windtunnel: the front door. Commands only; what they do is in scenarios and results."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from scenarios import commands
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="A wind tunnel for marketing policy: run the real decision engine against a synthetic population before any "
+    "customer meets the change. Nothing leaves this machine; no customer data is needed.",
+)
+
+ScenarioFile = Annotated[Path, typer.Argument(help="A *.scenario.yaml file.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output and nothing else.")]
+Out = Annotated[Path, typer.Option("--out", help="Folder that keeps the runs.")]
+
+
+@app.command()
+def new(
+    folder: Annotated[Path, typer.Argument(help="Folder to write into; must not exist or be empty.")],
+    preset: Annotated[str, typer.Option(help="Which preset: bank-card.")] = "bank-card",
+) -> None:
+    """Write a policy, a population and a scenario with comments, runnable at once."""
+    finish(commands.new(folder, preset))
+
+
+@app.command()
+def run(
+    scenario: ScenarioFile,
+    customers: Annotated[int | None, typer.Option(help="How many customers (100 to 100 million).")] = None,
+    days: Annotated[int | None, typer.Option(help="Length of the campaign in days.")] = None,
+    before: Annotated[int | None, typer.Option(help="Days lived under the baseline first.")] = None,
+    after: Annotated[int | None, typer.Option(help="Days after the campaign.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Study seed: same seed, same run.")] = None,
+    policy: Annotated[Path | None, typer.Option(help="Another policy file instead of the scenario's.")] = None,
+    shards: Annotated[int | None, typer.Option(help="Run on Ray with so many shards.")] = None,
+    inline: Annotated[bool, typer.Option("--inline", help="Run in this process, whatever the size.")] = False,
+    address: Annotated[str | None, typer.Option(help="An existing Ray cluster, as host:port.")] = None,
+    record: Annotated[bool, typer.Option("--record", help="Keep every event and decision.")] = False,
+    out: Out = Path("runs"),
+    as_json: Json = False,
+) -> None:
+    """Run a scenario and write its report."""
+    given = commands.scenario_options(customers, days, before, after, seed, policy)
+    finish(commands.run(scenario, given, shards, inline, out, record, address, as_json))
+
+
+@app.command()
+def check(
+    paths: Annotated[list[Path] | None, typer.Argument(help="Files or folders with *.scenario.yaml.")] = None,
+    junit: Annotated[Path | None, typer.Option(help="Write JUnit XML here.")] = None,
+    customers: Annotated[int | None, typer.Option(help="So many customers in every scenario.")] = None,
+    out: Out = Path("runs"),
+    as_json: Json = False,
+) -> None:
+    """Run scenarios and say which expectations are missed."""
+    finish(commands.check(paths or [], junit, customers, out, as_json))
+
+
+@app.command()
+def report(run_folder: Annotated[Path, typer.Argument(help="A run's folder.")], as_json: Json = False) -> None:
+    """Write a run's report again and say where it is."""
+    finish(commands.report(run_folder, as_json))
+
+
+@app.command()
+def explain(
+    run_folder: Annotated[Path, typer.Argument(help="A run's folder.")],
+    customer: Annotated[int, typer.Option(help="Number of the customer, from 0.")],
+    as_json: Json = False,
+) -> None:
+    """Live one customer's run again and say what each message met, reason by reason."""
+    finish(commands.explain(run_folder, customer, as_json))
+
+
+@app.command()
+def lint(
+    policy: Annotated[Path, typer.Argument(help="A policy file.")],
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema for editors instead.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Check a policy: what is wrong, what is dubious, what to ask counsel about."""
+    finish(commands.lint(policy, schema, as_json))
+
+
+@app.command()
+def bench(
+    only: Annotated[str | None, typer.Option(help="One of engine, simulation, scale, memory.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure this machine, each figure as a ratio to a named baseline in the same run."""
+    finish(commands.bench(only, as_json))
+
+
+def finish(code: int) -> None:
+    raise typer.Exit(code)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.stderr.write("\nstopped; nothing was written\n")
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()
