@@ -124,7 +124,7 @@ CONSENT_CHANNELS = (Channel.PUSH, Channel.SMS, Channel.EMAIL, Channel.VOICE)
 
 
 class Flag(IntEnum):
-    """Bits of CUSTOMER.flags."""
+    """Bits of CUSTOMER.marks."""
 
     CARD_ACTIVE = 1
     CARD_USED = 2
@@ -293,7 +293,7 @@ CUSTOMER = np.dtype(
         ("week_purchases", "i1", (WEEKS,)),  # stays at 127
         ("gender", "i1"),
         ("tier", "i1"),
-        ("flags", "i1"),  # Flag bits
+        ("marks", "i1"),  # Flag bits (`flags` is taken by np.record)
         ("consent", "i1"),  # one bit a Channel below FIRST_PASSIVE_CHANNEL
         ("negatives_in_row", "i1"),  # closes and mutes of pop-ups since the last click
     ],

@@ -253,8 +253,8 @@ def pairs(node: ast.Compare) -> list[tuple[ast.expr, ast.cmpop, ast.expr]]:
 
 # --- Customers --------------------------------------------------------------------------------------------------------
 def customer_state(profile: Any) -> Customer:
-    """One CUSTOMER record in plain words; the ring starts empty. Read by item: `record.flags` is NumPy's own."""
-    flags, consent = int(profile["flags"]), int(profile["consent"])
+    """One CUSTOMER record in plain words; the ring starts empty. """
+    flags, consent = int(profile["marks"]), int(profile["consent"])
     return {
         "latest": int(profile["latest_ms"]),
         "joined": int(profile["joined_ms"]),

@@ -103,6 +103,11 @@ _METRICS = (
         "count", "waterfall", _CAMPAIGN, unit_of_analysis="candidate", goal_allowed=False,
     ),
     Metric(
+        "refused", "candidates refused", "被拦截候选", "count", "sum(candidates)", "1",
+        "Candidates refused for one reason: `refused[campaign/cool_down]`; held_out and lost_arbitration included.",
+        "refused", "waterfall", ("campaign",), unit_of_analysis="candidate", goal_allowed=False,
+    ),
+    Metric(
         "shown_share", "share of candidates shown", "展示占比", "share",
         "sum(candidates) FILTER (WHERE reason = 'shown')", "sum(candidates)",
         "Candidates that became exposures, divided by candidates.",

@@ -18,6 +18,7 @@ from results.statistics import (
     sample_ratio_p,
 )
 from results.store import Run, held_out_share, open_run
+from results.tables import REASON_NAMES
 
 SRM_ALARM = 0.001
 NO_SUMS = "no interval: the run keeps no sums per customer for this"
@@ -83,8 +84,24 @@ def scopes(manifest: dict[str, Any]) -> Iterator[Scope]:
 def _plain_metrics(database: Database, manifest: dict[str, Any], confidence: float) -> Iterator[tuple[str, Estimate]]:
     for scope in scopes(manifest):
         for metric in METRICS.values():
-            if metric.kind != "holdout" and scope.level in metric.levels:
+            if metric.kind not in ("holdout", "refused") and scope.level in metric.levels:
                 yield scope.key(metric.name), _estimate(database, metric, scope, confidence)
+        if scope.level == "campaign":
+            yield from _refusals(database, METRICS["refused"], scope)
+
+
+def _refusals(database: Database, metric: Metric, scope: Scope) -> Iterator[tuple[str, Estimate]]:
+    """Candidates refused, one figure a reason, zeros too."""
+    where = f"FROM waterfall WHERE {MEASURED_DAYS} AND {scope.condition}"
+    counted = dict(database.rows(f"SELECT reason, {metric.numerator} {where} GROUP BY reason"))
+    for reason in REASON_NAMES:
+        if reason not in ("shown", "no_candidate"):
+            query = f"SELECT coalesce({metric.numerator}, 0) {where} AND reason = {quoted(reason)}"
+            count = float(counted.get(reason, 0))
+            yield (
+                scope.key(metric.name, reason),
+                Estimate(count, None, None, metric.unit, int(count), metric.unit_of_analysis, "a count of this run", query=query),
+            )
 
 
 def _estimate(database: Database, metric: Metric, scope: Scope, confidence: float) -> Estimate:

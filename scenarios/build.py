@@ -46,6 +46,7 @@ def numbers_of(population: Population) -> np.recarray:  # type: ignore[type-arg]
     row.unused_share, row.first_use_rate = share(p.cards.unused), p.cards.first_use_per_day
     row.prepaid_share, row.balance_mean = share(p.cards.prepaid), p.cards.balance
     row.low_balance, row.top_up_amount = p.cards.low_balance, p.cards.top_up
+    row.credit_line = p.cards.credit_line
     row.top_up_at_visit, row.top_up_at_payment = share(p.cards.top_up_when_seen), share(p.cards.top_up_when_paying)
     row.lost_payment_drop, row.points_mean = share(p.cards.leave_when_it_fails), p.cards.points
     row.travel, row.female = share(p.customers.logs_in_from_elsewhere), share(p.customers.female)

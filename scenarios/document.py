@@ -58,6 +58,7 @@ class Cards(Block):
     first_use_per_day: NotNegative = 0.0
     prepaid: Share = 0
     balance: Money = 0
+    credit_line: Money = 2_000_000  # what cards that are not prepaid may spend
     low_balance: Money = 0
     top_up: Money = 20_000
     top_up_when_seen: Share = 0

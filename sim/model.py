@@ -30,6 +30,7 @@ POPULATION = np.dtype(
         ("brought_forward_ms", "i8"),
         ("prepaid_share", "f8"),
         ("balance_mean", "f8"),
+        ("credit_line", "i8"),  # fen that cards which are not prepaid may spend
         ("low_balance", "f8"),
         ("top_up_amount", "f8"),
         ("top_up_at_visit", "f8"),

@@ -96,13 +96,13 @@ def draw_profile(model, visitor, profile, customer):
     if years < 30.0:
         visitor.marks |= _YOUNG
     u_personal, u_minor, u_risk, _ = uniforms(model.stream, customer, _PROFILE, 1)
-    profile.flags = _F_ACTIVE
+    profile.marks = _F_ACTIVE
     if u_personal < n.personalisation_off:
-        profile.flags |= _F_IMPERSONAL
+        profile.marks |= _F_IMPERSONAL
     if u_minor < n.likely_minor:
-        profile.flags |= _F_MINOR
+        profile.marks |= _F_MINOR
     if u_risk < n.high_risk:
-        profile.flags |= _F_RISK
+        profile.marks |= _F_RISK
     draw_choices(model, profile, customer)
 
 
@@ -154,7 +154,7 @@ def draw_account(model, crowd, visitor, profile, customer):
     start = int(crowd.span[_START])
     u_balance, u_points, u_expiry, u_login = uniforms(model.stream, customer, _PROFILE, 2)
     visitor.balance = int(exponential(u_balance) * n.balance_mean) if visitor.marks & _PREPAID else NEVER_MS
-    profile.balance = int(visitor.balance) if visitor.marks & _PREPAID else 0
+    profile.balance = int(visitor.balance) if visitor.marks & _PREPAID else n.credit_line
     profile.points = int(exponential(u_points) * n.points_mean) if profile.purchases > 0 else 0
     profile.points_expire_ms = start + int(u_expiry * _YEAR_MS)
     since = int(exponential(u_login) / max(visitor.visit_rate, 0.001) * DAY_MS)
@@ -178,7 +178,7 @@ def place_in_time(model, crowd, visitor, profile, customer):
         visitor.organic_ms = first_use_at(model, customer, max(joined, start))
     elif joined < start:
         live_history(model, crowd, visitor, profile, customer, joined)
-        profile.flags |= _F_USED
+        profile.marks |= _F_USED
     else:
         # Joins during the run and pays for the first time a minute later.
         visitor.organic_ms = joined + 60_000

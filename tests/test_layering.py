@@ -58,7 +58,7 @@ FENCES = {
     "jinja2": ("results/report.py",),
     "markupsafe": ("results/*.py",),
     "typer": ("windtunnel.py", "scenarios/command*.py"),
-    "rich": ("windtunnel.py", "scenarios/command*.py"),
+    "rich": ("windtunnel.py", "scenarios/command*.py", "scenarios/linting.py"),
     "locust": (),
 }
 

@@ -160,7 +160,7 @@ class Compiler:
             start = self.place(value, start if is_and else if_true, if_false if is_and else start, expression)
         return start
 
-    def steps(self) -> np.recarray:  # type: ignore[type-arg]
+    def steps(self) -> np.recarray:
         """All conditions as STEP rows."""
         table = records(max(1, len(self.rows)), STEP)
         for row, (leaf, if_true, if_false) in zip(table, self.rows, strict=False):
@@ -237,7 +237,8 @@ class Expression:
         if self.names_fact(right) and not self.is_category_name(unit, right):
             other, _ = self.fact(right)
             if Fact.TAG in (fact, other):  # a step has one operand, and it is the left side's
-                raise ConditionError(f"a condition: {self.source(right)} cannot be compared: write it alone or with not")
+                reason = "cannot be compared: write it alone or after not"
+                raise ConditionError(f"a condition: {self.source(right)} {reason}")
             if unit_of(other) != unit:
                 raise ConditionError(
                     f"a condition: {self.source(left)} ({unit}) cannot be compared with {self.source(right)}"

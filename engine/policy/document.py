@@ -3,8 +3,6 @@
 Values arrive already in the engine's units: money in fen, durations in ms, shares in millionths, responses in 1e-9.
 """
 
-# ruff: noqa: RUF012 - the defaults belong to pydantic, which never shares them
-
 import difflib
 import itertools
 import keyword
@@ -149,7 +147,7 @@ class Moment(Block):
 
 
 class Cap(Block):
-    """Fewer than `most` exposures per window. `per` is day, week or month of the calendar, or a rolling duration (ms)."""
+    """Fewer than `most` exposures per window. `per`: day, week, month of the calendar, or a rolling duration (ms)."""
 
     most: Annotated[Count, Field(ge=1, le=1000)]
     per: Per

@@ -190,7 +190,7 @@ def ring_too_small(look: Look) -> Iterator[Finding]:
         return
     shown = window if isinstance(window, str) else duration_text(window)
     unlimited = [name_of(p) for p, campaign in look.campaigns() if most_of_campaign(campaign, window) == inf]
-    number = "without limit" if most == inf else f"up to {most:.0f}"
+    number = "any number of" if most == inf else f"up to {most:.0f}"
     yield Finding(
         "W02", "error", path,
         f"{path} looks back over {shown}, in which a customer can get {number} messages (those held out are counted"
@@ -395,7 +395,7 @@ def new_customer_offers(look: Look) -> Iterator[Finding]:
         if campaign.window.until is None:
             yield Finding(
                 "W09", "ask", f"{path}.window.until",
-                f"{name_of(path)} gives {yuan_text(campaign.reward)} yuan to new customers only, without a published end",
+                f"{name_of(path)} gives {yuan_text(campaign.reward)} yuan to new customers only, with no published end",
                 "ask counsel, or set window.until",
             )  # fmt: skip
 

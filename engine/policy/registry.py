@@ -17,7 +17,8 @@ class Registry:
             taken = set(self.slots.values())
             free = next((slot for slot in range(CAMPAIGNS_MAX) if slot not in taken), None)
             if free is None:
-                raise OverflowError(f"campaigns must be at most {CAMPAIGNS_MAX} at a time (no slot is free for {name!r})")
+                sentence = f"campaigns must be at most {CAMPAIGNS_MAX} at a time (no slot is free for {name!r})"
+                raise OverflowError(sentence)
             self.slots[name] = free
         return self.slots[name]
 

@@ -14,7 +14,7 @@ def policy_schema() -> dict[str, Any]:
 
 
 def without_engine_units(schema: Any) -> Any:
-    """Without what only the engine sees: defaults in its units, and `null`, which a file says by leaving a field out."""
+    """Without what only the engine sees: defaults in its units, and null, which a file says by leaving a field out."""
     if isinstance(schema, list):
         return [without_engine_units(item) for item in schema if item != {"type": "null"}]
     if not isinstance(schema, dict):

@@ -131,7 +131,7 @@ def campaign_row(row: np.record, name: str, campaign: Campaign, policy: Policy, 
         row.next_best = campaign.holdout.sees == "next_best"
 
 
-def policy_row(policy: Policy, replication: int) -> np.recarray:  # type: ignore[type-arg]
+def policy_row(policy: Policy, replication: int) -> np.recarray:
     table = records(1, POLICY)
     row = table[0]
     row.price_of_attention = policy.ranking.price_of_attention

@@ -1,6 +1,6 @@
 """Documents: YAML files read into strict blocks, with every problem told at once, by file, line and path.
 
-The only file that knows ruamel. Every scalar stays the text that was written, so nothing is guessed about `no` or `012`.
+The only file that knows ruamel. Every scalar stays the text that was written: nothing is guessed about `no` or `012`.
 """
 
 import difflib

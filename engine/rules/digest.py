@@ -39,7 +39,7 @@ def add_profile(h, c):
     h = add(h, int(c.home_city))
     h = add(h, int(c.gender))
     h = add(h, int(c.tier))
-    h = add(h, int(c.flags))
+    h = add(h, int(c.marks))
     h = add(h, int(c.consent))
     return add(h, int(c.negatives_in_row))
 

@@ -20,7 +20,7 @@ _F_ACTIVE, _F_USED, _F_IMPERSONAL = int(Flag.CARD_ACTIVE), int(Flag.CARD_USED), 
 @kernel
 def paid(customer, amount, day, t):
     """Fold one payment in; returns whether it was the card's first use."""
-    first_use = customer.flags & _F_USED == 0
+    first_use = customer.marks & _F_USED == 0
     slot = int(day.week) % WEEKS
     customer.points = min(points_at(customer, t) + amount // FEN_PER_POINT, SPEND_MAX)
     customer.balance -= amount
@@ -28,7 +28,7 @@ def paid(customer, amount, day, t):
     customer.purchases += 1
     customer.week_purchases[slot] = min(int(customer.week_purchases[slot]) + 1, COUNT_MAX)
     customer.week_spend[slot] = min(int(customer.week_spend[slot]) + amount, SPEND_MAX)
-    customer.flags |= _F_USED
+    customer.marks |= _F_USED
     return first_use
 
 
@@ -44,13 +44,13 @@ def observe(customer, event, day, t):
     elif kind == _TOP_UP:
         customer.balance += event.amount
     elif kind == _CARD_BOUND:
-        customer.flags |= _F_ACTIVE
+        customer.marks |= _F_ACTIVE
     elif kind == _GIVEN:
         customer.consent |= 1 << int(event.channel)
     elif kind == _WITHDRAWN:
         customer.consent &= ~(1 << int(event.channel))
     elif kind == _PERSONAL_ON:
-        customer.flags &= ~_F_IMPERSONAL
+        customer.marks &= ~_F_IMPERSONAL
     elif kind == _PERSONAL_OFF:
-        customer.flags |= _F_IMPERSONAL
+        customer.marks |= _F_IMPERSONAL
     return False

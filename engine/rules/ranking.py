@@ -10,7 +10,7 @@ _PRICE_SCALE = RESPONSE_ONE // SHARE_ONE
 @kernel
 def predicted(slot, customer, segment, tables):
     """Predicted responses (shown, otherwise) in 1e-9; with personalisation off the campaign's own."""
-    if customer.flags & _F_IMPERSONAL:
+    if customer.marks & _F_IMPERSONAL:
         return int(tables.generic_responses[slot, 0]), int(tables.generic_responses[slot, 1])
     return int(tables.responses[slot, segment, 0]), int(tables.responses[slot, segment, 1])
 

@@ -102,11 +102,11 @@ def profile_fact(fact, operand, customer, day):
     if fact == _TIER:
         return int(customer.tier)
     if fact == _CARD_ACTIVE:
-        return flag_fact(customer.flags, _F_ACTIVE)
+        return flag_fact(customer.marks, _F_ACTIVE)
     if fact == _CARD_USED:
-        return flag_fact(customer.flags, _F_USED)
+        return flag_fact(customer.marks, _F_USED)
     if fact == _HIGH_RISK:
-        return flag_fact(customer.flags, _F_RISK)
+        return flag_fact(customer.marks, _F_RISK)
     return int((customer.tags >> operand) & 1)
 
 
@@ -183,7 +183,7 @@ def holds(first_step, customer, event, tables, day, t):
 def segment(customer, event, tables, day, t):
     """Number of the first segment that fits; the number of segments means "other"."""
     count = int(tables.policy[0].segments)
-    if customer.flags & _F_IMPERSONAL:
+    if customer.marks & _F_IMPERSONAL:
         return count
     for i in range(count):
         if holds(int(tables.segments[i]), customer, event, tables, day, t):

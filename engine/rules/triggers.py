@@ -41,13 +41,13 @@ def waits_for_dwell(campaign, event):
 @kernel
 def refused_customer(campaign, customer, policy, day):
     """Who the customer is: blocked, minor, without consent, personalisation off."""
-    if customer.flags & _F_BLOCKED:
+    if customer.marks & _F_BLOCKED:
         return _BLOCKED
-    if campaign.service == 0 and (customer.flags & _F_MINOR or age(customer, day) < policy.adult_age):
+    if campaign.service == 0 and (customer.marks & _F_MINOR or age(customer, day) < policy.adult_age):
         return _MINOR
     if _PUSH <= campaign.channel < FIRST_PASSIVE_CHANNEL and (customer.consent >> campaign.channel) & 1 == 0:
         return _NO_CONSENT
-    if campaign.personal and customer.flags & _F_IMPERSONAL:
+    if campaign.personal and customer.marks & _F_IMPERSONAL:
         return _IMPERSONAL
     return _PASSED
 

@@ -255,6 +255,13 @@ def test_days_agree_with_the_wall_clock_all_year(zone: str, quiet_from: int, qui
             assert is_quiet == (any(parts) if quiet_from > quiet_until else all(parts)), (zone, local)
 
 
+def test_the_instant_of_a_clock_change() -> None:
+    row = day_table(ZoneInfo("Europe/Berlin"), date(2026, 3, 29), date(2026, 3, 29), None)[0]
+    assert row.switch_ms == datetime(2026, 3, 29, 1, tzinfo=UTC).timestamp() * 1000
+    assert (row.offset_ms, row.offset_after_ms) == (HOUR_MS, 2 * HOUR_MS)
+    assert row.quiet.tolist() == [[0, 0], [0, 0]]
+
+
 def test_edges_of_weeks_and_months() -> None:
     day = compiled().tables.days[17]  # Wednesday, 18 March 2026
     assert (day.date, day.weekday, day.day_of_month) == (20260318, 3, 18)
@@ -276,7 +283,8 @@ def test_the_timetable_ascends_and_holds_every_moment_of_the_span() -> None:
 # --- The library and editors ------------------------------------------------------------------------------------------
 def test_the_presets_load_compile_and_name_their_dwells() -> None:
     policy = compile_policy(load_policy(BANK_CARD), FIRST, LAST)
-    assert policy.dwells == (5_000,)
+    named = {campaign.trigger.dwell for campaign in policy.policy.campaigns.values()} - {None}
+    assert list(policy.dwells) == sorted(named)  # type: ignore[type-var]
     assert compiled().dwells == (5_000,)
     assert replace(policy, dwells=()).tables is policy.tables
 

@@ -54,7 +54,8 @@ SEGMENTS = {
 }
 
 EVENT_CONDITIONS = [
-    "amount >= 50.00", "home_city == city", "balance < amount or balance > 10.00", "0.01 <= amount < 50.00", "amount > 49.99", "page == 'home'", "page != home",
+    "amount >= 50.00", "home_city == city", "balance < amount or balance > 10.00", "0.01 <= amount < 50.00",
+    "amount > 49.99", "page == 'home'", "page != home",
     "page in ['home', 'bill', offers]", "page not in [pay]", "city == 'beijing'", "city not in ['beijing', 'shanghai']",
     "hour >= 8 and hour < 22", "not 9 <= hour <= 11", "weekday == 'monday'", "weekday >= 6 or day_of_month <= 15",
     "dwell >= '5s' or page == 'home'", "not (amount == 50.00)",
@@ -65,7 +66,7 @@ CUSTOMER_CONDITIONS = [
     "tier in [gold, platinum]", "balance >= 100.00", "balance < spend_13w or balance > 10.00", "spend_13w >= 500.00",
     "points >= 100", "points_expire_in <= 7", "points_expire_in > 2", "days_since_joined < 30", "purchases > 3",
     "days_since_login >= 1", "days_since_login < 3", "days_since_purchase < 7", "purchases_13w >= 2", "heavy",
-    "not heavy",    "days_since_joined >= 1", "r_score >= 2", "f_score == 1 or m_score == 1", "r_score <= f_score",
+    "not heavy", "days_since_joined >= 1", "r_score >= 2", "f_score == 1 or m_score == 1", "r_score <= f_score",
     "tag.opinion_leader", "not tag.price_sensitive", "dormant", "not valuable", "young or opinion",
     "not (dormant and card_used) or tier == gold",
 ]  # fmt: skip
@@ -266,7 +267,7 @@ def random_customers(rng: Random, n: int, policy: Policy) -> np.recarray:
         random_customer(rng, customers[row], start_ms(policy))
     for row in range(min(n, FAVOURITES)):  # who may be shown everything
         customers[row].birth_date, customers[row].consent = 19_900_412, 0b11111
-        customers[row]["flags"] &= Flag.CARD_ACTIVE | Flag.CARD_USED
+        customers[row]["marks"] &= Flag.CARD_ACTIVE | Flag.CARD_USED
     return customers
 
 
@@ -283,7 +284,7 @@ def random_customer(rng: Random, customer: Any, start: int) -> None:
     customer.home_city = rng.randint(NONE, len(CITIES) - 1)
     customer.gender = rng.randint(0, 1)
     customer.tier = rng.randrange(len(TIERS))
-    customer["flags"] = random_flags(rng)  # `record.flags` is NumPy's own
+    customer["marks"] = random_flags(rng)
     customer.consent = rng.getrandbits(5) | rng.getrandbits(5) & ~1
     random_purchases(rng, customer, start)
 
@@ -328,7 +329,8 @@ KIND_WEIGHTS: dict[EventKind, float] = {
 # Some customers do one thing a great deal, so that what a customer can remember of it overflows.
 MOODS: tuple[dict[EventKind, float], ...] = (
     {}, {}, {EventKind.SNOOZE: 40},
-    {EventKind.PAGE_LEAVE: 15, EventKind.PAGE_DWELL: 40, EventKind.CLOSE: 12}, {EventKind.PAYMENT: 20}, {EventKind.SLOT_VIEW: 60},
+    {EventKind.PAGE_LEAVE: 15, EventKind.PAGE_DWELL: 40, EventKind.CLOSE: 12}, {EventKind.PAYMENT: 20},
+    {EventKind.SLOT_VIEW: 60},
     {EventKind.CLOSE: 40, EventKind.CLICK: 10}, {EventKind.NOT_SHOWN: 10, EventKind.LOGIN: 10},
 )  # fmt: skip
 REACTIONS = (
