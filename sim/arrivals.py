@@ -74,8 +74,9 @@ def toss_coin(model, visitor, customer):
 
 @kernel
 def begin_purchasing(model, visitor, customer, t):
-    """The card has been used for the first time at t: from here on BG/NBD, without a coin."""
+    """From t on BG/NBD, without a coin: the card has been used for the first time, or the customer is back."""
     visitor.marks |= _USED
+    visitor.gaps += 1
     visitor.clock = clock_at(model, t)
     next_organic(model, visitor, customer)
 

@@ -1,7 +1,7 @@
 """What one customer does next: a visit as a walk over pages, purchases, and acts that messages induce."""
 
 from engine.compiled import kernel
-from engine.records import DAY_MS, NEVER_MS, NONE, EventKind
+from engine.records import DAY_MS, NEVER_MS, NONE, SECOND_MS, EventKind
 from sim.arrivals import begin_purchasing, plan_visit, toss_coin
 from sim.measures import count_day, count_dwell, count_entry, count_move, count_payment, count_visit, drop_out
 from sim.model import DEPTH_MAX, Daily, Mark, Stage
@@ -18,7 +18,7 @@ _USED, _PREPAID, _SKIP = int(Mark.USED), int(Mark.PREPAID), int(Mark.SKIP_ORGANI
 _EVENT_DONE, _ORGANIC_DUE, _DROPPED = int(Mark.PAGE_EVENT_DONE), int(Mark.ORGANIC_DUE), int(Mark.DROPPED)
 _PAGE, _TOP_UP_DRAW = int(Draw.PAGE), int(Draw.TOP_UP)
 _ACTED = int(Mark.ACTED)
-_AT_PAYMENT, _AMOUNT = int(Draw.AT_PAYMENT), int(Draw.AMOUNT)
+_AT_PAYMENT, _INDUCED_AMOUNT = int(Draw.AT_PAYMENT), int(Draw.INDUCED_AMOUNT)
 _LOST = int(Daily.LOST_PAYMENTS)
 _ADDED, _FORWARD, _SWITCHED = (
     int(Daily.INDUCED_ADDED),
@@ -33,8 +33,11 @@ _FEATURES_USED, _CARDS_BOUND = int(Daily.FEATURES_USED), int(Daily.CARDS_BOUND)
 
 VIEWS_PER_VISIT = 64
 PURCHASE_VISITS = 1 << 24  # keys of visits that an organic purchase begins
-RETURN_VISITS = 1 << 25  # keys of visits that a click outside the app begins
-INDUCED_AMOUNTS = 1 << 40  # opportunities of amounts of induced payments
+RETURN_VISITS = 1 << 25  # keys of visits that a click outside the app begins: the second of the click since 2020,
+RETURN_EPOCH_MS = 1_577_836_800_000  # for a count of clicks would shift with one more of them
+PLACES_PER_VIEW = 256  # opportunities to show something on one page view: by event kind, from DWELL_PLACES on by dwell
+OWN_TOP_UP_PLACE = 0
+DWELL_PLACES = 64
 PAGE_EVENT_AFTER_MS = 400
 FIRST_USE_RETRY_MS = 7 * DAY_MS
 STAY_MIN_MS = 500  # so that what a page does when it opens is always done
@@ -227,7 +230,7 @@ def organic_payment(model, crowd, visitor, customer, event):
     count_day(crowd, model, t, _LOST, 1)
     if visitor.marks & _USED == 0:
         visitor.organic_ms = t + FIRST_USE_RETRY_MS
-        visitor.acts += 1
+        visitor.gaps += 1
         return
     after_organic(model, crowd, visitor, customer, t)
     if v < n.lost_payment_drop and visitor.marks & _DROPPED == 0:
@@ -268,6 +271,7 @@ def maybe_top_up(model, crowd, visitor, customer):
     if u < n.top_up_at_visit:
         visitor.act_ms = visitor.due_ms + 5_000 + int(exponential(v) * 20_000.0)
         visitor.act_campaign = NONE
+        visitor.act_key = view_key(visitor) * PLACES_PER_VIEW + OWN_TOP_UP_PLACE
 
 
 # --- acts -------------------------------------------------------------------------------------------------------------
@@ -275,9 +279,7 @@ def maybe_top_up(model, crowd, visitor, customer):
 def induced_payment(model, crowd, visitor, customer, event, topic):
     """A payment that a message induced: added, brought forward or switched (FIDELITY 3)."""
     t = int(event.time_ms)
-    size = gamma(
-        model.stream, customer, _AMOUNT, INDUCED_AMOUNTS + int(visitor.acts) * 64, model.numbers[0].spend_p
-    )
+    size = gamma(model.stream, customer, _INDUCED_AMOUNT, int(visitor.act_key) * 64, model.numbers[0].spend_p)
     amount = max(1, int(size * visitor.spend_scale))
     if visitor.marks & _PREPAID and visitor.balance < amount:
         visitor.balance += int(model.numbers[0].top_up_amount) + amount
@@ -289,7 +291,10 @@ def induced_payment(model, crowd, visitor, customer, event, topic):
         return
     _, _, _, u = uniforms(model.stream, customer, _KIND, int(visitor.act_key))
     soon = visitor.organic_ms - t <= model.numbers[0].brought_forward_ms
-    if u < topic.switched and visitor.organic_ms < NEVER_MS:
+    if visitor.marks & _SKIP:
+        # The next organic purchase is taken away already: it cannot be brought forward or switched twice.
+        count_day(crowd, model, t, _ADDED, 1)
+    elif u < topic.switched and visitor.organic_ms < NEVER_MS:
         visitor.marks |= _SKIP
         count_day(crowd, model, t, _SWITCHED, 1)
     elif u < topic.switched + topic.brought_forward and soon:
@@ -316,7 +321,6 @@ def act(model, crowd, visitor, customer, event):
     """Do what a message asked for, or a top-up of one's own accord."""
     write(event, visitor, customer, _TOP_UP)
     visitor.marks |= _ACTED
-    visitor.acts += 1
     visitor.act_ms = NEVER_MS
     if visitor.act_campaign == NONE:
         top_up(model, crowd, visitor, event, model.numbers[0].top_up_amount)
@@ -352,9 +356,8 @@ def voice_reaction(model, crowd, visitor, customer, event):
     visitor.react_ms = NEVER_MS
     if event.kind == _CLICK and visitor.stage == _OUT:
         # Outside the app a click opens it.
-        visitor.acts += 1
         visitor.next_visit_ms = visitor.due_ms + 1_500
-        visitor.next_visit = RETURN_VISITS + int(visitor.acts)
+        visitor.next_visit = RETURN_VISITS + (int(visitor.due_ms) - RETURN_EPOCH_MS) // SECOND_MS
 
 
 # --- one event --------------------------------------------------------------------------------------------------------

@@ -122,7 +122,7 @@ VISITOR = np.dtype(
         ("entered_ms", "i8"),
         ("react_ms", "i8"),
         ("act_ms", "i8"),
-        ("react_key", "i8"),  # opportunity of the exposure being reacted to, and of the act
+        ("react_key", "i8"),  # opportunity of the exposure being reacted to
         ("balance", "i8"),
         ("annoyed_ms", "i8"),
         ("annoyance", "f8"),  # at annoyed_ms; halves with the half-life
@@ -131,16 +131,15 @@ VISITOR = np.dtype(
         ("drop_p", "f8"),
         ("spend_scale", "f8"),  # fen
         ("clock", "f8"),  # operational time (days of average rate) of the next organic purchase
-        ("act_key", "i8"),
+        ("act_key", "i8"),  # opportunity of what caused the act
         ("queue_next", "i4"),
         ("first_row", "i4"),  # first outcome row; NONE
         ("sequence", "i4"),
         ("visit", "i4"),  # key of the visit
         ("next_visit", "i4"),
-        ("gaps", "i4"),  # organic purchases so far
+        ("gaps", "i4"),  # number of the next organic purchase; 0 is the first use
         ("react_exposure", "i4"),
         ("spend", "i4"),  # since launch, fen; stays at the most an i4 holds
-        ("acts", "i2"),
         ("react_campaign", "i2"),
         ("act_campaign", "i2"),
         ("touches", "i2"),  # of the week at hand

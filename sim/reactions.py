@@ -15,7 +15,7 @@ from engine.records import (
     Reason,
 )
 from sim.arrivals import annoy, annoyance_at
-from sim.behaviour import VIEWS_PER_VISIT, plan
+from sim.behaviour import DWELL_PLACES, PLACES_PER_VIEW, VIEWS_PER_VISIT, plan
 from sim.measures import (
     count_click,
     count_event,
@@ -32,16 +32,16 @@ from sim.streams import Draw, exponential, uniforms
 _REACT, _LEAVING = int(Draw.REACT), int(Draw.LEAVING)
 _CLICK, _CLOSE, _MUTE = int(EventKind.CLICK), int(EventKind.CLOSE), int(EventKind.MUTE)
 _SNOOZE, _COMPLAINT, _MOMENT = int(EventKind.SNOOZE), int(EventKind.COMPLAINT), int(EventKind.MOMENT)
-_PAGE_VIEW, _PAGE_DWELL, _LOGIN = int(EventKind.PAGE_VIEW), int(EventKind.PAGE_DWELL), int(EventKind.LOGIN)
+_PAGE_DWELL = int(EventKind.PAGE_DWELL)
 _SHOWN = int(Reason.SHOWN)
 _POPUP = int(Channel.POPUP)
 _OUT, _GONE = int(Stage.OUT), int(Stage.GONE)
 _SKIP, _ACTED = int(Mark.SKIP_ORGANIC), int(Mark.ACTED)
-_TOP_UP = int(EventKind.TOP_UP)
 
-PLACES_PER_VIEW = 16  # opportunities to show something on one page view
-ACT_CAUSED = 1 << 50  # opportunities of what an act, not a page, led to
 MOMENT_CAUSED = 1 << 51  # opportunities of calendar moments
+# What an act led to has the key of what caused the act, one generation on; after so many the keys begin again.
+GENERATION = 1 << 52
+GENERATIONS = 32
 PROBABILITY_MAX = 0.95
 REACT_MIN_MS = 800
 POPUP_MEAN_MS = 2_000.0
@@ -54,18 +54,12 @@ def cause(visitor, event):
     kind = int(event.kind)
     if kind == _MOMENT:
         return MOMENT_CAUSED + int(event.time_ms) // MINUTE_MS * MOMENTS_MAX + int(event.moment)
-    if visitor.marks & _ACTED or (event.page_view == 0 and kind != _LOGIN):
-        return ACT_CAUSED + int(visitor.acts)
-    if kind == _LOGIN:
-        return (int(visitor.visit) * VIEWS_PER_VISIT) * PLACES_PER_VIEW
-    if kind == _PAGE_VIEW:
-        place = 1
-    elif kind == _PAGE_DWELL:
-        place = 1 + int(visitor.dwell_at)
-    else:
-        # What the page does when opened: a top-up may come before the payment.
-        place = 11 if kind == _TOP_UP else 10
-    return int(event.page_view) * PLACES_PER_VIEW + place
+    if visitor.marks & _ACTED:
+        return (int(visitor.act_key) + GENERATION) % (GENERATION * GENERATIONS)
+    # Each kind happens once on a page view; a log-in or a registration has none and is the visit's own.
+    view = int(event.page_view) if event.page_view > 0 else int(visitor.visit) * VIEWS_PER_VISIT
+    place = DWELL_PLACES + int(visitor.dwell_at) if kind == _PAGE_DWELL else kind
+    return view * PLACES_PER_VIEW + place
 
 
 @kernel

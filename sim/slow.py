@@ -35,8 +35,8 @@ class SlowWorld:
         self.cohort.events += 1
 
     def _customer(self, row: int, until_ms: int) -> Generator[simpy.Event, None, None]:
-        crowd, model = self.cohort.crowd, self.cohort.model
-        visitor = crowd.visitors[row]
+        cohort, model = self.cohort, self.cohort.model
+        visitor = cohort.crowd.visitors[row]
         moments = [m for m in self.moments if self.env.now <= m[0] < until_ms]
         while True:
             moment_ms = moments[0][0] if moments else NEVER_MS
@@ -48,9 +48,9 @@ class SlowWorld:
                 # A moment comes before whatever else is due at that instant.
                 t, number = moments.pop(0)
                 if visitor.stage not in (Stage.GONE, Stage.JOINING):
-                    emit_moment(model, crowd, row, row + 1, t, number, self.event)
+                    emit_moment(model, cohort.crowd, row, row + 1, t, number, self.event)
                     self._answer()
-            elif next_event(model, crowd, visitor, int(crowd.first[0]) + row, until_ms, self.event[0]):
+            elif next_event(model, cohort.crowd, visitor, int(cohort.crowd.first[0]) + row, until_ms, self.event[0]):
                 self._answer()
 
     def advance(self, until_ms: int) -> None:

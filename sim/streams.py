@@ -37,7 +37,8 @@ class Draw(IntEnum):
     COIN = 20  # number of the organic purchase: drops out after it
     AT_PAYMENT = 21  # number of the organic purchase: tops up, drops out when it is lost
     FIRST_USE = 15  # 0: waiting time
-    AMOUNT = 16  # number of the purchase × 64 + attempt of the gamma sampler
+    AMOUNT = 16  # number of the organic purchase × 64 + attempt of the gamma sampler
+    INDUCED_AMOUNT = 26  # what was shown × 64 + attempt
     REACT = 17  # what was shown: reaction, its delay, act, its delay
     KIND = 18  # what was shown: -, -, -, added, brought forward or switched
     REVIVAL = 24  # what was shown: comes back for good

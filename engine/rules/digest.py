@@ -17,7 +17,7 @@ LANE_SEEDS = (np.uint64(0x243F6A8885A308D3), np.uint64(0x13198A2E03707344))  # t
 @kernel
 def add(h, value):
     """Fold one i8 into a running hash."""
-    return mix64(h ^ np.uint64(value))
+    return mix64(h ^ np.uint64(np.int64(value)))  # interpreted, only an i8 wraps; a Python integer would be refused
 
 
 @kernel

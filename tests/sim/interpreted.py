@@ -1,0 +1,78 @@
+"""What needs interpreted kernels, run as `NUMBA_DISABLE_JIT=1 python -m tests.sim.interpreted COMMAND CUSTOMERS DAYS`.
+
+    keys     live a busy world slowly with every key logged; exits 3 when one key is drawn for two meanings
+    digest   live a busy world in waves; prints digest and statistics as JSON
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from sim import streams
+from sim.slow import KeyLog, KeyReuse
+from sim.streams import Draw
+from tests.sim.worlds import busy_plan, inline, slowly, sums
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# Pure functions of their key, looked at whenever the answer is needed again. Every other number is drawn once.
+AGAIN = frozenset(
+    {
+        Draw.TASTE,  # a trait: how much this customer likes this topic
+        Draw.VISIT,  # the calendar of possible visits: searched again after every visit
+        Draw.VISIT_TIME,
+        Draw.VISIT_KEPT,  # whether one visit of the calendar is kept: searched again after a visit in between
+        Draw.AMOUNT,  # the price of one purchase: asked again when a top-up comes first
+    }
+)
+
+
+def logged() -> KeyLog:
+    """Log every draw of every module of the simulation."""
+    log = KeyLog(streams.uniforms, AGAIN)
+    for name, module in list(sys.modules.items()):
+        if name.startswith("sim.") and hasattr(module, "uniforms"):
+            module.uniforms = log.uniforms  # type: ignore[attr-defined]
+    return log
+
+
+def keys(customers: int, days: int) -> dict[str, Any]:
+    log = logged()
+    run = slowly(busy_plan(2, days - 4, 2), 0, customers)
+    draws = sorted({Draw(draw).name for _, draw, _ in log.seen})
+    return {"keys": len(log.seen), "draws": draws, "events": len(run.events)}
+
+
+def digest(customers: int, days: int) -> dict[str, Any]:
+    results = inline(busy_plan(2, days - 4, 2), customers)
+    return {"digest": results[0].digest, "sums": {name: table.tolist() for name, table in sums(results).items()}}
+
+
+def command(*words: str, root: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run this module in a process of its own, in this repository or in a copy of it."""
+    return subprocess.run(
+        [sys.executable, "-m", "tests.sim.interpreted", *words],
+        cwd=root,
+        env=os.environ | {"NUMBA_DISABLE_JIT": "1", "PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "1"} | environment,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+
+
+def main() -> int:
+    asked, customers, days = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    try:
+        print(json.dumps({"keys": keys, "digest": digest}[asked](customers, days)))
+    except KeyReuse as reuse:
+        print(reuse, file=sys.stderr)
+        return 3
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
