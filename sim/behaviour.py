@@ -33,8 +33,9 @@ _FEATURES_USED, _CARDS_BOUND = int(Daily.FEATURES_USED), int(Daily.CARDS_BOUND)
 
 VIEWS_PER_VISIT = 64
 PURCHASE_VISITS = 1 << 24  # keys of visits that an organic purchase begins
-RETURN_VISITS = 1 << 25  # keys of visits that a click outside the app begins: the second of the click since 2020,
-RETURN_EPOCH_MS = 1_577_836_800_000  # for a count of clicks would shift with one more of them
+# Keys of visits that a click outside the app begins: the second of the click since 2000 (until 2067). A count of such
+# clicks would shift with one more of them.
+RETURN_VISITS, RETURN_EPOCH_MS = 1 << 25, 946_684_800_000
 PLACES_PER_VIEW = 256  # opportunities to show something on one page view: by event kind, from DWELL_PLACES on by dwell
 OWN_TOP_UP_PLACE = 0
 DWELL_PLACES = 64

@@ -12,14 +12,9 @@ from sim.model import Span, Stage
 from sim.reactions import absorb
 from sim.waves import Decide, emit_moment
 
-Phase = Callable[[int], None]
-
 
 class SlowWorld:
-    """The customers of a cohort as SimPy processes.
-
-    phase(t): called before the first event at or after launch and the campaign's end, as the waves' world does.
-    """
+    """The customers of a cohort as SimPy processes; `advance` up to launch and the campaign's end, then change policy."""
 
     def __init__(self, cohort: Cohort, decide: Decide, moments: Sequence[tuple[int, int]]) -> None:
         self.cohort, self.decide = cohort, decide
