@@ -26,6 +26,8 @@ SHARED = (
     "no interval: stock or budget ran out, so customers are not independent; the unit is the world, at least 10 of them"
 )
 MEASURED_DAYS = "phase <> 'before'"
+# Once a campaign is over it is paused; what would have triggered it then is no candidate any more.
+CANDIDATE_DAYS = f"{MEASURED_DAYS} AND NOT (phase = 'after' AND reason = 'paused')"
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ def _plain_metrics(database: Database, manifest: dict[str, Any], confidence: flo
 
 def _refusals(database: Database, metric: Metric, scope: Scope) -> Iterator[tuple[str, Estimate]]:
     """Candidates refused, one figure a reason, zeros too."""
-    where = f"FROM waterfall WHERE {MEASURED_DAYS} AND {scope.condition}"
+    where = f"FROM waterfall WHERE {CANDIDATE_DAYS} AND {scope.condition}"
     counted = dict(database.rows(f"SELECT reason, {metric.numerator} {where} GROUP BY reason"))
     for reason in REASON_NAMES:
         if reason not in ("shown", "no_candidate"):
@@ -144,7 +146,8 @@ def _scale(metric: Metric) -> int:
 
 
 def _divided_sql(metric: Metric, scope: Scope) -> tuple[str, str]:
-    tail = f"FROM {metric.source} WHERE {MEASURED_DAYS} AND {scope.condition}"
+    days = CANDIDATE_DAYS if metric.source == "waterfall" else MEASURED_DAYS
+    tail = f"FROM {metric.source} WHERE {days} AND {scope.condition}"
     if metric.kind == "count":
         value = f"SELECT coalesce({metric.numerator}, 0) {tail}"
         return value, value

@@ -7,7 +7,7 @@ from markupsafe import Markup
 from engine.records import Reason
 from results.catalogue import METRICS
 from results.markup import Column, computed, figure, interval, queried, source, table, words
-from results.metrics import MEASURED_DAYS
+from results.metrics import CANDIDATE_DAYS, MEASURED_DAYS
 from results.query import Database, quoted
 from results.statistics import Estimate
 from results.words import NOTHING, UNITS, VERDICTS, plain, reason
@@ -85,7 +85,7 @@ def funnel(database: Database, campaign: str) -> Markup:
     name = quoted(campaign)
     sql = f"""
 WITH w AS (SELECT sum(candidates) AS candidates, sum(candidates) FILTER (WHERE reason = 'shown') AS shown
-           FROM waterfall WHERE campaign = {name} AND {MEASURED_DAYS}),
+           FROM waterfall WHERE campaign = {name} AND {CANDIDATE_DAYS}),
      c AS (SELECT sum(clicks) AS clicks, sum(conversions) AS conversions FROM cells
            WHERE campaign = {name} AND {MEASURED_DAYS}),
      steps AS (SELECT 1 AS step, 'candidates' AS name, candidates AS n, NULL AS before FROM w
@@ -106,7 +106,7 @@ def waterfall(database: Database, campaign: str) -> Markup:
     """Why candidates were not shown, in the order the engine asks; bars float from what was left to what is left."""
     sql = f"""
 WITH counted AS (SELECT reason, sum(candidates) AS n, coalesce({_IN_ORDER}, 99) AS place
-                 FROM waterfall WHERE campaign = {quoted(campaign)} AND {MEASURED_DAYS} GROUP BY reason),
+                 FROM waterfall WHERE campaign = {quoted(campaign)} AND {CANDIDATE_DAYS} GROUP BY reason),
      total AS (SELECT sum(n) AS total FROM counted)
 SELECT 'all candidates' AS reason, total AS n, 1.0::DOUBLE AS share, 0 AS remaining, total, 0 AS place FROM total
 UNION ALL
@@ -122,7 +122,7 @@ FROM counted, total ORDER BY place"""
 
 def _adds_up(database: Database, campaign: str) -> Markup:
     """The sum in words, and the same count from the other side: exposures kept by cell."""
-    tail = f"FROM waterfall WHERE campaign = {quoted(campaign)} AND {MEASURED_DAYS}"
+    tail = f"FROM waterfall WHERE campaign = {quoted(campaign)} AND {CANDIDATE_DAYS}"
     total, shown = (
         f"SELECT coalesce(sum(candidates), 0) {tail}",
         f"SELECT coalesce(sum(candidates), 0) {tail} AND reason = 'shown'",

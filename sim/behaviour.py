@@ -412,5 +412,3 @@ def next_event(model, crowd, visitor, customer, until_ms, event):
             leave_page(model, crowd, visitor, customer, event)
         return True
     return False
-
-

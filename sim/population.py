@@ -110,7 +110,7 @@ def draw_profile(model, visitor, profile, customer):
 def draw_choices(model, profile, customer):
     """Consents by channel and tags."""
     for channel in range(_CHANNELS_WITH_CONSENT):
-        u, v, _, _ = uniforms(model.stream, customer, _PROFILE, 10 + channel)
+        u, _, _, _ = uniforms(model.stream, customer, _PROFILE, 10 + channel)
         if u < model.consents[channel]:
             profile.consent |= 1 << channel
     for tag in range(len(model.tags)):
@@ -221,5 +221,3 @@ def taste(model, visitor, customer, topic):
         spread *= n.taste_interaction
         observed = n.young_factor
     return observed * math.exp(spread * normal(u, v) - 0.5 * spread * spread)
-
-

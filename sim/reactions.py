@@ -168,7 +168,7 @@ def voiced(model, crowd, visitor, customer, event, t):
     kind = int(event.kind)
     if kind == _CLICK:
         count_click(crowd, model, visitor, event, t)
-    elif kind == _CLOSE or kind == _MUTE or kind == _COMPLAINT:
+    elif kind in (_CLOSE, _MUTE, _COMPLAINT):
         resent(model, crowd, visitor, customer, event, t)
     elif kind == _SNOOZE:
         outcome = crowd.outcomes[outcome_row(crowd, visitor, int(event.campaign))]
@@ -196,5 +196,3 @@ def absorb(model, crowd, events, decisions, ghosts):
     for i in range(len(events)):
         customer = int(events[i].customer)
         absorb_one(model, crowd, crowd.visitors[customer - first], customer, events[i], decisions[i])
-
-

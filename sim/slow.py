@@ -14,7 +14,7 @@ from sim.waves import Decide, emit_moment
 
 
 class SlowWorld:
-    """The customers of a cohort as SimPy processes; `advance` up to launch and the campaign's end, then change policy."""
+    """The customers of a cohort as SimPy processes. Policies change between two calls of `advance`."""
 
     def __init__(self, cohort: Cohort, decide: Decide, moments: Sequence[tuple[int, int]]) -> None:
         self.cohort, self.decide = cohort, decide

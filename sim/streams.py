@@ -1,8 +1,8 @@
 """Chance as data: every number is Philox(study seed, replication, customer, named decision, opportunity).
 
-Philox4x64-10 (Salmon, Moraes, Dror, Shaw 2011), the same as NumPy's. One call gives four independent uniforms ("lanes");
-each decision says what its lanes mean. Nothing is drawn in sequence, so a policy that causes one visit more does not
-shift the luck of any other.
+Philox4x64-10 (Salmon, Moraes, Dror, Shaw 2011), the same as NumPy's. One call gives four independent uniforms
+("lanes"); each decision says what its lanes mean. Nothing is drawn in sequence, so a policy that causes one visit more
+does not shift the luck of any other.
 """
 
 import math

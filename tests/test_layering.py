@@ -59,6 +59,7 @@ FENCES = {
     "markupsafe": ("results/*.py",),
     "typer": ("windtunnel.py", "scenarios/command*.py"),
     "rich": ("windtunnel.py", "scenarios/command*.py", "scenarios/linting.py"),
+    "pytest": ("scenarios/check.py", "scenarios/pytest_plugin.py"),
     "locust": (),
 }
 

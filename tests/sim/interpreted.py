@@ -1,7 +1,7 @@
 """What needs interpreted kernels, run as `NUMBA_DISABLE_JIT=1 python -m tests.sim.interpreted COMMAND CUSTOMERS DAYS`.
 
-    keys     live a busy world slowly with every key logged; exits 3 when one key is drawn for two meanings
-    digest   live a busy world in waves; prints digest and statistics as JSON
+keys     live a busy world slowly with every key logged; exits 3 when one key is drawn for two meanings
+digest   live a busy world in waves; prints digest and statistics as JSON
 """
 
 import json
@@ -56,7 +56,7 @@ def command(*words: str, root: Path = ROOT, **environment: str) -> subprocess.Co
     return subprocess.run(
         [sys.executable, "-m", "tests.sim.interpreted", *words],
         cwd=root,
-        env=os.environ | {"NUMBA_DISABLE_JIT": "1", "PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "1"} | environment,
+        env=os.environ | {"NUMBA_DISABLE_JIT": "1", "PYTHONPATH": str(root)} | environment,
         capture_output=True,
         text=True,
         timeout=600,

@@ -12,7 +12,7 @@ from engine.policy.calendar_days import wall_ms
 from engine.policy.document import Policy
 from engine.policy.registry import Registry
 from engine.policy.tables import compile_policy
-from engine.policy.yaml_source import load, load_text
+from engine.policy.yaml_source import load
 from engine.records import DAY_MS, Bulletin
 from engine.reference import Reference
 from scenarios.build import model_of
@@ -27,137 +27,7 @@ from sim.world import World
 
 LIBRARY = Path(__file__).resolve().parents[2] / "scenarios" / "library"
 FIRST_USE = LIBRARY / "first_use.scenario.yaml"
-
-# Everything that the simulation reacts to in one policy: two dwells, both kinds of holdout, arms, snooze, mute,
-# messages at log-in, payment, bill, top-up, registration and on two moments.
-BUSY = """
-policy: busy
-time_zone: Asia/Shanghai
-provider: Example Bank
-names:
-  pages: [home, balance, bill, offers, card, pay, payment_confirm, receipt]
-  cities: [beijing, shanghai, guangzhou, chengdu, wuhan, xian]
-  tiers: [standard, gold, platinum]
-  tags: [opinion_leader, price_sensitive]
-  topics: [first_use, top_up, bill, safety, points, offers]
-segments:
-  new: not card_used
-  active: purchases_13w >= 1
-moments:
-  monday: {weekly: monday, at: "10:00"}
-  midday: {weekly: thursday, at: "12:30"}
-fatigue:
-  caps: [{most: 8, per: day}]
-  quiet_hours: {from: "23:00", until: "06:00"}
-  back_off: {closes: 3, rest: 1d, repeat: 2, rest_max: 4d}
-universal_holdout: {share: 5%}
-campaigns:
-  first_use:
-    purpose: activation
-    topic: first_use
-    channel: popup
-    audience: card_active and not card_used
-    trigger: {on: page_view, pages: [home], dwell: 5s}
-    goal: {event: first_use, window: 14d}
-    priority: 5
-    value: 30.00
-    reward: 20.00
-    response: {shown: 1.2%, otherwise: 0.5%}
-    frequency: {cool_down: 4h}
-    remind_after: 1d
-    holdout: {share: 40%, sees: next_best}
-    arms:
-      - {name: red, share: 50%, creative: {style: overlay, colour: red, text: "20 off", ad_label: true, close: &close {visible: true, taps: 1, countdown: 0s}, remind_later: true, mute: true}}
-      - {name: orange, share: 50%, creative: {style: full_screen, colour: orange, text: "20 off", ad_label: true, close: *close, remind_later: true}}
-  offers:
-    purpose: transaction
-    topic: offers
-    channel: popup
-    trigger: {on: page_view, dwell: 9s}
-    goal: {event: payment, window: 7d}
-    value: 5.00
-    reward: 10.00
-    response: {shown: 6%, otherwise: 5%}
-    frequency: {cool_down: 2h}
-    remind_after: 6h
-    holdout: {share: 30%, sees: next_best}
-    creative: {style: banner, text: "10 off", ad_label: true, close: *close, remind_later: true, mute: true}
-  welcome:
-    purpose: education
-    topic: safety
-    channel: popup
-    trigger: {on: login}
-    goal: {event: feature_used, window: 1d}
-    value: 1.00
-    response: {shown: 6%, otherwise: 1%}
-    frequency: {cool_down: 1d}
-    holdout: {share: 20%, sees: nothing}
-    creative: {style: plain, text: "Lock your card when you travel", ad_label: true, close: *close, mute: true}
-  plain_offer:
-    purpose: transaction
-    topic: points
-    channel: popup
-    trigger: {on: page_view, pages: [home, offers], dwell: 5s}
-    goal: {event: payment, window: 7d}
-    value: 2.00
-    response: {shown: 6%, otherwise: 5%}
-    creative: {style: plain, text: "Points", ad_label: true, close: *close, remind_later: true}
-    remind_after: 2h
-  thanks:
-    purpose: transaction
-    topic: points
-    channel: push
-    trigger: {on: payment}
-    goal: {event: payment, window: 7d}
-    value: 2.00
-    response: {shown: 6%, otherwise: 5%}
-    creative: {style: plain, text: "Thank you. Reply TD to stop.", opt_out: "Settings > Messages"}
-  topped_up:
-    purpose: transaction
-    topic: offers
-    channel: popup
-    trigger: {on: top_up}
-    goal: {event: payment, window: 7d}
-    value: 2.00
-    response: {shown: 6%, otherwise: 5%}
-    creative: {style: plain, text: "Topped up", ad_label: true, close: *close}
-  low_balance:
-    purpose: service
-    topic: top_up
-    channel: popup
-    trigger: {on: balance_query}
-    goal: {event: top_up, window: 1d}
-    value: 1.00
-    response: {shown: 6%, otherwise: 5%}
-    creative: {style: plain, text: "Top up", close: *close}
-  hello:
-    purpose: transaction
-    topic: offers
-    channel: popup
-    trigger: {on: register}
-    goal: {event: payment, window: 7d}
-    value: 2.00
-    response: {shown: 6%, otherwise: 5%}
-    creative: {style: plain, text: "Hello", ad_label: true, close: *close}
-  bill_ready:
-    purpose: service
-    topic: bill
-    channel: push
-    trigger: {on: moment, moment: monday}
-    goal: {event: bill_viewed, window: 3d}
-    value: 0.20
-    response: {shown: 8%, otherwise: 5%}
-    creative: {style: plain, text: "Your bill. Reply TD to stop.", opt_out: "Settings > Messages"}
-  points:
-    purpose: transaction
-    topic: points
-    channel: push
-    trigger: {on: moment, moment: midday}
-    goal: {event: payment, window: 3d}
-    value: 0.20
-    response: {shown: 8%, otherwise: 5%}
-    creative: {style: plain, text: "Points. Reply TD to stop.", opt_out: "Settings > Messages"}
-"""
+BUSY = Path(__file__).with_name("busy.policy.yaml")
 
 
 def population(**changes: Any) -> Population:
@@ -172,20 +42,18 @@ def population(**changes: Any) -> Population:
 
 
 def eager() -> Population:
-    """Customers who come often, click often, run out of balance and are young enough as customers to join during the run."""
+    """Customers who come often, click often and run out of balance; a fifth of them join during a run of some days."""
     people = population(
         visits__per_day=1.2, customers__joined_within=20 * DAY_MS, cards__prepaid=500_000, cards__balance=20_000,
         cards__first_use_per_day=0.05, purchases__r=2.0, annoyance__leaving=0.01,
     )  # fmt: skip
-    topics = {
-        name: topic.model_copy(update={"clicks": 350_000, "reminds": 150_000, "acts": 700_000, "after": 60_000, "revives": 500_000})
-        for name, topic in people.topics.items()
-    }
+    keen = {"clicks": 350_000, "reminds": 150_000, "acts": 700_000, "after": 60_000, "revives": 500_000}
+    topics = {name: topic.model_copy(update=keen) for name, topic in people.topics.items()}
     return people.model_copy(update={"topics": topics})
 
 
 def busy_policy() -> Policy:
-    return load_text(BUSY, "busy.yaml", Policy)
+    return load(BUSY, Policy)
 
 
 def plan_for(
@@ -303,8 +171,10 @@ def by_customer(rows: list[np.ndarray]) -> np.ndarray:
 
 def sums(results: list[WorkerResult]) -> dict[str, np.ndarray]:
     """Statistics and tallies of all workers together."""
-    tables = [
-        result.statistics | {f"{when}.{name}": table for when in ("before", "measured") for name, table in getattr(result, when)._asdict().items()}
-        for result in results
-    ]  # fmt: skip
+    tables = [result.statistics | tallies_of(result) for result in results]
     return {name: np.sum([table[name] for table in tables], axis=0) for name in tables[0]}
+
+
+def tallies_of(result: WorkerResult) -> dict[str, np.ndarray]:
+    phases = {"before": result.before, "measured": result.measured}
+    return {f"{phase}.{name}": table for phase, tallies in phases.items() for name, table in tallies._asdict().items()}
