@@ -50,7 +50,6 @@ $(STAMP): pyproject.toml constraints.txt
 
 demo: install
 	@$(BIN)/windtunnel run $(DEMO_ARGS)
-	@echo "demo: the report is $$(ls -td runs/*/report.html | head -n 1)"
 
 # Each part runs even when one before it complains, so that one round shows everything.
 test: install

@@ -54,6 +54,8 @@ def kernel(function):  # type: ignore[no-untyped-def]
     """Compile `function` (no fastmath, no parallel): compiled and interpreted agree to the last bit.
 
     Kernels allocate nothing, so Numba's reference counting is off: counting the arrays of a policy at every call took
-    nine tenths of the time (0.27 against 2.4 million simulated events a second).
+    nine tenths of the time (0.27 against 2.4 million simulated events a second). Every call is inlined: a policy is
+    some twenty arrays, and handing all their words to each rule took two thirds of what was left (1.8 against 6.0
+    million simulated events a second, 3 against 10 million decisions).
     """
-    return numba.njit(cache=True, error_model="numpy", _nrt=False)(function)
+    return numba.njit(cache=True, error_model="numpy", _nrt=False, forceinline=True)(function)

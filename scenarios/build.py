@@ -43,6 +43,7 @@ def numbers_of(population: Population) -> np.recarray:  # type: ignore[type-arg]
     amount = p.purchases.amount
     row.spend_p, row.spend_q, row.spend_gamma = amount.p, amount.q, amount.gamma * 100.0
     row.brought_forward_ms = p.purchases.brought_forward_within
+    row.unbound_share, row.binds_at_visit = share(p.cards.unbound), share(p.cards.binds_when_seen)
     row.unused_share, row.first_use_rate = share(p.cards.unused), p.cards.first_use_per_day
     row.prepaid_share, row.balance_mean = share(p.cards.prepaid), p.cards.balance
     row.low_balance, row.top_up_amount = p.cards.low_balance, p.cards.top_up

@@ -2,7 +2,7 @@
 
 from engine.compiled import kernel
 from engine.records import DAY_MS, NEVER_MS, NONE, SECOND_MS, EventKind
-from sim.arrivals import begin_purchasing, plan_visit, toss_coin
+from sim.arrivals import begin_purchasing, first_use_at, plan_visit, toss_coin
 from sim.measures import count_day, count_dwell, count_entry, count_move, count_payment, count_visit, drop_out
 from sim.model import DEPTH_MAX, Daily, Mark, Stage
 from sim.population import category, purchase_amount
@@ -27,6 +27,7 @@ _ADDED, _FORWARD, _SWITCHED = (
 )
 _BILL_VIEWED, _FEATURE_USED = int(EventKind.BILL_VIEWED), int(EventKind.FEATURE_USED)
 _CARD_BOUND = int(EventKind.CARD_BOUND)
+_UNBOUND, _BIND = int(Mark.UNBOUND), int(Draw.BIND)
 _STAY, _ENTRY, _KIND, _REVIVAL = int(Draw.STAY), int(Draw.ENTRY), int(Draw.KIND), int(Draw.REVIVAL)
 _TOP_UPS, _BILLS_VIEWED = int(Daily.TOP_UPS), int(Daily.BILLS_VIEWED)
 _FEATURES_USED, _CARDS_BOUND = int(Daily.FEATURES_USED), int(Daily.CARDS_BOUND)
@@ -147,6 +148,25 @@ def begin_visit(model, crowd, visitor, customer, visit, flow):
 
 
 @kernel
+def binds(model, visitor, customer):
+    """Whether a customer who sees the page for it binds the card."""
+    if visitor.marks & _UNBOUND == 0:
+        return False
+    u, _, _, _ = uniforms(model.stream, customer, _BIND, view_key(visitor))
+    return u < model.numbers[0].binds_at_visit
+
+
+@kernel
+def bind_card(model, crowd, visitor, customer, t):
+    """The card can pay from now on; its first use has its own waiting time."""
+    if visitor.marks & _UNBOUND == 0:
+        return
+    visitor.marks &= ~_UNBOUND
+    visitor.organic_ms = first_use_at(model, customer, t)
+    count_day(crowd, model, t, _CARDS_BOUND, 1)
+
+
+@kernel
 def enter_page(model, crowd, visitor, customer, event):
     """The page view that ENTERING was waiting for."""
     visitor.depth += 1
@@ -155,6 +175,8 @@ def enter_page(model, crowd, visitor, customer, event):
     visitor.dwell_at = 0
     visitor.marks &= ~_EVENT_DONE
     visitor.until_ms = visitor.due_ms + stay_ms(model, visitor, customer)
+    if model.page_event[visitor.page] == _CARD_BOUND and not binds(model, visitor, customer):
+        visitor.marks |= _EVENT_DONE
     write(event, visitor, customer, _PAGE_VIEW)
 
 
@@ -260,6 +282,8 @@ def raise_page_event(model, crowd, visitor, customer, event):
         maybe_top_up(model, crowd, visitor, customer)
     elif kind == _BILL_VIEWED:
         count_day(crowd, model, int(event.time_ms), _BILLS_VIEWED, 1)
+    elif kind == _CARD_BOUND:
+        bind_card(model, crowd, visitor, customer, int(event.time_ms))
 
 
 @kernel
@@ -335,6 +359,8 @@ def act(model, crowd, visitor, customer, event):
     else:
         event.kind = kind
         count_act(crowd, model, kind, int(event.time_ms))
+        if kind == _CARD_BOUND:
+            bind_card(model, crowd, visitor, customer, int(event.time_ms))
     revive(model, visitor, customer, topic, int(event.time_ms))
 
 
@@ -344,8 +370,6 @@ def count_act(crowd, model, kind, t):
         count_day(crowd, model, t, _BILLS_VIEWED, 1)
     elif kind == _FEATURE_USED:
         count_day(crowd, model, t, _FEATURES_USED, 1)
-    elif kind == _CARD_BOUND:
-        count_day(crowd, model, t, _CARDS_BOUND, 1)
 
 
 @kernel

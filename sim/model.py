@@ -25,6 +25,8 @@ POPULATION = np.dtype(
         ("spend_p", "f8"),  # Gamma-Gamma (Fader, Hardie 2013); gamma in fen
         ("spend_q", "f8"),
         ("spend_gamma", "f8"),
+        ("unbound_share", "f8"),  # cards not yet bound when the customer joined
+        ("binds_at_visit", "f8"),  # of those who see the page for it
         ("unused_share", "f8"),  # cards never used when the customer joined
         ("first_use_rate", "f8"),  # per day, before any message
         ("brought_forward_ms", "i8"),
@@ -110,6 +112,7 @@ class Mark(IntEnum):
     PAGE_EVENT_DONE = 16
     ORGANIC_DUE = 32  # the payment at the end of the flow is the organic one
     YOUNG = 64
+    UNBOUND = 256  # the card is not yet bound: it cannot pay
     ACTED = 128  # the event at hand is an act, not what a page did
 
 

@@ -22,7 +22,7 @@ _DROP_A, _DROP_B, _SPEND, _AMOUNT = (
     int(Draw.AMOUNT),
 )
 _TASTE = int(Draw.TASTE)
-_PREPAID, _YOUNG = int(Mark.PREPAID), int(Mark.YOUNG)
+_PREPAID, _YOUNG, _UNBOUND = int(Mark.PREPAID), int(Mark.YOUNG), int(Mark.UNBOUND)
 _JOINING, _OUT = int(Stage.JOINING), int(Stage.OUT)
 _START, _LAUNCH = int(Span.START), int(Span.LAUNCH)
 _F_ACTIVE, _F_USED, _F_RISK = int(Flag.CARD_ACTIVE), int(Flag.CARD_USED), int(Flag.HIGH_RISK)
@@ -165,7 +165,7 @@ def draw_account(model, crowd, visitor, profile, customer):
 def place_in_time(model, crowd, visitor, profile, customer):
     """When the customer joined, and what happened since."""
     n = model.numbers[0]
-    u_joined, u_unused, u_prepaid, _ = uniforms(model.stream, customer, _JOINED, 0)
+    u_joined, u_unused, u_prepaid, u_unbound = uniforms(model.stream, customer, _JOINED, 0)
     launch, start = int(crowd.span[_LAUNCH]), int(crowd.span[_START])
     joined = launch - 1 - int(u_joined * n.history_ms)
     profile.joined_ms = joined
@@ -173,7 +173,10 @@ def place_in_time(model, crowd, visitor, profile, customer):
     profile.login_ms = LONG_AGO_MS
     if u_prepaid < n.prepaid_share:
         visitor.marks |= _PREPAID
-    if u_unused < n.unused_share:
+    if u_unbound < n.unbound_share:
+        visitor.marks |= _UNBOUND
+        profile.marks &= ~_F_ACTIVE
+    elif u_unused < n.unused_share:
         # Cards still unused at the run's start: their waiting time begins there, for it has no memory.
         visitor.organic_ms = first_use_at(model, customer, max(joined, start))
     elif joined < start:

@@ -36,7 +36,8 @@ _PAGE_DWELL = int(EventKind.PAGE_DWELL)
 _SHOWN = int(Reason.SHOWN)
 _POPUP = int(Channel.POPUP)
 _OUT, _GONE = int(Stage.OUT), int(Stage.GONE)
-_SKIP, _ACTED = int(Mark.SKIP_ORGANIC), int(Mark.ACTED)
+_SKIP, _ACTED, _UNBOUND = int(Mark.SKIP_ORGANIC), int(Mark.ACTED), int(Mark.UNBOUND)
+_PAYMENT = int(EventKind.PAYMENT)
 
 MOMENT_CAUSED = 1 << 51  # opportunities of calendar moments
 # What an act led to has the key of what caused the act, one generation on; after so many the keys begin again.
@@ -99,7 +100,7 @@ def chosen_reaction(topic, face, u, p_click, closes):
 @kernel
 def plan_act(visitor, topic, slot, key, u_act, u_delay):
     """Who clicks may do what the message asks, some time later."""
-    if u_act >= topic.act or visitor.act_ms != NEVER_MS:
+    if u_act >= topic.act or visitor.act_ms != NEVER_MS or (topic.does == _PAYMENT and visitor.marks & _UNBOUND):
         return
     visitor.act_ms = visitor.react_ms + 1_000 + int(exponential(u_delay) * topic.delay_ms)
     visitor.act_campaign = slot

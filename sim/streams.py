@@ -43,6 +43,7 @@ class Draw(IntEnum):
     KIND = 18  # what was shown: -, -, -, added, brought forward or switched
     REVIVAL = 24  # what was shown: comes back for good
     LEAVING = 25  # what was shown: leaves for good
+    BIND = 27  # page view: binds the card
     TOP_UP = 19  # page view: tops up of their own accord
 
 

@@ -11,6 +11,7 @@ from engine.compiled import kernel
 from engine.host.shard import CustomerShard
 from engine.records import CUSTOMER, DAY_MS, WEEK_MS, records
 from scenarios.build import day_factors, hour_quantiles, model_of, purchase_clock
+from scenarios.document import Cards
 from scenarios.inline import compiled_waves
 from scenarios.worker import RunPlan
 from sim.arrivals import clock_at, time_at
@@ -26,15 +27,20 @@ STATED_MEAN = 1.1967
 T_MS = 39 * WEEK_MS
 Z_MAX = 4.0
 RATE, COIN_AT_ACQUISITION, NO_DROP_OUT = range(3)
-CDNOW = dict(
-    purchases__unit="week", purchases__r=0.243, purchases__alpha=4.414, purchases__a=0.793, purchases__b=2.426,
-    purchases__curves=False, cards__unused=0, cards__prepaid=0,
-)  # fmt: skip
+CDNOW = {
+    "purchases__unit": "week",
+    "purchases__r": 0.243,
+    "purchases__alpha": 4.414,
+    "purchases__a": 0.793,
+    "purchases__b": 2.426,
+    "purchases__curves": False,
+    "cards": Cards(),  # bound, used, not prepaid
+}
 
 
 def cdnow_plan(before: int, days: int, **changes: object) -> RunPlan:
     """A run of a policy that shows nothing."""
-    people = population(**CDNOW, **changes)
+    people = population(**(CDNOW | changes))
     policy = busy_policy()
     return plan_for(policy, people, before, days, 0, paused=tuple(policy.campaigns))
 
@@ -128,7 +134,7 @@ def draw_amounts(model, visitor, amounts):
 
 
 def test_amounts_follow_gamma_gamma() -> None:
-    """Z = p ν-scaled: a beta prime of (p, q) with scale γ (Fader, Hardie 2013); mean p γ ÷ (q − 1)."""
+    """A gamma of shape p at an inverse gamma scale is a beta prime of (p, q), scale γ (Fader, Hardie 2013)."""
     model = model_for(cdnow_plan(1, 1))
     numbers = model.numbers[0]
     p, q, scale = numbers.spend_p, numbers.spend_q, numbers.spend_gamma

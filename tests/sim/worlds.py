@@ -45,7 +45,7 @@ def eager() -> Population:
     """Customers who come often, click often and run out of balance; a fifth of them join during a run of some days."""
     people = population(
         visits__per_day=1.2, customers__joined_within=20 * DAY_MS, cards__prepaid=500_000, cards__balance=20_000,
-        cards__first_use_per_day=0.05, purchases__r=2.0, annoyance__leaving=0.01,
+        cards__first_use_per_day=0.05, cards__unbound=100_000, purchases__r=2.0, annoyance__leaving=0.01,
     )  # fmt: skip
     keen = {"clicks": 350_000, "reminds": 150_000, "acts": 700_000, "after": 60_000, "revives": 500_000}
     topics = {name: topic.model_copy(update=keen) for name, topic in people.topics.items()}
