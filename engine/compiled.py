@@ -13,18 +13,17 @@ import numba
 import numpy as np
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-KERNEL_FOLDERS = ("engine", "sim", "scenarios")
+# Whatever a kernel may take code or a constant from.
+KERNEL_SOURCES = ("engine/*.py", "engine/rules/*.py", "sim/*.py", "scenarios/inline.py")
 INTERPRETED = bool(numba.config.DISABLE_JIT)
 
 
 def source_hash() -> str:
-    """Hash of every Python source that may hold a kernel, in path order, with the versions of the compilers."""
+    """Hash of every source that kernels are made of, in path order, with the versions of the compilers."""
     digest = hashlib.blake2b(f"{numba.__version__} {np.__version__}".encode(), digest_size=8)
-    for folder in KERNEL_FOLDERS:
-        for path in sorted((ROOT / folder).rglob("*.py")):
-            text = path.read_bytes()
-            if b"@kernel" in text or path.name == "records.py":
-                digest.update(path.name.encode() + b"\0" + text)
+    for pattern in KERNEL_SOURCES:
+        for path in sorted(ROOT.glob(pattern)):
+            digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
 
 

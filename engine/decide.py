@@ -216,9 +216,7 @@ def decide_one(shard, event, decision, ghosts, tables, bulletin, tallies):
     day_number = day_index(tables.days, t)
     fill(decision, event, t, late)
     learn(customer, ring, event, decision, tables, tallies, day_number, t)
-    count, seg = test_candidates(
-        shard, customer, ring, event, decision, tables, bulletin, tallies, day_number, t
-    )
+    count, seg = test_candidates(shard, customer, ring, event, decision, tables, bulletin, tallies, day_number, t)
     held = 0
     if count > 0:
         held = arbitrate(shard, customer, ring, decision, ghosts, tables, tallies, day_number, count, seg, t)
@@ -242,4 +240,3 @@ def decide(shard, events, decisions, ghosts, tables, bulletin, tallies):
     for i in range(len(events)):
         held += decide_one(shard, events[i], decisions[i], ghosts[held:], tables, bulletin, tallies)
     return held
-

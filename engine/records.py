@@ -146,8 +146,8 @@ class Reaction(IntEnum):
     CLOSED = 64  # close or mute: counts once for back-off
 
 
-# One exposure is one i8: time in ms (42 bits) | campaign (8) | channel (4) | reaction bits (7). Packed, because a ring of
-# 64 must fit the budget of 1 000 bytes a customer.
+# One exposure is one i8: time in ms (42 bits) | campaign (8) | channel (4) | reaction bits (7). Packed, because a ring
+# of 64 must fit the budget of 1 000 bytes a customer.
 EXPOSURE_REACTION_BITS = 7
 EXPOSURE_CHANNEL_BITS = 4
 EXPOSURE_CAMPAIGN_BITS = 8
@@ -301,7 +301,7 @@ CUSTOMER = np.dtype(
 )
 
 # --- A policy as arrays -----------------------------------------------------------------------------------------------
-# A cap: fewer than `most` exposures in the window. rolling: (t - window_ms, t]; calendar: since the day's or week's edge.
+# A cap: fewer than `most` exposures. rolling: in (t - window_ms, t]; calendar: since the edge of the day, week or month.
 PER_ROLLING, PER_DAY, PER_WEEK, PER_MONTH = 0, 1, 2, 3
 CAP = np.dtype([("window_ms", "i8"), ("most", "i4"), ("per", "i4")], align=True)  # most = 0: unused row
 
@@ -429,6 +429,6 @@ class Cell(IntEnum):
 CELL_MEASURES = len(Cell)
 
 
-def records(rows: int, dtype: np.dtype) -> np.recarray:  # type: ignore[type-arg]
+def records(rows: int, dtype: np.dtype) -> np.recarray:
     """Zeroed records, read by attribute both compiled and interpreted."""
     return np.zeros(rows, dtype).view(np.recarray)

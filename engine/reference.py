@@ -253,7 +253,7 @@ def pairs(node: ast.Compare) -> list[tuple[ast.expr, ast.cmpop, ast.expr]]:
 
 # --- Customers --------------------------------------------------------------------------------------------------------
 def customer_state(profile: Any) -> Customer:
-    """One CUSTOMER record in plain words; the ring starts empty. """
+    """One CUSTOMER record in plain words; the ring starts empty."""
     flags, consent = int(profile["marks"]), int(profile["consent"])
     return {
         "latest": int(profile["latest_ms"]),

@@ -102,7 +102,16 @@ def _refusals(database: Database, metric: Metric, scope: Scope) -> Iterator[tupl
             count = float(counted.get(reason, 0))
             yield (
                 scope.key(metric.name, reason),
-                Estimate(count, None, None, metric.unit, int(count), metric.unit_of_analysis, "a count of this run", query=query),
+                Estimate(
+                    count,
+                    None,
+                    None,
+                    metric.unit,
+                    int(count),
+                    metric.unit_of_analysis,
+                    "a count of this run",
+                    query=query,
+                ),
             )
 
 

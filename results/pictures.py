@@ -27,7 +27,8 @@ FROM population ORDER BY date"""
 
 TOUCHES = """
 SELECT class AS touches, coalesce(sum(customers), 0)::DOUBLE / (SELECT sum(customers) FROM touches) AS share
-FROM range((SELECT greatest(7, max(touches)) FROM touches WHERE customers > 0) + 1) AS classes(class) LEFT JOIN touches ON touches.touches = class
+FROM range((SELECT greatest(7, max(touches)) FROM touches WHERE customers > 0) + 1) AS classes(class)
+LEFT JOIN touches ON touches.touches = class
 GROUP BY class ORDER BY class"""
 
 _BOTH = ("all at launch", "@series1"), ("still active", "@series2")

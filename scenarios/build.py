@@ -1,11 +1,13 @@
 """Documents to arrays: a population under the faces of a policy, and the checks that need both."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import date, timedelta
 
 import numpy as np
 
-from engine.policy.document import Campaign, Creative, Policy
+from engine.policy.document import Campaign, Creative, Policy, known
+from engine.policy.quantities import UnreadableError
 from engine.policy.tables import CompiledPolicy
 from engine.records import ARMS_MAX, CHANNELS, DAY_MS, SHARE_ONE, Channel, EventKind, records
 from scenarios.document import Annoyance, Population, Topic
@@ -33,7 +35,7 @@ def named(shares: Mapping[str, int], names: Sequence[str]) -> list[float]:
     return [share(shares.get(name, 0)) for name in names]
 
 
-def numbers_of(population: Population) -> np.recarray:  # type: ignore[type-arg]
+def numbers_of(population: Population) -> np.recarray:
     """The POPULATION row of a document."""
     table = records(1, POPULATION)
     row, p = table[0], population
@@ -95,7 +97,7 @@ def face_row(row: np.record, campaign: Campaign, creative: Creative, population:
     row.offers_snooze, row.offers_mute = creative.remind_later, creative.mute
 
 
-def faces_of(compiled: CompiledPolicy, population: Population) -> np.recarray:  # type: ignore[type-arg]
+def faces_of(compiled: CompiledPolicy, population: Population) -> np.recarray:
     """FACE[slots, arms]: what customers see of each campaign."""
     topics = list(population.topics)
     arms = max(1, int(compiled.tables.campaigns["arms"].max(initial=1)))
@@ -199,31 +201,46 @@ def model_of(population: Population, compiled: CompiledPolicy, spans: Spans, str
     )
 
 
+# --- what only both together can say ----------------------------------------------------------------------------------
 def misfits(population: Population, policy: Policy) -> list[tuple[str, str]]:
-    """(path in the population, what must be) of everything in which population and policy do not fit each other."""
+    """(path in the population, what must be) of everything in which population and policy do not fit each other.
+
+    Either may have fields that are broken: what leans on them says nothing.
+    """
+    checks = (
+        lambda: unknown("pages", population.pages, policy.names.pages),
+        lambda: unknown("customers.cities", population.customers.cities, policy.names.cities),
+        lambda: unknown("customers.tiers", population.customers.tiers, policy.names.tiers),
+        lambda: unknown("customers.tags", population.customers.tags, policy.names.tags),
+        lambda: topics_without_customers(population, policy),
+    )
     problems: list[tuple[str, str]] = []
-
-    def known(path: str, given: Sequence[str], names: Sequence[str], kind: str) -> None:
-        for name in given:
-            if name not in names:
-                problems.append((f"{path}.{name}", f"must be one of the policy's {kind}: {', '.join(names)} (got {name})"))
-
-    known("pages", list(population.pages), policy.names.pages, "pages")
-    known("enters", list(population.enters), policy.names.pages, "pages")
-    known("purchase_path", population.purchase_path, policy.names.pages, "pages")
-    known("customers.cities", list(population.customers.cities), policy.names.cities, "cities")
-    known("customers.tiers", list(population.customers.tiers), policy.names.tiers, "tiers")
-    known("customers.tags", list(population.customers.tags), policy.names.tags, "tags")
-    for page, block in population.pages.items():
-        known(f"pages.{page}.leads", list(block.leads), policy.names.pages, "pages")
-        if sum(block.leads.values()) > 1.0 + 1e-9:
-            problems.append((f"pages.{page}.leads", f"must add up to at most 1 (got {sum(block.leads.values()):g})"))
-    for topic in dict.fromkeys(campaign.topic for campaign in policy.campaigns.values()):
-        if topic not in population.topics:
-            problems.append(("topics", f"must say how customers take {topic!r}, a topic of the policy (got no such topic)"))
-    last = population.purchase_path[-1]
-    if last in population.pages and population.pages[last].event != "payment":
-        problems.append((f"pages.{last}", "must have `event: payment`, for the purchase path ends there (got another)"))
+    for check in checks:
+        with suppress(UnreadableError):
+            problems += check()
     return problems
 
 
+def unknown(path: str, given: Iterable[str], names: Sequence[str]) -> list[tuple[str, str]]:
+    """Names of a population's block that the policy does not declare."""
+    where = f"the policy's names.{path.split('.')[-1]}"
+    return [(f"{path}.{name}", sentence) for name in given for _, sentence in known(name, (), where, names)]
+
+
+def topics_without_customers(population: Population, policy: Policy) -> list[tuple[str, str]]:
+    topics = dict.fromkeys(campaign.topic for campaign in policy.campaigns.values() if "topic" in campaign.__dict__)
+    have = ", ".join(population.topics) or "nothing"
+    sentence = "must say how customers take {}, which the policy's campaigns are about (got " + have + ")"
+    return [("topics", sentence.format(topic)) for topic in topics if topic not in population.topics]
+
+
+def doubts(population: Population, policy: Policy) -> list[str]:
+    """What runs, but hardly as it was meant: rewards that customers of this population do not see."""
+    found = []
+    for name, campaign in policy.campaigns.items():
+        half = population.topics[campaign.topic].reward_half
+        if campaign.reward and not half:
+            found.append(f"campaigns.{name}.reward changes nothing: topics.{campaign.topic} has no reward_half")
+        if half and not campaign.reward:
+            found.append(f"campaigns.{name} has no reward, so nobody clicks: topics.{campaign.topic} has a reward_half")
+    return found

@@ -37,7 +37,7 @@ AMOUNT_MEAN_MAX = 1_000_000  # yuan
 EXPECTATIONS_MAX = 100
 ROUNDING = 1e-9  # shares are summed as floats
 
-NUMBER_MAX = 1_000.0  # of what is multiplied or put into an exponent
+NUMBER_MAX = 1_000  # of what is multiplied or put into an exponent
 Shape = Annotated[Number, Field(ge=0.05, le=NUMBER_MAX)]  # of gamma distributions: below, their draws round to 0
 Positive = Annotated[Number, Field(gt=0)]
 NotNegative = Annotated[Number, Field(ge=0, le=NUMBER_MAX)]
@@ -130,8 +130,8 @@ class Purchases(Block):
     def purchases_can_be_lived(self) -> Iterator[Problem]:
         a_day = self.r / self.alpha / (7 if self.unit == "week" else 1)
         if a_day > PURCHASES_PER_DAY_MAX:
-            sentence = f"must give at most {PURCHASES_PER_DAY_MAX} purchases a day on average, r / alpha (got {a_day:.6g})"
-            yield ("alpha",), sentence
+            most = f"at most {PURCHASES_PER_DAY_MAX} purchases a day on average"
+            yield ("alpha",), f"must give {most}, r / alpha (got {a_day:.6g})"
 
 
 class Cards(Block):
@@ -192,7 +192,8 @@ class Customers(Block):
     def ages_ascend(self) -> Iterator[Problem]:
         for number, (before, band) in enumerate(zip(self.ages, self.ages[1:], strict=False), start=1):
             if band.from_ < before.until:
-                yield ("ages", number, "from"), f"must be >= {before.until}, where the band before ends (got {band.from_})"
+                sentence = f"must be >= {before.until}, where the band before ends (got {band.from_})"
+                yield ("ages", number, "from"), sentence
 
 
 class Taste(Block):
@@ -266,10 +267,10 @@ class Population(Block):
     def cross_checks(self) -> Checks:
         yield lambda: all_known(self.enters, ("enters",), "pages", self.pages)
         yield self.visits_begin_somewhere
-        for name in self.pages:
-            yield partial(self.leads_are_pages, name)
         yield self.purchase_path_is_pages
         yield self.purchase_path_ends_with_a_payment
+        for name in self.pages:
+            yield partial(self.leads_are_pages, name)
 
     def visits_begin_somewhere(self) -> Iterator[Problem]:
         if not any(self.enters.values()):
@@ -290,7 +291,8 @@ class Population(Block):
             yield ("pages", last, "event"), f"must be payment, for purchase_path ends here (got {got})"
         for page in before:
             if page in self.pages and self.pages[page].event == "payment":
-                yield ("pages", page, "event"), f"must not be payment, for purchase_path goes on to {last} (got payment)"
+                sentence = f"must not be payment, for purchase_path goes on to {last} (got payment)"
+                yield ("pages", page, "event"), sentence
 
 
 class Without(Block):

@@ -1,20 +1,31 @@
 """Expectations: regions that a metric must lie in, as text: `0.2 <= relative_lift[first_use] <= 0.5`.
 
 An expectation holds if the metric's whole interval lies inside, fails if all of it lies outside, and is undecided
-otherwise (FIDELITY 14). A metric that is counted, not estimated, has no interval: the value decides.
+otherwise (FIDELITY 14). A metric that is counted, not estimated, has no interval: the value decides. Where there should
+be an interval and is none (too few customers, customers who compete), nothing is decided.
 """
 
+import difflib
 import math
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from engine.policy.document import Policy, known
+from results.catalogue import METRICS
+from results.metrics import SHARED, Scope, scopes
 from results.statistics import TOO_FEW, Estimate
+from results.store import held_out_share
+from results.tables import REASON_NAMES
 
 CONFIDENCE = 0.999
 _NUMBER = r"[-+]?\d+(?:\.\d+)?%?"
 _METRIC = r"[a-z][a-z0-9_]*(?:\[[a-z0-9_]+(?:/[a-z0-9_]+)*\])?"
 _BETWEEN = re.compile(rf"({_NUMBER})\s*<=\s*({_METRIC})\s*<=\s*({_NUMBER})")
 _ONE_SIDED = re.compile(rf"({_METRIC})\s*(<=|>=|==)\s*({_NUMBER})")
+_STRICT = re.compile(r"[<>](?!=)")
+_FIGURES_SHOWN_MAX = 6  # of those a sentence lists
+_OF_CAMPAIGN_ALONE = ("incremental_conversions", "srm_p")
 
 
 class ExpectationError(ValueError):
@@ -36,20 +47,30 @@ class Verdict:
     high: float | None
     n: int
     unit: str
+    note: str = ""  # why there is no interval
 
     @property
     def missed(self) -> bool:
         return self.verdict != "holds"
 
+    @property
+    def got(self) -> str:
+        """The figure and its interval, in per cent where the expectation is."""
+        if self.value is None:
+            return f"no figure ({self.note or 'nobody to measure'})"
+        words = self.figure(self.value)
+        if self.low is not None and self.high is not None:
+            span = f"{self.figure(self.low)} to {self.figure(self.high)}"
+            return f"{words} ({100 * CONFIDENCE:g}% interval {span}, n = {self.n:,})"
+        return f"{words} ({self.note})" if self.verdict == "undecided" and self.note else words
+
+    def figure(self, value: float) -> str:
+        return f"{100 * value:.4g}%" if "%" in self.text else f"{value:.6g}"
+
     def sentence(self) -> str:
         """Expected, got."""
-        if self.value is None:
-            return f"expected {self.text}, got no such figure"
-        got = f"{self.value:.6g}"
-        if self.low is not None and self.high is not None:
-            got += f" ({100 * CONFIDENCE:g} % interval {self.low:.6g} to {self.high:.6g}, n = {self.n:,})"
         why = ": not enough evidence, take more customers" if self.verdict == "undecided" else ""
-        return f"expected {self.text}, got {got}{why}"
+        return f"expected {self.text}, got {self.got}{why}"
 
 
 @dataclass(frozen=True)
@@ -68,39 +89,102 @@ class Expectation:
         if match := _BETWEEN.fullmatch(text):
             low, metric, high = number(match[1]), match[2], number(match[3])
             if low > high:
-                raise ExpectationError("a region whose lower end is not above the upper one")
+                raise ExpectationError("a region whose lower end is not above its upper one")
             return cls(text, metric, low, high)
         if match := _ONE_SIDED.fullmatch(text):
             bound = number(match[3])
             low = -math.inf if match[2] == "<=" else bound
             high = math.inf if match[2] == ">=" else bound
             return cls(text, match[1], low, high)
-        raise ExpectationError("an expectation such as `0.2 <= relative_lift[first_use] <= 0.5` or `shown[x] >= 1000`")
+        if _STRICT.search(text):
+            raise ExpectationError("a region with its ends: write <= or >=, not < or >")
+        raise ExpectationError("an expectation like 0.2 <= relative_lift[first_use] <= 0.5 or exposures >= 1000")
 
     @property
-    def campaign(self) -> str | None:
-        """The campaign it speaks of, if it names one."""
-        if "[" not in self.metric:
-            return None
-        return self.metric[self.metric.index("[") + 1 : -1].split("/")[0]
+    def name(self) -> str:
+        return self.metric.partition("[")[0]
+
+    @property
+    def parts(self) -> list[str]:
+        """What stands in the brackets: campaign, arm, which group or reason."""
+        inside = self.metric.partition("[")[2].removesuffix("]")
+        return inside.split("/") if inside else []
 
     def judge(self, found: dict[str, Estimate]) -> Verdict:
         """The verdict on estimates whose intervals have CONFIDENCE."""
-        estimate = found.get(self.metric)
-        if estimate is None or estimate.value is None:
-            return Verdict(self.text, "fails", None, None, None, 0, "")
+        estimate = found[self.metric]
+        return Verdict(
+            self.text, self._verdict(estimate), estimate.value, estimate.low, estimate.high, int(estimate.n),
+            estimate.unit, estimate.note,
+        )  # fmt: skip
+
+    def _verdict(self, estimate: Estimate) -> str:
         low, high = estimate.low, estimate.high
         if low is None or high is None:
+            if estimate.value is None or TOO_FEW in estimate.note or estimate.note == SHARED:
+                return "undecided"
             low = high = estimate.value
-            counted = TOO_FEW not in estimate.note
-        else:
-            counted = True
         if self.low <= low and high <= self.high:
-            verdict = "holds" if counted else "undecided"
-        elif high < self.low or low > self.high:
-            verdict = "fails"
-        else:
-            verdict = "undecided"
-        return Verdict(
-            self.text, verdict, estimate.value, estimate.low, estimate.high, int(estimate.n), estimate.unit
-        )
+            return "holds"
+        return "fails" if high < self.low or low > self.high else "undecided"
+
+
+# --- before the run ---------------------------------------------------------------------------------------------------
+def figures(policy: Policy) -> list[str]:
+    """Every figure that a run under this policy will have, by the names expectations use."""
+    manifest = manifest_of(policy)
+    found = []
+    for scope in scopes(manifest):
+        campaign = next((block for block in manifest["campaigns"] if block["name"] == scope.campaign), None)
+        compared = campaign is not None and held_out_share(manifest, campaign) > 0
+        for metric in METRICS.values():
+            if scope.level in metric.levels and metric.kind not in ("holdout", "refused"):
+                found.append(scope.key(metric.name))
+        if scope.level == "campaign":
+            found += [scope.key("refused", reason) for reason in REASON_NAMES if reason not in ("shown", "no_candidate")]
+        if compared:
+            found += figures_of_holdout(scope)
+    return found
+
+
+def figures_of_holdout(scope: Scope) -> list[str]:
+    both = [scope.key("uptake", "shown"), scope.key("uptake", "held_out"), scope.key("lift"), scope.key("relative_lift")]
+    return both + [scope.key(name) for name in _OF_CAMPAIGN_ALONE if scope.level == "campaign"]
+
+
+def manifest_of(policy: Policy) -> dict[str, object]:
+    """Of a manifest, what says which figures there are."""
+    blocks = [
+        {
+            "name": name,
+            "purpose": campaign.purpose,
+            "holdout_share": campaign.holdout.share if campaign.holdout else 0,
+            "arms": [{"name": arm.name} for arm in campaign.arms or []],
+        }
+        for name, campaign in policy.campaigns.items()
+    ]
+    universal = policy.universal_holdout
+    return {"campaigns": blocks, "universal_holdout_share": universal.share if universal else 0}
+
+
+def misread(expectation: Expectation, policy: Policy) -> Iterator[str]:
+    """What is wrong with the figure an expectation names: `must …`."""
+    name, parts = expectation.name, expectation.parts
+    if name not in METRICS:
+        yield from (sentence for _, sentence in known(name, (), "the metrics", METRICS))
+        return
+    if parts and parts[0] not in policy.campaigns:
+        yield from (sentence for _, sentence in known(parts[0], (), "the policy's campaigns", policy.campaigns))
+        return
+    there = figures(policy)
+    if expectation.metric in there:
+        return
+    same = [figure for figure in there if figure.partition("[")[0] == name]
+    if parts:
+        same = [figure for figure in same if parts[0] in Expectation(figure, figure, 0, 0).parts[:1]] or same
+    if not same or (parts and METRICS[name].kind == "holdout" and f"[{parts[0]}" not in "".join(same)):
+        yield f"must be of a campaign with a holdout, for nothing else has {name} (got {expectation.metric})"
+        return
+    close = difflib.get_close_matches(expectation.metric, same, 1)
+    shown = ", ".join(same[:_FIGURES_SHOWN_MAX]) + (", …" if len(same) > _FIGURES_SHOWN_MAX else "")
+    yield f"must be one of {shown} (got {expectation.metric}{f', did you mean {close[0]}?' if close else ''})"

@@ -6,7 +6,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from engine.policy.calendar_days import wall_ms
-from engine.policy.document import Block, Policy
+from engine.policy.document import Policy
 from engine.policy.registry import Registry
 from engine.policy.tables import CompiledPolicy, compile_policy
 from engine.policy.yaml_source import DocumentError, Loaded, read
@@ -61,12 +61,15 @@ class Reader:
     def __init__(self) -> None:
         self.problems: list[str] = []
 
-    def read(self, path: Path, model: type[Block]) -> Loaded | None:  # type: ignore[type-arg]
+    def read(self, path: Path | None, model: type[B]) -> Loaded[B] | None:
+        """The document, or what could be read of it: a broken field hides nothing of the rest."""
+        if path is None:
+            return None
         try:
             return read(path, model)
         except DocumentError as error:
             self.problems += error.problems
-            return None
+            return error.partial
 
     def say(self, source: str, problems: list[tuple[str, str]]) -> None:
         if problems:
@@ -94,25 +97,22 @@ def load_scenario(path: Path, options: Options = Options(), copies: Path | None 
     """
     reader = Reader()
     loaded = reader.read(path, Scenario)
-    reader.check()
-    assert loaded is not None
-    scenario, folder = changed(loaded.document, options), path.parent
-    paths = {"scenario.yaml": path, "policy.yaml": options.policy or folder / scenario.policy}
-    paths["population.yaml"] = folder / scenario.population
-    if isinstance(scenario.baseline, str):
-        paths["baseline.yaml"] = folder / scenario.baseline
-    if copies is not None:
-        paths = {name: copies / name for name in paths}
-    policy = reader.read(paths["policy.yaml"], Policy)
-    population = reader.read(paths["population.yaml"], Population)
+    if loaded is None:
+        raise DocumentError(reader.problems)
+    paths = named_files(reader, loaded, path, options, copies)
+    policy = reader.read(paths.get("policy.yaml"), Policy)
+    population = reader.read(paths.get("population.yaml"), Population)
     baseline = reader.read(paths["baseline.yaml"], Policy) if "baseline.yaml" in paths else policy
-    expectations = check_scenario(reader, loaded.source, scenario, policy.document if policy else None)
+    if policy:
+        reader.say(loaded.source, misnamed(loaded.document, policy.document))
     if policy and population:
         reader.say(population.source, misfits(population.document, policy.document))
     reader.check()
     assert policy and population and baseline
+    scenario = changed(loaded.document, options)
     result = LoadedScenario(
-        path, scenario, policy.document, baseline.document, population.document, tuple(expectations),
+        path, scenario, policy.document, baseline.document, population.document,
+        tuple(Expectation.parse(text) for text in scenario.expect),
         {name: file.read_text("utf-8") for name, file in paths.items()},
         {"policy": policy.source, "baseline": baseline.source},
     )  # fmt: skip
@@ -120,28 +120,42 @@ def load_scenario(path: Path, options: Options = Options(), copies: Path | None 
     return result
 
 
-def check_scenario(reader: Reader, source: str, scenario: Scenario, policy: Policy | None) -> list[Expectation]:
-    """What only the scenario and the policy together can say."""
-    problems, expectations = [], []
-    names = list(policy.campaigns) if policy else []
-    known = ", ".join(names)
-    if policy and isinstance(scenario.baseline, Without):
-        for i, name in enumerate(scenario.baseline.without):
-            if name not in names:
-                problems.append((f"baseline.without[{i}]", f"must be one of the policy's campaigns: {known} (got {name})"))
-    if policy and scenario.primary is not None and scenario.primary not in names:
-        problems.append(("primary", f"must be one of the policy's campaigns: {known} (got {scenario.primary})"))
-    for i, text in enumerate(scenario.expect):
-        try:
-            expectation = Expectation.parse(text)
-            expectations.append(expectation)
-            if policy and expectation.campaign is not None and expectation.campaign not in names:
-                sentence = f"must name one of the policy's campaigns: {known} (got {expectation.campaign})"
-                problems.append((f"expect[{i}]", sentence))
-        except ExpectationError as error:
-            problems.append((f"expect[{i}]", f"must be {error} (got {text})"))
-    reader.say(source, problems)
-    return expectations
+def named_files(
+    reader: Reader, loaded: Loaded[Scenario], path: Path, options: Options, copies: Path | None
+) -> dict[str, Path]:
+    """The files a run keeps a copy of, by the copies' names; those that are missing are told and left out."""
+    read_fields = loaded.document.__dict__
+    named = {name: read_fields[name] for name in ("policy", "baseline", "population") if name in read_fields}
+    files = {name: path.parent / text for name, text in named.items() if isinstance(text, str)}
+    if copies is not None:
+        files = {name: copies / f"{name}.yaml" for name in files}
+    elif options.policy is not None:
+        files["policy"] = options.policy
+    missing = [name for name, file in files.items() if not file.is_file()]
+    for name in missing:
+        got = "a folder" if files[name].is_dir() else "no such file"
+        if files[name] is options.policy:
+            reader.problems.append(f"--policy must be a file that exists: {files[name]} (got {got})")
+        else:
+            reader.say(loaded.source, [(name, f"must be a file that exists: {files[name]} (got {got})")])
+    return {"scenario.yaml": path} | {f"{name}.yaml": file for name, file in files.items() if name not in missing}
+
+
+def misnamed(scenario: Scenario, policy: Policy) -> list[tuple[str, str]]:
+    """(path in the scenario, what must be) of every campaign and figure that the policy does not have."""
+    problems: list[tuple[str, str]] = []
+    fields, names = scenario.__dict__, policy.__dict__.get("campaigns")
+    if names is None:
+        return problems
+    named = [("primary", fields["primary"])] if fields.get("primary") is not None else []
+    if isinstance(baseline := fields.get("baseline"), Without):
+        named += [(f"baseline.without[{i}]", name) for i, name in enumerate(baseline.__dict__.get("without", []))]
+    for path, name in named:
+        problems += [(path, sentence) for _, sentence in known(name, (), "the policy's campaigns", names)]
+    for i, text in enumerate(fields.get("expect", [])):
+        with suppress(ExpectationError, UnreadableError):
+            problems += [(f"expect[{i}]", sentence) for sentence in misread(Expectation.parse(text), policy)]
+    return problems
 
 
 def compiled(loaded: LoadedScenario, replication: int = 0) -> tuple[CompiledPolicy, CompiledPolicy]:
@@ -176,8 +190,7 @@ def plan_of(loaded: LoadedScenario, *, replication: int = 0, record: bool = Fals
     baseline, policy = compiled(loaded, replication)
     slots = policy.registry.slots
     paused = tuple(slots[name] for name in loaded.paused)
-    plan = RunPlan(
+    return RunPlan(
         loaded.population, baseline, policy, paused, paused,
         spans_of(loaded.scenario, ZoneInfo(loaded.policy.time_zone)), loaded.scenario.seed, replication, record=record,
     )  # fmt: skip
-    return plan

@@ -189,9 +189,7 @@ class Outputs:
     def outcomes(self) -> Columns:
         squares = [f"{name}_squared" for name in _SQUARED]
         crossed = [f"exposures_{name}" for name in _WITH_EXPOSURES]
-        columns = empty(
-            ["campaign", "arm", "held_out", "customers", "converted", *_SQUARED, *squares, *crossed]
-        )
+        columns = empty(["campaign", "arm", "held_out", "customers", "converted", *_SQUARED, *squares, *crossed])
         sums, products = self.statistics["outcome_sums"], exact(self.statistics["outcome_products"])
         place = {name: OUTCOME_MEASURES.index(name) for name in _SQUARED}
         for name, slot in declared(self.policy):
@@ -253,6 +251,4 @@ def exact(parts: np.ndarray) -> np.ndarray:
 
 
 def added_tallies(tallies: list[Tallies]) -> Tallies:
-    return Tallies(
-        *(summed(getattr(tally, name) for tally in tallies) for name in ("waterfall", "decisions", "cells"))
-    )
+    return Tallies(*(summed(getattr(tally, name) for tally in tallies) for name in ("waterfall", "decisions", "cells")))

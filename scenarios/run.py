@@ -181,9 +181,7 @@ def judged(run: Run, expectations: tuple[Expectation, ...]) -> list[Verdict]:
     return [expectation.judge(found) for expectation in expectations]
 
 
-def run_scenario(
-    loaded: LoadedScenario, options: RunOptions, progress: Progress = lambda share: None
-) -> RunResult:
+def run_scenario(loaded: LoadedScenario, options: RunOptions, progress: Progress = lambda share: None) -> RunResult:
     """Run, write the folder with its report, judge the expectations.
 
     Raises AssertionError where an invariant breaks (the waterfall does not add up); then nothing is published.
@@ -213,4 +211,3 @@ def run_scenario(
         folder = writer.commit(manifest, tables, loaded.texts, finish)
     run = open_run(folder)
     return RunResult(run, metrics(run), verdicts)
-

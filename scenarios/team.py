@@ -1,6 +1,7 @@
 """The workers of one run, in this process or on Ray: the same calls either way."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, Protocol
 
 from engine.host.ray_cluster import RayTeam
@@ -18,7 +19,7 @@ def partition_bounds(customers: int, shards: int) -> list[tuple[int, int]]:
     """(first, count) of each shard: whole partitions, as even as they come."""
     edges = [customers * p // PARTITIONS for p in range(PARTITIONS + 1)]
     cuts = [edges[PARTITIONS * s // shards] for s in range(shards + 1)]
-    return [(low, high - low) for low, high in zip(cuts, cuts[1:], strict=False)]
+    return [(low, high - low) for low, high in pairwise(cuts)]
 
 
 class InlineTeam:

@@ -57,7 +57,8 @@ class Recording:
     def keep(self, events: np.ndarray, decisions: np.ndarray) -> None:
         if self.kept + len(events) > RECORDED_MAX:
             raise OverflowError(
-                f"--record keeps at most {RECORDED_MAX:,} events a worker: take fewer customers, fewer days or more shards"
+                f"--record keeps at most {RECORDED_MAX:,} events a worker: "
+                "take fewer customers, fewer days or more shards"
             )
         self.kept += len(events)
         self.events.append(events.copy())

@@ -17,7 +17,12 @@ _SETTINGS = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_DEDUP_LOGS": "0",
 }
+READY_WITHIN_S = 180
 _OBJECT_STORE_BYTES = 200_000_000
+
+
+class ClusterError(RuntimeError):
+    """Ray could not do what was asked; the message says what to try."""
 
 
 @contextlib.contextmanager
@@ -64,6 +69,17 @@ class RayTeam:
         shared = ray.put(arguments[0][0])
         actor = ray.remote(num_cpus=0, max_restarts=0, max_task_retries=0)(make)
         self.actors = [actor.remote(shared, *rest) for _, *rest in arguments]
+        self._wait_until_ready()
+
+    def _wait_until_ready(self) -> None:
+        ready = [actor.__ray_ready__.remote() for actor in self.actors]
+        try:
+            self._ray.get(ready, timeout=READY_WITHIN_S)
+        except self._ray.exceptions.GetTimeoutError:
+            raise ClusterError(
+                f"Ray did not start {len(ready)} workers within {READY_WITHIN_S} s: is there enough memory? "
+                "Fewer customers, or --inline, need less."
+            ) from None
 
     def call(self, method: str, *arguments: Any) -> list[Any]:
         """Raises what an actor raised."""

@@ -84,12 +84,12 @@ class CustomerShard:
 
     def __init__(self, first: int, count: int, tables: Tables, names: Mapping[str, int]) -> None:
         self.arrays: Shard = empty_shard(first, count)
+        self.names: dict[str, int] = {}
         self.adopt(tables, names)
 
     def adopt(self, tables: Tables, names: Mapping[str, int]) -> None:
         """Take up a policy: remap what customers remember to its slots, by name; begin new tallies."""
-        if hasattr(self, "names"):
-            remap(self.arrays.customers, self.arrays.rings, self.names, dict(names))
+        remap(self.arrays.customers, self.arrays.rings, self.names, dict(names))
         self.tables = tables
         self.names = dict(names)
         self.bulletin = open_bulletin(len(tables.campaigns))
@@ -168,5 +168,3 @@ def remap(customers: Any, rings: np.ndarray, before: Mapping[str, int], after: M
     old_slots = (snoozed - 1) & campaign_mask
     new = snoozed - old_slots + moves[np.minimum(old_slots, CAMPAIGNS_MAX - 1)]
     customers["snoozed"] = np.where(snoozed > 0, new, 0)
-
-

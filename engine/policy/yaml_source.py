@@ -25,10 +25,14 @@ B = TypeVar("B", bound=Block)
 
 
 class DocumentError(Exception):
-    """A document that cannot be used, with all its problems: `file:line: path must … (got …)`."""
+    """A document that cannot be used, with all its problems: `file:line: path must … (got …)`.
 
-    def __init__(self, problems: Iterable[str]) -> None:
+    partial: what could be read of it, without the broken fields; None where that is nothing.
+    """
+
+    def __init__(self, problems: Iterable[str], partial: "Loaded[Any] | None" = None) -> None:
         self.problems = list(problems)
+        self.partial = partial
         super().__init__("\n".join(self.problems))
 
     @classmethod
@@ -92,9 +96,10 @@ def read(path: str | FilePath, model: type[B]) -> Loaded[B]:
 def read_text(text: str, name: str, model: type[B]) -> Loaded[B]:
     tree = Tree.of(text, name)
     document = validated(tree, model)
-    if tree.problems or document is None:
-        raise DocumentError(tree.source.sentences(tree.problems))
-    return Loaded(document, tree.source)
+    loaded = None if document is None else Loaded(document, tree.source)
+    if tree.problems or loaded is None:
+        raise DocumentError(tree.source.sentences(tree.problems), loaded)
+    return loaded
 
 
 def file_text(path: FilePath) -> str:

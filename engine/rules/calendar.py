@@ -27,5 +27,3 @@ def turn_weeks(customer, week):
         customer.week_spend[slot] = 0
         customer.week_purchases[slot] = 0
     customer.week = week
-
-

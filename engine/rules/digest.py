@@ -9,7 +9,15 @@ import numpy as np
 from engine.compiled import kernel
 from engine.records import CAMPAIGNS_MAX, RING, SNOOZES, VIEWS, WEEKS
 from engine.rules.experiments import mix64
-from engine.rules.fatigue import exposed_campaign, exposed_channel, exposed_ms, is_muted, kept, reaction_bits, snoozed_until
+from engine.rules.fatigue import (
+    exposed_campaign,
+    exposed_channel,
+    exposed_ms,
+    is_muted,
+    kept,
+    reaction_bits,
+    snoozed_until,
+)
 
 LANE_SEEDS = (np.uint64(0x243F6A8885A308D3), np.uint64(0x13198A2E03707344))  # the first digits of pi
 

@@ -45,9 +45,9 @@ def assigned_arm(campaign, replication, customer):
 @kernel
 def held_out(campaign, policy, customer):
     """Held out by the universal holdout (service messages are not in it) or by the campaign's own."""
-    if policy.universal_holdout > 0 and campaign.service == 0:
-        if bucket(policy.universal_salt, policy.replication, customer) < policy.universal_holdout:
-            return True
+    universal = policy.universal_holdout > 0 and campaign.service == 0
+    if universal and bucket(policy.universal_salt, policy.replication, customer) < policy.universal_holdout:
+        return True
     if campaign.holdout_share == 0:
         return False
     return bucket(campaign.holdout_salt, policy.replication, customer) < campaign.holdout_share

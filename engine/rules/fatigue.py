@@ -260,5 +260,3 @@ def view_closed(customer, page_view):
 @kernel
 def view_left(customer, page_view):
     return view_bits(customer, page_view) & _LEFT != 0
-
-

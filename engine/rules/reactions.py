@@ -105,9 +105,7 @@ def react(customer, ring, event, tables, tallies, day_number, segment, t):
         shown_ms = exposed_ms(ring[place])
         if shown_ms <= t < shown_ms + NOT_SHOWN_WITHIN_MS:
             ring[place] |= _TAKEN_BACK
-            tally_cell(
-                tallies, tables, day_number, int(event.campaign), int(event.customer), segment, _C_NOT_SHOWN, 1
-            )
+            tally_cell(tallies, tables, day_number, int(event.campaign), int(event.customer), segment, _C_NOT_SHOWN, 1)
     else:
         react_negatively(customer, ring, place, event, tables, tallies, day_number, segment, t)
 

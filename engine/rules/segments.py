@@ -189,5 +189,3 @@ def segment(customer, event, tables, day, t):
         if holds(int(tables.segments[i]), customer, event, tables, day, t):
             return i
     return count
-
-

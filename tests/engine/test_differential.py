@@ -32,7 +32,7 @@ EVENTS = 5_000  # of each policy: 200 000 in all
 POLICIES_SHORT = 12  # of them in `make test`
 CUSTOMERS = 12
 EVENTS_PER_BULLETIN = 250
-FIELDS = DECISION.names
+FIELDS = DECISION.names or ()
 
 
 class World:
@@ -51,7 +51,8 @@ class World:
 
     def bulletin(self, number: int) -> Bulletin:
         while len(self.bulletins) <= number:
-            self.bulletins.append(random_bulletin(Random(f"{self.seed}/{len(self.bulletins)}"), len(self.compiled.tables.campaigns)))
+            rng = Random(f"{self.seed}/{len(self.bulletins)}")
+            self.bulletins.append(random_bulletin(rng, len(self.compiled.tables.campaigns)))
         return self.bulletins[number]
 
     def reference(self) -> Reference:
@@ -112,7 +113,9 @@ def reference_answers(world: World, events: list[Any], numbers: list[int]) -> li
     ]
 
 
-def disagreement(world: World, events: list[Any], numbers: list[int], answers: list[Answer] | None = None) -> str | None:
+def disagreement(
+    world: World, events: list[Any], numbers: list[int], answers: list[Answer] | None = None
+) -> str | None:
     """The first answer in which the engines differ, in words."""
     answers = answers or reference_answers(world, events, numbers)
     decisions, ghosts, _ = compiled_answers(world, events, numbers)
@@ -129,7 +132,7 @@ def disagreement(world: World, events: list[Any], numbers: list[int], answers: l
 
 
 def shrunk(world: World, events: list[Any], numbers: list[int]) -> str:
-    """Fewest events of one customer that still disagree (delta debugging: halves, then quarters, … then single ones)."""
+    """Fewest events of one customer that still disagree (delta debugging: halves, quarters, … single ones)."""
     for customer in range(CUSTOMERS):
         kept = [(e, n) for e, n in zip(events, numbers, strict=True) if e.customer == customer]
         if kept and disagreement(world, *map(list, zip(*kept, strict=True))):  # type: ignore[arg-type]
@@ -145,7 +148,8 @@ def shrunk(world: World, events: list[Any], numbers: list[int]) -> str:
                 i += size
         size //= 2
     lines = "\n".join(str(event) for event, _ in kept)
-    return f"seed {world.seed}, customer {customer}, {len(kept)} events:\n{lines}\n{disagreement(world, *map(list, zip(*kept, strict=True)))}"  # type: ignore[arg-type]
+    difference = disagreement(world, *map(list, zip(*kept, strict=True)))  # type: ignore[arg-type]
+    return f"seed {world.seed}, customer {customer}, {len(kept)} events:\n{lines}\n{difference}"
 
 
 @pytest.mark.parametrize(
@@ -182,5 +186,3 @@ def tallies_of_reference(engine: Reference) -> dict[str, Counter[Any]]:
         "waterfall": Counter({key: count for key, count in engine.waterfall.items() if count}),
         "cells": Counter({key: count for key, count in engine.cells.items() if count}),
     }
-
-

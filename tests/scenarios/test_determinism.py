@@ -1,0 +1,327 @@
+"""One world, one answer: whatever the shards, chunks, steps, batches, processes, compilers and slot numbers.
+
+A digest covers every customer's state and decisions in order (DESIGN.md, kernels); sums cover all statistics.
+"""
+
+import json
+from dataclasses import replace
+from functools import cache
+from random import Random
+
+import numpy as np
+import pytest
+
+from engine.host.shard import CustomerShard, combined
+from engine.policy.registry import Registry
+from engine.records import DAY_MS, DECISION, EVENT, HOUR_MS, MINUTE_MS, NONE, records
+from scenarios.build import model_of
+from scenarios.run import RunOptions, calendar_of, live
+from scenarios.worker import RunPlan, WorkerResult
+from sim.cohort import Cohort
+from sim.waves import waves_of
+from tests.sim.interpreted import command
+from tests.sim.worlds import Keeper, busy_plan, busy_policy, eager, inline, plan_for, stepped, sums, waves
+
+CUSTOMERS = 300
+SMALL = ("15", "12")  # customers and days of worlds lived in another process
+
+
+@cache
+def plan() -> RunPlan:
+    return busy_plan(3, 7, 3)
+
+
+@cache
+def expected() -> list[WorkerResult]:
+    return inline(plan(), CUSTOMERS)
+
+
+@cache
+def recorded() -> Keeper:
+    """The same world with its events and decisions kept."""
+    return waves(plan(), 0, CUSTOMERS)
+
+
+def assert_same(results: list[WorkerResult]) -> None:
+    """Digest, statistics and tallies are those of one shard in this process."""
+    assert combined([result.digest for result in results]) == expected()[0].digest
+    ours, theirs = sums(results), sums(expected())
+    assert [name for name in ours if not np.array_equal(ours[name], theirs[name])] == []
+
+
+# --- in this process --------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("shards", [2, 3])
+def test_shards_do_not_matter(shards: int) -> None:
+    results = inline(plan(), CUSTOMERS, shards)
+    assert len(results) == shards
+    assert_same(results)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_chunks_do_not_matter(seed: int) -> None:
+    chunk = Random(seed).randrange(1, 2 * CUSTOMERS)
+    assert_same(inline(replace(plan(), chunk=chunk), CUSTOMERS))
+
+
+@pytest.mark.parametrize("step_ms", [10 * MINUTE_MS, HOUR_MS, 7 * HOUR_MS])
+def test_steps_do_not_matter(step_ms: int) -> None:
+    assert_same(inline(stepped(plan(), step_ms), CUSTOMERS))
+
+
+def test_recording_does_not_matter() -> None:
+    assert_same([recorded().result()])
+
+
+def test_a_seed_does_matter() -> None:
+    assert inline(busy_plan(3, 7, 3, seed=2), CUSTOMERS)[0].digest != expected()[0].digest
+
+
+# --- other processes --------------------------------------------------------------------------------------------------
+@pytest.mark.usefixtures("ray_cluster")
+def test_ray_does_not_matter() -> None:
+    assert_same(live(plan(), CUSTOMERS, RunOptions(shards=2), lambda share: None))
+
+
+@cache
+def elsewhere(jit: str, hash_seed: str) -> str:
+    done = command("digest", *SMALL, NUMBA_DISABLE_JIT=jit, PYTHONHASHSEED=hash_seed)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_compiled_equals_interpreted() -> None:
+    found = json.loads(elsewhere("1", "0"))
+    customers, days = map(int, SMALL)
+    here = inline(busy_plan(2, days - 4, 2), customers)
+    assert found["digest"] == here[0].digest
+    theirs = {name: np.array(table) for name, table in found["sums"].items()}
+    assert [name for name, table in sums(here).items() if not np.array_equal(table, theirs[name])] == []
+
+
+def test_the_hash_seed_does_not_matter() -> None:
+    assert elsewhere("1", "0") == elsewhere("1", "4242")
+
+
+# --- transport --------------------------------------------------------------------------------------------------------
+def interleaved(events: np.ndarray, rng: Random) -> np.ndarray:
+    """The events of all customers shuffled, each customer's own in order."""
+    queues = {customer: events[events["customer"] == customer] for customer in np.unique(events["customer"]).tolist()}
+    turns = events["customer"].tolist()
+    rng.shuffle(turns)
+    places = dict.fromkeys(queues, 0)
+    table = records(len(events), EVENT)
+    for row, customer in enumerate(turns):
+        table[row] = queues[customer][places[customer]]
+        places[customer] += 1
+    return table
+
+
+def new_shard(run: RunPlan, customers: int = CUSTOMERS) -> CustomerShard:
+    """A shard as the run's start finds it."""
+    stream = (run.seed, run.replication)
+    cohort = Cohort(0, customers, model_of(run.population, run.baseline, run.spans, stream), run.spans)
+    shard = CustomerShard(0, customers, run.baseline.tables, run.baseline.registry.slots)
+    shard.customers[:] = cohort.profiles
+    return shard
+
+
+def decide_split(shard: CustomerShard, events: np.ndarray, rng: Random) -> np.ndarray:
+    """Decide in batches of random sizes."""
+    decided, low = [np.zeros(0, DECISION)], 0
+    while low < len(events):
+        high = low + rng.choice((1, 2, 7, 60, 900))
+        decided.append(shard.decide(events[low:high])[0])
+        low = high
+    return np.concatenate(decided)
+
+
+def phases(run: RunPlan, events: np.ndarray) -> list[tuple[tuple[int, ...], np.ndarray]]:
+    """(paused, events) before launch, in the campaign and after it."""
+    edges = [run.spans.start, run.spans.launch, run.spans.campaign_end, run.spans.end]
+    pauses = [run.paused_before, (), run.paused_after]
+    time = events["time_ms"]
+    return [
+        (paused, events[(low <= time) & (time < high)])
+        for paused, low, high in zip(pauses, edges, edges[1:], strict=False)
+    ]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_transport_batches_do_not_matter(seed: int) -> None:
+    rng, recording = Random(seed), recorded().recording
+    assert recording is not None
+    shard = new_shard(plan())
+    for paused, events in phases(plan(), np.concatenate(recording.events)):
+        shard.pause(paused)
+        decide_split(shard, interleaved(events, rng), rng)
+    assert shard.digest() == expected()[0].digest
+
+
+# --- snapshots --------------------------------------------------------------------------------------------------------
+def moved_plan() -> RunPlan:
+    """The same policy with every campaign in another slot."""
+    names = list(plan().policy.registry.slots)
+    slots = {name: 3 * number + 1 for number, name in enumerate(reversed(names))}
+    return plan_for(busy_policy(), eager(), 3, 7, 3, paused=("first_use", "points"), slots=slots)
+
+
+def renumbered(table: np.ndarray, before: Registry, after: Registry) -> np.ndarray:
+    """Records with their campaigns under another numbering."""
+    moved = table.copy()
+    names = {slot: name for name, slot in before.slots.items()}
+    for field in {"campaign", "credited"} & set(table.dtype.names or ()):
+        moved[field] = [NONE if slot == NONE else after.slots[names[slot]] for slot in table[field].tolist()]
+    return moved
+
+
+def halves(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Events of the campaign before and after a random moment, and the decisions of the latter."""
+    recording = recorded().recording
+    assert recording is not None
+    events, decisions = np.concatenate(recording.events), np.concatenate(recording.decisions)
+    cut = Random(seed).randrange(plan().spans.launch + DAY_MS, plan().spans.campaign_end - DAY_MS)
+    inside = (events["time_ms"] >= plan().spans.launch) & (events["time_ms"] < plan().spans.campaign_end)
+    early = events["time_ms"] < cut
+    return events[inside & early], events[inside & ~early], decisions[inside & ~early]
+
+
+def at_cut(seed: int) -> tuple[CustomerShard, np.ndarray, np.ndarray]:
+    """A shard in the middle of the campaign, and the events and decisions that follow."""
+    shard = new_shard(plan())
+    early, late, decisions = halves(seed)
+    shard.pause(plan().paused_before)
+    shard.decide(phases(plan(), np.concatenate(recorded().recording.events))[0][1])  # type: ignore[union-attr]
+    shard.pause(())
+    shard.decide(early)
+    return shard, late, decisions
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_snapshot_goes_on_as_the_shard_does(seed: int) -> None:
+    shard, late, decisions = at_cut(seed)
+    snapshot = shard.snapshot()
+    decided, _ = shard.decide(late)
+    assert np.array_equal(decided, decisions)
+    other = CustomerShard(0, CUSTOMERS, plan().policy.tables, plan().policy.registry.slots)
+    other.restore(snapshot)
+    assert other.digest() != shard.digest()
+    assert np.array_equal(other.decide(late)[0], decisions)
+    assert other.digest() == shard.digest()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_slot_numbers_do_not_matter(seed: int) -> None:
+    """A snapshot restored under another numbering is the same state and goes on to the same decisions, by name."""
+    shard, late, decisions = at_cut(seed)
+    assert (shard.customers["snoozed"] > 0).any() and (shard.customers["muted"] != 0).any()
+    moved = moved_plan().policy
+    other = CustomerShard(0, CUSTOMERS, moved.tables, moved.registry.slots)
+    other.restore(shard.snapshot())
+    assert other.digest() == shard.digest()
+    here, there = plan().policy.registry, moved.registry
+    assert np.array_equal(other.decide(renumbered(late, here, there))[0], renumbered(decisions, here, there))
+
+
+def test_slot_numbers_do_not_matter_to_a_run() -> None:
+    """Another numbering from the start: the same statistics, campaign by campaign."""
+    moved = moved_plan()
+    ours, theirs = sums(inline(moved, CUSTOMERS)), sums(expected())
+    here, there = plan().policy.registry.slots, moved.policy.registry.slots
+    order = [there[name] for name in here]
+    by_slot = {
+        "outcome_sums": 0,
+        "outcome_products": 0,
+        "measured.waterfall": 1,
+        "before.waterfall": 1,
+        "measured.cells": 1,
+        "before.cells": 1,
+    }
+    for name, table in theirs.items():
+        axis = by_slot.get(name)
+        mine = ours[name] if axis is None else ours[name].take(order, axis)
+        assert np.array_equal(mine, table if axis is None else table.take(list(here.values()), axis)), name
+
+
+# --- forks ------------------------------------------------------------------------------------------------------------
+def lived_on(cohort: Cohort, shard: CustomerShard, run: RunPlan) -> tuple[str, dict[str, np.ndarray]]:
+    """From launch to the end of the campaign under the run's policy."""
+    twin = CustomerShard(0, CUSTOMERS, run.policy.tables, run.policy.registry.slots)
+    twin.restore(shard.snapshot())
+    twin.pause(run.paused_after)
+    people = cohort.fork()
+    people.adopt(model_of(run.population, run.policy, run.spans, (run.seed, run.replication)))
+    people.launch()
+    now = run.spans.launch
+    for t, number in [
+        *(m for m in calendar_of(run).moments if now <= m[0] < run.spans.campaign_end),
+        (run.spans.campaign_end, NONE),
+    ]:
+        people.advance(now, t, waves_of(twin.decide))
+        if number != NONE:
+            people.moment(t, number, twin.decide)
+        now = t
+    return twin.digest(), people.statistics()
+
+
+def test_forks_share_the_past_and_agree_under_one_policy() -> None:
+    run = plan()
+    shard = new_shard(run)
+    shard.pause(run.paused_before)
+    cohort = Cohort(0, CUSTOMERS, model_of(run.population, run.baseline, run.spans, (run.seed, 0)), run.spans)
+    moments = [m for m in calendar_of(run).moments if m[0] < run.spans.launch]
+    now = run.spans.start
+    for t, number in [*moments, (run.spans.launch, NONE)]:
+        cohort.advance(now, t, waves_of(shard.decide))
+        if number != NONE:
+            cohort.moment(t, number, shard.decide)
+        now = t
+    past = shard.digest(), cohort.crowd.visitors.tobytes(), cohort.crowd.outcomes.tobytes(), cohort.events
+    first, second = lived_on(cohort, shard, run), lived_on(cohort, shard, run)
+    open_to_all = lived_on(cohort, shard, replace(run, paused_after=()))
+    assert past == (shard.digest(), cohort.crowd.visitors.tobytes(), cohort.crowd.outcomes.tobytes(), cohort.events)
+    assert first[0] == second[0]
+    assert [name for name in first[1] if not np.array_equal(first[1][name], second[1][name])] == []
+    assert open_to_all[0] != first[0]
+    launch_day = int(np.searchsorted(run.policy.tables.days["start_ms"], run.spans.launch))
+    assert np.array_equal(open_to_all[1]["daily"][:launch_day], first[1]["daily"][:launch_day])
+
+
+# --- pairing ----------------------------------------------------------------------------------------------------------
+def test_customers_whom_no_message_reaches_live_the_same_life() -> None:
+    """Common random numbers: what a policy does to some shifts nobody else's luck, and nobody's past."""
+    quiet = plan_for(busy_policy(), eager(), 3, 7, 3, paused=tuple(busy_policy().campaigns))
+    quiet = replace(quiet, paused_before=plan().paused_before)
+    loud, still = recorded(), waves_quiet(quiet)
+    assert loud.recording is not None and still.recording is not None
+    ours, theirs = np.concatenate(loud.recording.events), np.concatenate(still.recording.events)
+    decisions = np.concatenate(loud.recording.decisions)
+    ghosts = np.concatenate(loud.ghosts)
+    shown = decisions[
+        (decisions["exposure"] != NONE) & (decisions["reason"] == 0) & (decisions["time_ms"] >= plan().spans.launch)
+    ]
+    untouched, held_out, changed = 0, 0, 0
+    for customer in range(CUSTOMERS):
+        mine, other = ours[ours["customer"] == customer], theirs[theirs["customer"] == customer]
+        first = shown["time_ms"][shown["customer"] == customer].min(initial=plan().spans.end)
+        assert np.array_equal(mine[mine["time_ms"] <= first], other[other["time_ms"] <= first]), customer
+        if first == plan().spans.end:
+            untouched += 1
+            held_out += int((ghosts["customer"] == customer).any())
+        else:
+            changed += not np.array_equal(mine, other)
+    assert untouched > 10 and held_out > 3 and changed > 100, (untouched, held_out, changed)
+
+
+def waves_quiet(quiet: RunPlan) -> Keeper:
+    """A run whose every campaign is paused from launch on."""
+
+    class Quiet(Keeper):
+        def launch(self) -> None:
+            super().launch()
+            self.shard.pause(quiet.paused_after)
+
+    from sim.world import World
+
+    worker = Quiet(quiet, 0, CUSTOMERS)
+    World(worker, quiet.spans, calendar_of(quiet), lambda t: None).run()
+    return worker
