@@ -301,7 +301,7 @@ CUSTOMER = np.dtype(
 )
 
 # --- A policy as arrays -----------------------------------------------------------------------------------------------
-# A cap: fewer than `most` exposures. rolling: in (t - window_ms, t]; calendar: since the edge of the day, week or month.
+# A cap: fewer than `most` exposures. rolling: (t - window_ms, t]; calendar: since the edge of day, week or month.
 PER_ROLLING, PER_DAY, PER_WEEK, PER_MONTH = 0, 1, 2, 3
 CAP = np.dtype([("window_ms", "i8"), ("most", "i4"), ("per", "i4")], align=True)  # most = 0: unused row
 

@@ -16,8 +16,9 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from engine.policy.document import Campaign as CampaignBlock
-from engine.policy.document import Cap, Caps, Policy
+from engine.policy.campaign import Campaign as CampaignBlock
+from engine.policy.campaign import Cap, Caps
+from engine.policy.document import Policy
 from engine.records import (
     CONSENT_CHANNELS,
     DAY_MS,

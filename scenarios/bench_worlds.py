@@ -43,7 +43,7 @@ def plan_of(policy: str, days: int, *, record: bool = False) -> RunPlan:
 
 @dataclass
 class Clock:
-    """Seconds of each call, least first by `best`."""
+    """Seconds of each call, the least of them by `best`."""
 
     seconds: list[float] = field(default_factory=list)
 

@@ -6,7 +6,9 @@ from datetime import date, timedelta
 
 import numpy as np
 
-from engine.policy.document import Campaign, Creative, Policy, known
+from engine.policy.campaign import Campaign, Creative
+from engine.policy.checks import known
+from engine.policy.document import Policy
 from engine.policy.quantities import UnreadableError
 from engine.policy.tables import CompiledPolicy
 from engine.records import ARMS_MAX, CHANNELS, DAY_MS, SHARE_ONE, Channel, EventKind, records

@@ -10,8 +10,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from engine.policy.document import Block, Checks, known, repeated
+from engine.policy.checks import Checks, known, repeated
 from engine.policy.quantities import (
+    Block,
     Count,
     Date,
     Duration,
@@ -27,6 +28,7 @@ from engine.policy.quantities import (
     share_text,
 )
 from engine.records import CATEGORIES_MAX, HOUR_MS, SHARE_ONE, TAGS_MAX
+from scenarios.expect import Expectation, ExpectationError
 
 CUSTOMERS_LEAST, CUSTOMERS_MAX, DAYS_MAX = 100, 100_000_000, 366
 CUSTOMER_BASE_MAX = 10_000_000_000
@@ -321,7 +323,15 @@ class Scenario(Block):
     def cross_checks(self) -> Checks:
         yield self.start_is_in_range
         yield lambda: repeated(self.expect, ("expect",))
+        yield self.expectations_are_regions
 
     def start_is_in_range(self) -> Iterator[Problem]:
         if not START_FIRST <= self.start <= START_LAST:
             yield ("start",), f"must be between {START_FIRST} and {START_LAST} (got {self.start})"
+
+    def expectations_are_regions(self) -> Iterator[Problem]:
+        for number, text in enumerate(self.expect):
+            try:
+                Expectation.parse(text)
+            except ExpectationError as error:
+                yield ("expect", number), f"must be {error} (got {text})"

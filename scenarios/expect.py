@@ -11,7 +11,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from engine.policy.document import Policy, known
+from engine.policy.checks import known
+from engine.policy.document import Policy
 from results.catalogue import METRICS
 from results.metrics import SHARED, Scope, scopes
 from results.statistics import TOO_FEW, Estimate
@@ -25,6 +26,7 @@ _BETWEEN = re.compile(rf"({_NUMBER})\s*<=\s*({_METRIC})\s*<=\s*({_NUMBER})")
 _ONE_SIDED = re.compile(rf"({_METRIC})\s*(<=|>=|==)\s*({_NUMBER})")
 _STRICT = re.compile(r"[<>](?!=)")
 _FIGURES_SHOWN_MAX = 6  # of those a sentence lists
+_NO_REFUSAL = ("shown", "no_candidate")
 _OF_CAMPAIGN_ALONE = ("incremental_conversions", "srm_p")
 
 
@@ -141,15 +143,16 @@ def figures(policy: Policy) -> list[str]:
             if scope.level in metric.levels and metric.kind not in ("holdout", "refused"):
                 found.append(scope.key(metric.name))
         if scope.level == "campaign":
-            found += [scope.key("refused", reason) for reason in REASON_NAMES if reason not in ("shown", "no_candidate")]
+            found += [scope.key("refused", reason) for reason in REASON_NAMES if reason not in _NO_REFUSAL]
         if compared:
             found += figures_of_holdout(scope)
     return found
 
 
 def figures_of_holdout(scope: Scope) -> list[str]:
-    both = [scope.key("uptake", "shown"), scope.key("uptake", "held_out"), scope.key("lift"), scope.key("relative_lift")]
-    return both + [scope.key(name) for name in _OF_CAMPAIGN_ALONE if scope.level == "campaign"]
+    groups = [scope.key("uptake", group) for group in ("shown", "held_out")]
+    whole = _OF_CAMPAIGN_ALONE if scope.level == "campaign" else ()
+    return groups + [scope.key(name) for name in ("lift", "relative_lift", *whole)]
 
 
 def manifest_of(policy: Policy) -> dict[str, object]:

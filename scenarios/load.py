@@ -1,21 +1,27 @@
 """Reads a scenario with its policy, baseline and population; every problem of all of them at once."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from engine.policy.calendar_days import wall_ms
+from engine.policy.checks import known
 from engine.policy.document import Policy
+from engine.policy.quantities import Block, UnreadableError
 from engine.policy.registry import Registry
 from engine.policy.tables import CompiledPolicy, compile_policy
 from engine.policy.yaml_source import DocumentError, Loaded, read
 from engine.records import DAY_MS
 from scenarios.build import misfits
 from scenarios.document import Population, Scenario, Without
-from scenarios.expect import Expectation, ExpectationError
+from scenarios.expect import Expectation, ExpectationError, misread
 from scenarios.worker import RunPlan
 from sim.cohort import Spans
+
+B = TypeVar("B", bound=Block)
 
 # Between two settlements customers are independent; while a policy shares nothing (no stock, budget, invitation) there
 # is nothing to settle, and cohorts may live a day at a time with the same result.

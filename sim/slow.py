@@ -78,3 +78,20 @@ class KeyLog:
             raise KeyReuse(f"customer {key[0]}: decision {key[1]} drew opportunity {key[2]} twice")
         self.seen.add(key)
         return self._uniforms(stream, customer, draw, opportunity)
+
+
+def bare_timeouts(processes: int, timeouts: int) -> int:
+    """SimPy alone: processes that only wait, over and over; the ceiling of any world of one process per customer.
+
+    Returns how many events there were.
+    """
+    env = simpy.Environment()
+
+    def waiting(number: int) -> Generator[simpy.Event, None, None]:
+        for turn in range(timeouts):
+            yield env.timeout(1 + (number * 7_919 + turn * 104_729) % 1_000)
+
+    for number in range(processes):
+        env.process(waiting(number))
+    env.run()
+    return processes * timeouts

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from engine.policy.calendar_days import quiet_minutes
+from engine.policy.campaign import Campaign
 from engine.policy.contradictions import FactKey, Possible, can_hold
-from engine.policy.document import Campaign, Moment, Policy
+from engine.policy.document import Moment, Policy
 from engine.policy.findings import Finding
 from engine.policy.quantities import clock_text, duration_text
 from engine.policy.tables import CompiledPolicy

@@ -9,8 +9,9 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from engine.policy.calendar_days import day_table, timetable, wall_ms
+from engine.policy.campaign import Campaign, Cap
 from engine.policy.conditions import Compiler, ConditionError, Scope
-from engine.policy.document import Campaign, Cap, Policy
+from engine.policy.document import Policy
 from engine.policy.registry import Registry
 from engine.policy.yaml_source import DocumentError, load
 from engine.records import (

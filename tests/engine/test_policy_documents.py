@@ -8,7 +8,8 @@ import pytest
 from pydantic import Field, TypeAdapter, ValidationError
 
 from engine.policy import quantities
-from engine.policy.document import Campaign, Policy, Window
+from engine.policy.campaign import Campaign, Window
+from engine.policy.document import Policy
 from engine.policy.quantities import Block, Scalar
 from engine.policy.schema import policy_schema
 from engine.policy.yaml_source import DOCUMENT_BYTES_MAX, DocumentError, Source, load, load_text, read_text

@@ -13,7 +13,8 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from engine.policy.document import Campaign, Policy
+from engine.policy.campaign import Campaign
+from engine.policy.document import Policy
 from engine.records import (
     CUSTOMER,
     DAY_MS,

@@ -13,14 +13,25 @@ import pytest
 
 from engine.host.shard import CustomerShard, combined
 from engine.policy.registry import Registry
-from engine.records import DAY_MS, DECISION, EVENT, HOUR_MS, MINUTE_MS, NONE, records
+from engine.records import DAY_MS, DECISION, EVENT, HOUR_MS, MINUTE_MS, NONE, EventKind, records
 from scenarios.build import model_of
 from scenarios.run import RunOptions, calendar_of, live
 from scenarios.worker import RunPlan, WorkerResult
 from sim.cohort import Cohort
 from sim.waves import waves_of
 from tests.sim.interpreted import command
-from tests.sim.worlds import Keeper, busy_plan, busy_policy, eager, inline, plan_for, stepped, sums, waves
+from tests.sim.worlds import (
+    Keeper,
+    busy_plan,
+    busy_policy,
+    eager,
+    inline,
+    plan_for,
+    shifted_lives,
+    stepped,
+    sums,
+    waves,
+)
 
 CUSTOMERS = 300
 SMALL = ("15", "12")  # customers and days of worlds lived in another process
@@ -33,7 +44,9 @@ def plan() -> RunPlan:
 
 @cache
 def expected() -> list[WorkerResult]:
-    return inline(plan(), CUSTOMERS)
+    found = inline(plan(), CUSTOMERS)
+    assert found[0].statistics["events"][0] > 10_000
+    return found
 
 
 @cache
@@ -213,7 +226,8 @@ def test_a_snapshot_goes_on_as_the_shard_does(seed: int) -> None:
 def test_slot_numbers_do_not_matter(seed: int) -> None:
     """A snapshot restored under another numbering is the same state and goes on to the same decisions, by name."""
     shard, late, decisions = at_cut(seed)
-    assert (shard.customers["snoozed"] > 0).any() and (shard.customers["muted"] != 0).any()
+    assert (shard.customers["snoozed"] > 0).any()
+    assert (shard.customers["muted"] != 0).any()
     moved = moved_plan().policy
     other = CustomerShard(0, CUSTOMERS, moved.tables, moved.registry.slots)
     other.restore(shard.snapshot())
@@ -222,106 +236,109 @@ def test_slot_numbers_do_not_matter(seed: int) -> None:
     assert np.array_equal(other.decide(renumbered(late, here, there))[0], renumbered(decisions, here, there))
 
 
+@pytest.mark.xfail(reason="engine.decide.hash_decision folds the slot number in, not the campaign's name")
+def test_slot_numbers_do_not_matter_to_the_digest_of_what_follows() -> None:
+    shard, late, _ = at_cut(0)
+    moved = moved_plan().policy
+    other = CustomerShard(0, CUSTOMERS, moved.tables, moved.registry.slots)
+    other.restore(shard.snapshot())
+    other.decide(renumbered(late, plan().policy.registry, moved.registry))
+    shard.decide(late)
+    assert other.digest() == shard.digest()
+
+
+SLOT_AXIS = {
+    "outcome_sums": 0,
+    "outcome_products": 0,
+    "before.waterfall": 1,
+    "before.cells": 1,
+    "measured.waterfall": 1,
+    "measured.cells": 1,
+}
+
+
 def test_slot_numbers_do_not_matter_to_a_run() -> None:
     """Another numbering from the start: the same statistics, campaign by campaign."""
     moved = moved_plan()
     ours, theirs = sums(inline(moved, CUSTOMERS)), sums(expected())
     here, there = plan().policy.registry.slots, moved.policy.registry.slots
-    order = [there[name] for name in here]
-    by_slot = {
-        "outcome_sums": 0,
-        "outcome_products": 0,
-        "measured.waterfall": 1,
-        "before.waterfall": 1,
-        "measured.cells": 1,
-        "before.cells": 1,
-    }
     for name, table in theirs.items():
-        axis = by_slot.get(name)
-        mine = ours[name] if axis is None else ours[name].take(order, axis)
-        assert np.array_equal(mine, table if axis is None else table.take(list(here.values()), axis)), name
+        if name in SLOT_AXIS:
+            mine = ours[name].take([there[campaign] for campaign in here], SLOT_AXIS[name])
+            assert np.array_equal(mine, table.take(list(here.values()), SLOT_AXIS[name])), name
+        else:
+            assert np.array_equal(ours[name], table), name
 
 
 # --- forks ------------------------------------------------------------------------------------------------------------
-def lived_on(cohort: Cohort, shard: CustomerShard, run: RunPlan) -> tuple[str, dict[str, np.ndarray]]:
-    """From launch to the end of the campaign under the run's policy."""
-    twin = CustomerShard(0, CUSTOMERS, run.policy.tables, run.policy.registry.slots)
-    twin.restore(shard.snapshot())
-    twin.pause(run.paused_after)
+def live_on(cohort: Cohort, shard: CustomerShard, run: RunPlan, since_ms: int, until_ms: int) -> None:
+    """Play a cohort against a shard, moments included."""
+    for t, number in [*(m for m in calendar_of(run).moments if since_ms <= m[0] < until_ms), (until_ms, NONE)]:
+        cohort.advance(since_ms, t, waves_of(shard.decide))
+        if number != NONE:
+            cohort.moment(t, number, shard.decide)
+        since_ms = t
+
+
+def twin(
+    cohort: Cohort, shard: CustomerShard, run: RunPlan, paused: tuple[int, ...]
+) -> tuple[str, dict[str, np.ndarray]]:
+    """A fork of a world at launch lives through the campaign; its digest and statistics."""
+    run = plan()
+    engine = CustomerShard(0, CUSTOMERS, run.policy.tables, run.policy.registry.slots)
+    engine.restore(shard.snapshot())
+    engine.pause(paused)
     people = cohort.fork()
     people.adopt(model_of(run.population, run.policy, run.spans, (run.seed, run.replication)))
     people.launch()
-    now = run.spans.launch
-    for t, number in [
-        *(m for m in calendar_of(run).moments if now <= m[0] < run.spans.campaign_end),
-        (run.spans.campaign_end, NONE),
-    ]:
-        people.advance(now, t, waves_of(twin.decide))
-        if number != NONE:
-            people.moment(t, number, twin.decide)
-        now = t
-    return twin.digest(), people.statistics()
+    live_on(people, engine, run, run.spans.launch, run.spans.campaign_end)
+    return engine.digest(), people.statistics()
 
 
 def test_forks_share_the_past_and_agree_under_one_policy() -> None:
-    run = plan()
-    shard = new_shard(run)
+    run, shard = plan(), new_shard(plan())
     shard.pause(run.paused_before)
     cohort = Cohort(0, CUSTOMERS, model_of(run.population, run.baseline, run.spans, (run.seed, 0)), run.spans)
-    moments = [m for m in calendar_of(run).moments if m[0] < run.spans.launch]
-    now = run.spans.start
-    for t, number in [*moments, (run.spans.launch, NONE)]:
-        cohort.advance(now, t, waves_of(shard.decide))
-        if number != NONE:
-            cohort.moment(t, number, shard.decide)
-        now = t
-    past = shard.digest(), cohort.crowd.visitors.tobytes(), cohort.crowd.outcomes.tobytes(), cohort.events
-    first, second = lived_on(cohort, shard, run), lived_on(cohort, shard, run)
-    open_to_all = lived_on(cohort, shard, replace(run, paused_after=()))
-    assert past == (shard.digest(), cohort.crowd.visitors.tobytes(), cohort.crowd.outcomes.tobytes(), cohort.events)
+    live_on(cohort, shard, run, run.spans.start, run.spans.launch)
+
+    def past() -> tuple[object, ...]:
+        return shard.digest(), cohort.crowd.visitors.tobytes(), cohort.crowd.outcomes.tobytes(), cohort.events
+
+    before = past()
+    first, second, other = (twin(cohort, shard, paused) for paused in (run.paused_after, run.paused_after, ()))
+    assert past() == before
     assert first[0] == second[0]
     assert [name for name in first[1] if not np.array_equal(first[1][name], second[1][name])] == []
-    assert open_to_all[0] != first[0]
+    assert other[0] != first[0]
     launch_day = int(np.searchsorted(run.policy.tables.days["start_ms"], run.spans.launch))
-    assert np.array_equal(open_to_all[1]["daily"][:launch_day], first[1]["daily"][:launch_day])
+    assert first[1]["daily"][:launch_day].any()
+    assert np.array_equal(other[1]["daily"][:launch_day], first[1]["daily"][:launch_day])
 
 
 # --- pairing ----------------------------------------------------------------------------------------------------------
 def test_customers_whom_no_message_reaches_live_the_same_life() -> None:
     """Common random numbers: what a policy does to some shifts nobody else's luck, and nobody's past."""
-    quiet = plan_for(busy_policy(), eager(), 3, 7, 3, paused=tuple(busy_policy().campaigns))
-    quiet = replace(quiet, paused_before=plan().paused_before)
-    loud, still = recorded(), waves_quiet(quiet)
-    assert loud.recording is not None and still.recording is not None
-    ours, theirs = np.concatenate(loud.recording.events), np.concatenate(still.recording.events)
-    decisions = np.concatenate(loud.recording.decisions)
-    ghosts = np.concatenate(loud.ghosts)
-    shown = decisions[
-        (decisions["exposure"] != NONE) & (decisions["reason"] == 0) & (decisions["time_ms"] >= plan().spans.launch)
-    ]
-    untouched, held_out, changed = 0, 0, 0
-    for customer in range(CUSTOMERS):
-        mine, other = ours[ours["customer"] == customer], theirs[theirs["customer"] == customer]
-        first = shown["time_ms"][shown["customer"] == customer].min(initial=plan().spans.end)
-        assert np.array_equal(mine[mine["time_ms"] <= first], other[other["time_ms"] <= first]), customer
-        if first == plan().spans.end:
-            untouched += 1
-            held_out += int((ghosts["customer"] == customer).any())
-        else:
-            changed += not np.array_equal(mine, other)
-    assert untouched > 10 and held_out > 3 and changed > 100, (untouched, held_out, changed)
+    shifted, seen = shifted_lives(plan(), CUSTOMERS)
+    assert shifted == []
+    assert min(seen["untouched"] / 10, seen["held_out"] / 3, seen["changed"] / 100) > 1, seen
 
 
-def waves_quiet(quiet: RunPlan) -> Keeper:
-    """A run whose every campaign is paused from launch on."""
+def induced_payments(*campaigns: str) -> set[tuple[int, int, int]]:
+    """(customer, time, amount) of what pushes on moments made customers pay, under some campaigns of the busy policy."""
+    policy, people = busy_policy(), eager()
+    none = {name: 0.0 for name, value in people.annoyance if isinstance(value, float)}
+    people = people.model_copy(update={"wear_out": 0.0, "annoyance": people.annoyance.model_copy(update=none)})
+    some = policy.model_copy(update={"campaigns": {name: policy.campaigns[name] for name in campaigns}})
+    recording = waves(plan_for(some, people, 0, 14, 0, slots=plan().policy.registry.slots), 0, CUSTOMERS).recording
+    assert recording is not None
+    events = np.concatenate(recording.events)
+    receipt = policy.names.pages.index("receipt")
+    paid = events[(events["kind"] == EventKind.PAYMENT) & (events["page"] != receipt)]
+    return set(paid[["customer", "time_ms", "amount"]].tolist())
 
-    class Quiet(Keeper):
-        def launch(self) -> None:
-            super().launch()
-            self.shard.pause(quiet.paused_after)
 
-    from sim.world import World
-
-    worker = Quiet(quiet, 0, CUSTOMERS)
-    World(worker, quiet.spans, calendar_of(quiet), lambda t: None).run()
-    return worker
+def test_one_message_more_does_not_shift_the_luck_of_the_next() -> None:
+    """Monday's push brings clicks, visits and acts; what Thursday's makes people pay is the same to the fen."""
+    alone, after_another = induced_payments("points"), induced_payments("bill_ready", "points")
+    assert len(alone) > 50
+    assert alone == after_another

@@ -8,15 +8,23 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from engine.host.shard import combined
+from engine.records import HOUR_MS
 from sim import streams
 from sim.slow import KeyLog, KeyReuse
 from sim.streams import Draw
-from tests.sim.worlds import busy_plan, inline, slowly, sums
+from tests.engine.test_differential import World, disagreement
+from tests.sim.worlds import busy_plan, by_customer, inline, shifted_lives, slowly, stepped, sums, waves
 
 ROOT = Path(__file__).resolve().parents[2]
+TRAFFIC_SEEDS, TRAFFIC_EVENTS = 4, 600
+
 
 # Pure functions of their key, looked at whenever the answer is needed again. Every other number is drawn once.
 AGAIN = frozenset(
@@ -51,6 +59,34 @@ def digest(customers: int, days: int) -> dict[str, Any]:
     return {"digest": results[0].digest, "sums": {name: table.tolist() for name, table in sums(results).items()}}
 
 
+def check(customers: int, days: int) -> dict[str, Any]:
+    """The first of the short suite's properties that does not hold; each is a test of its own, compiled."""
+    plan = busy_plan(2, days - 4, 2)
+    whole = inline(plan, customers)
+    others = {"shards": inline(plan, customers, 3), "chunks": inline(replace(plan, chunk=5), customers)}
+    others["steps"] = inline(stepped(plan, HOUR_MS), customers)
+    for name, results in others.items():
+        if combined([result.digest for result in results]) != whole[0].digest:
+            raise Broken(name)
+    slow, fast = slowly(plan, 0, customers), waves(plan, 0, customers)
+    assert fast.recording is not None
+    ours, theirs = by_customer(slow.decisions), by_customer(fast.recording.decisions)
+    if not np.array_equal(ours, theirs) or not np.array_equal(by_customer(slow.ghosts), by_customer(fast.ghosts)):
+        raise Broken("slow")
+    if shifted_lives(plan, customers)[0]:
+        raise Broken("pairing")
+    for seed in range(TRAFFIC_SEEDS):
+        world = World(seed)
+        events, answers, _ = world.traffic(TRAFFIC_EVENTS)
+        if disagreement(world, events, list(range(len(events))), answers):
+            raise Broken("differential")
+    return {"events": int(whole[0].statistics["events"][0])}
+
+
+class Broken(RuntimeError):
+    """A property that does not hold."""
+
+
 def command(*words: str, root: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run this module in a process of its own, in this repository or in a copy of it."""
     return subprocess.run(
@@ -67,9 +103,9 @@ def command(*words: str, root: Path = ROOT, **environment: str) -> subprocess.Co
 def main() -> int:
     asked, customers, days = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     try:
-        print(json.dumps({"keys": keys, "digest": digest}[asked](customers, days)))
-    except KeyReuse as reuse:
-        print(reuse, file=sys.stderr)
+        print(json.dumps({"keys": keys, "digest": digest, "check": check}[asked](customers, days)))
+    except (KeyReuse, Broken) as found:
+        print(found, file=sys.stderr)
         return 3
     return 0
 

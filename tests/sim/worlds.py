@@ -13,7 +13,7 @@ from engine.policy.document import Policy
 from engine.policy.registry import Registry
 from engine.policy.tables import compile_policy
 from engine.policy.yaml_source import load
-from engine.records import DAY_MS, Bulletin
+from engine.records import DAY_MS, Bulletin, Reason
 from engine.reference import Reference
 from scenarios.build import model_of
 from scenarios.document import Population
@@ -161,6 +161,38 @@ def slowly(plan: RunPlan, first: int, count: int) -> Slow:
     run.pause(size, plan.paused_after)
     world.advance(plan.spans.end)
     return run
+
+
+class Quiet(Keeper):
+    """A worker of a world in which nothing is shown from launch on."""
+
+    def launch(self) -> None:
+        super().launch()
+        self.shard.pause(self.plan.policy.registry.slots.values())
+
+
+def shifted_lives(plan: RunPlan, customers: int) -> tuple[list[int], dict[str, int]]:
+    """Customers whose life differs, with and without messages, before the first message of the campaign reaches them.
+
+    Also how many no message reached, how many of those were held out, and how many lives a message changed.
+    """
+    loud, still = waves(plan, 0, customers), Quiet(plan, 0, customers)
+    World(still, plan.spans, calendar_of(plan), lambda t: None).run()
+    assert loud.recording is not None and still.recording is not None
+    ours, theirs = by_customer(loud.recording.events), by_customer(still.recording.events)
+    decisions, ghosts = by_customer(loud.recording.decisions), by_customer(loud.ghosts)
+    shown = decisions[(decisions["reason"] == Reason.SHOWN) & (decisions["time_ms"] >= plan.spans.launch)]
+    shifted, seen = [], {"untouched": 0, "held_out": 0, "changed": 0}
+    for customer in range(customers):
+        first = shown["time_ms"][shown["customer"] == customer].min(initial=plan.spans.end)
+        mine, other = ours[ours["customer"] == customer], theirs[theirs["customer"] == customer]
+        if not np.array_equal(mine[mine["time_ms"] <= first], other[other["time_ms"] <= first]):
+            shifted.append(customer)
+        untouched = first == plan.spans.end
+        seen["untouched"] += untouched
+        seen["held_out"] += untouched and bool((ghosts["customer"] == customer).any())
+        seen["changed"] += not untouched and not np.array_equal(mine, other)
+    return shifted, seen
 
 
 def by_customer(rows: list[np.ndarray]) -> np.ndarray:

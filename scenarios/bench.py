@@ -1,0 +1,236 @@
+"""The benchmarks: how fast the engine decides, how fast the world lives, whether size costs, and what a customer weighs.
+
+Other work on the machine only ever slows a measurement down, so each takes the best of several turns, taken in turns
+with what it is compared to.
+"""
+
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engine.host.shard import CustomerShard
+from engine.records import NONE
+from engine.reference import Reference
+from scenarios.bench_worlds import FIRST_USE, HEAVY, Clock, Days, Recorded, live, plan_of, recorded, warm_up
+from scenarios.worker import CohortWorker
+from sim.slow import SlowWorld, bare_timeouts
+
+ROOT = Path(__file__).resolve().parent.parent
+MILLION = 1e6
+BATCH = 10_000
+
+ENGINE_AIM, ENGINE_FLOOR = 3.0, 1.5  # million decisions a second
+SIMULATION_AIM, SIMULATION_FLOOR, BARE_AIM = 20.0, 10.0, 10.0  # times SimPy
+SCALE_LIMIT = 1.20  # times the time per event
+MEMORY_LIMIT = 1_000  # bytes a customer
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measured figure: the value, and its ratio to a baseline of the same minute on the same machine."""
+
+    value: float
+    unit: str
+    baseline: str
+    ratio: float
+    note: str
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def reached(value: float, aim: float, floor: float, unit: str) -> str:
+    """Whether a figure that should be high is."""
+    if value >= aim:
+        return f"aim of {aim:g} {unit} reached"
+    if value >= floor:
+        return f"aim of {aim:g} {unit} MISSED, floor of {floor:g} reached"
+    return f"floor of {floor:g} {unit} MISSED"
+
+
+def kept(value: float, limit: float, unit: str) -> str:
+    """Whether a figure that should be low is."""
+    return f"limit of {limit:g} {unit} {'kept' if value <= limit else 'EXCEEDED'}"
+
+
+# --- engine -----------------------------------------------------------------------------------------------------------
+ENGINE_CUSTOMERS, ENGINE_DAYS = 100_000, 7
+ENGINE_TURNS = 5
+REFERENCE_CUSTOMERS = 60  # of each turn
+
+
+def engine() -> Row:
+    """Decisions a second of one core: recorded events in batches, against the reference engine."""
+    say(f"engine: recording {ENGINE_CUSTOMERS:,} customers under {HEAVY}")
+    run = recorded(HEAVY, ENGINE_CUSTOMERS, ENGINE_DAYS)
+    fast, slow = [], []
+    for turn in range(ENGINE_TURNS):
+        fast.append(replay(run))
+        slow.append(replay_reference(run, turn * REFERENCE_CUSTOMERS, (turn + 1) * REFERENCE_CUSTOMERS))
+        say(f"engine: turn {turn + 1} of {ENGINE_TURNS}: {fast[-1] / MILLION:.2f} M/s, reference {slow[-1]:,.0f}/s")
+    rate, reference = max(fast), max(slow)
+    events = len(run.events)
+    with_candidates = float(np.mean(run.decisions["campaign"] != NONE))
+    note = (
+        f"{reached(rate / MILLION, ENGINE_AIM, ENGINE_FLOOR, 'M/s')}; {len(run.plan.policy.policy.campaigns)} campaigns, "
+        f"{ENGINE_CUSTOMERS:,} customers, {events:,} events in order of time, batches of {BATCH:,}; "
+        f"{run.candidates / events:.2f} candidates an event, {with_candidates:.0%} of events have one; "
+        f"digest as simulated; turns {min(fast) / MILLION:.2f}–{max(fast) / MILLION:.2f}"
+    )
+    return Row(rate, "decisions/s on one core", f"reference engine, {reference:,.0f}/s", rate / reference, note)
+
+
+def replay(run: Recorded) -> float:
+    """Decisions a second of a fresh shard, which must end as the recorded one did."""
+    policy, clock = run.plan.policy, Clock()
+    shard = CustomerShard(0, len(run.profiles), policy.tables, policy.registry.slots)
+    shard.customers[:] = run.profiles
+    shard.arrays.rings[:] = 0  # every page is there, as in a shard that has been at work
+    clock.time(lambda: [shard.decide(run.events[low : low + BATCH]) for low in range(0, len(run.events), BATCH)])
+    assert shard.digest() == run.digest, "a replay must end as the run it replays"
+    return len(run.events) / clock.best
+
+
+def replay_reference(run: Recorded, first: int, end: int) -> float:
+    """Decisions a second of the reference over all events of some customers, which must agree."""
+    policy, clock = run.plan.policy, Clock()
+    reference = Reference(policy.policy, policy.registry.slots)
+    for customer in range(first, end):
+        reference.add(customer, run.profiles[customer])
+    chosen = np.flatnonzero((run.events["customer"] >= first) & (run.events["customer"] < end))
+    events, answers = run.events[chosen], []
+    clock.time(lambda: answers.extend(reference.decide(event) for event in events))
+    for answer, decision in zip(answers, run.decisions[chosen], strict=True):
+        assert answer.decision == {name: int(decision[name]) for name in answer.decision}, "the engines must agree"
+    return len(events) / clock.best
+
+
+# --- simulation -------------------------------------------------------------------------------------------------------
+SIMULATED_CUSTOMERS, SIMULATED_DAYS = 60_000, 35
+SLOW_CUSTOMERS, SLOW_DAYS = 300, 14
+BARE_PROCESSES, BARE_TIMEOUTS = 1_000, 300
+SIMULATION_TURNS = 4
+
+
+def simulation() -> Row:
+    """Simulated events a second of one core, against SimPy processes that ask the compiled engine one by one."""
+    warm_up()
+    slow_world()
+    waves, slow, bare = [], [], []
+    for turn in range(SIMULATION_TURNS):
+        waves.append(waves_world())
+        slow.append(slow_world())
+        bare.append(bare_world())
+        say(
+            f"simulation: turn {turn + 1} of {SIMULATION_TURNS}: {waves[-1] / MILLION:.2f} M/s, SimPy with decisions "
+            f"{slow[-1]:,.0f}/s, bare SimPy {bare[-1]:,.0f}/s"
+        )
+    rate, against, ceiling = max(waves), max(slow), max(bare)
+    note = (
+        f"{reached(rate / against, SIMULATION_AIM, SIMULATION_FLOOR, '×')}; {rate / ceiling:.1f} × bare SimPy time-outs "
+        f"({ceiling:,.0f}/s), {reached(rate / ceiling, BARE_AIM, BARE_AIM, '×')}; {SIMULATED_CUSTOMERS:,} customers × "
+        f"{SIMULATED_DAYS} days, drawing them and summing up included; "
+        f"turns {min(waves) / MILLION:.2f}–{max(waves) / MILLION:.2f} M/s"
+    )
+    baseline = f"SimPy processes, one decision at a time, {against:,.0f}/s"
+    return Row(rate, "simulated events/s", baseline, rate / against, note)
+
+
+def waves_world() -> float:
+    """Events a second of world, population, engine and metrics, from the first customer drawn to the last sum."""
+    plan = plan_of(FIRST_USE, SIMULATED_DAYS)
+    began = time.perf_counter()
+    result = live(plan, CohortWorker(plan, 0, SIMULATED_CUSTOMERS))
+    return int(result.statistics["events"][0]) / (time.perf_counter() - began)
+
+
+def slow_world() -> float:
+    plan, clock = plan_of(FIRST_USE, SLOW_DAYS), Clock()
+    worker = CohortWorker(plan, 0, SLOW_CUSTOMERS)
+    worker.launch()
+    world = SlowWorld(worker.cohort, worker.decide, plan.policy.moments)
+    clock.time(lambda: world.advance(plan.spans.end))
+    return worker.cohort.events / clock.best
+
+
+def bare_world() -> float:
+    clock = Clock()
+    clock.time(lambda: bare_timeouts(BARE_PROCESSES, BARE_TIMEOUTS))
+    return BARE_PROCESSES * BARE_TIMEOUTS / clock.best
+
+
+# --- scale ------------------------------------------------------------------------------------------------------------
+SCALE_SIZES = (250_000, 1_000_000, 4_000_000)
+SCALE_DAYS = 8
+SCALE_TWINS = 3  # cohorts of the least size, lived in between the others: the shortest measurement needs most turns
+
+
+def scale() -> Row:
+    """Time per event as customers grow: median over days of the ratio to the least size on the same day."""
+    warm_up()
+    say(f"scale: drawing {sum(SCALE_SIZES):,} customers")
+    twins = [Days(FIRST_USE, SCALE_SIZES[0], SCALE_DAYS) for _ in range(SCALE_TWINS)]
+    larger = [Days(FIRST_USE, size, SCALE_DAYS) for size in SCALE_SIZES[1:]]
+    days = [live_days(twins, larger, day) for day in range(SCALE_DAYS)]
+    ratios = [statistics.median(day[i] / day[0] for day in days) for i in range(len(SCALE_SIZES))]
+    spread = max(max(day[1:]) / day[0] for day in days)
+    rates = ", ".join(
+        f"{size:,}: {1e3 / min(day[i] for day in days):.2f} M/s ({ratio:.2f} ×)"
+        for i, (size, ratio) in enumerate(zip(SCALE_SIZES, ratios, strict=True))
+    )
+    worst = max(ratios)
+    note = f"{kept(worst, SCALE_LIMIT, '×')}; best of {SCALE_DAYS} days, median ratio: {rates}; worst day {spread:.2f} ×"
+    return Row(worst, "× time per event", f"{SCALE_SIZES[0]:,} customers", worst, note)
+
+
+def live_days(twins: list[Days], larger: list[Days], day: int) -> list[float]:
+    """One day of every size, nanoseconds an event; of the least size the best of its twins."""
+    least, others = [], []
+    for twin, cohort in zip(twins, [*larger, None], strict=True):
+        least.append(twin.live_a_day())
+        if cohort is not None:
+            others.append(cohort.live_a_day())
+    times = [min(least), *others]
+    say(f"scale: day {day + 1} of {SCALE_DAYS}: " + ", ".join(f"{t:.0f}" for t in times) + " ns an event")
+    return times
+
+
+# --- memory -----------------------------------------------------------------------------------------------------------
+MEMORY_CUSTOMERS, MEMORY_DAYS = 1_000_000, 14
+
+
+def memory() -> Row:
+    """Growth of the resident memory of a fresh process with a cohort after some days."""
+    warm_up()
+    say(f"memory: {MEMORY_CUSTOMERS:,} customers live {MEMORY_DAYS} days in a process of their own")
+    command = [sys.executable, "-m", "scenarios.bench_memory", str(MEMORY_CUSTOMERS), str(MEMORY_DAYS)]
+    found = json.loads(subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout)
+    value = found["resident"] / MEMORY_CUSTOMERS
+    note = (
+        f"{kept(value, MEMORY_LIMIT, 'bytes')}; {MEMORY_CUSTOMERS:,} customers after {MEMORY_DAYS} days and "
+        f"{found['events']:,} events; arrays {found['arrays'] / MEMORY_CUSTOMERS:,.0f} bytes, "
+        f"peak while drawing {found['peak'] / MEMORY_CUSTOMERS:,.0f}"
+    )
+    return Row(value, "bytes a customer", f"limit of {MEMORY_LIMIT:,} bytes", value / MEMORY_LIMIT, note)
+
+
+BENCHMARKS: dict[str, Callable[[], Row]] = {
+    "engine": engine,
+    "simulation": simulation,
+    "scale": scale,
+    "memory": memory,
+}
+
+
+def measure(names: list[str]) -> dict[str, dict[str, Any]]:
+    """Measure, one after the other; a row per name."""
+    return {name: asdict(BENCHMARKS[name]()) for name in names}

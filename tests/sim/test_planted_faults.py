@@ -1,0 +1,44 @@
+"""Faults of one line, each in a copy of the sources: the checks that hold for the sources turn red.
+
+Interpreted, so that a copy compiles nothing. `tests/sim/interpreted.py` says what is checked, and in which order.
+"""
+
+import pytest
+
+from tests.sim.interpreted import command
+from tests.sim.mutants import mutated
+
+SIZE = ("12", "9")  # customers and days
+
+WINDOW = "    if t < campaign.from_ms or t >= campaign.until_ms:\n        return _OUTSIDE_WINDOW\n"
+PAUSED = "    if bulletin.open[slot] == 0:\n        return _PAUSED\n"
+STAY = "uniforms(model.stream, customer, _STAY, view_key(visitor)"
+
+# fault: (check that sees it, file, text found once, what it becomes)
+FAULTS = {
+    "nothing": ("", "sim/waves.py", STAY, STAY),
+    # the engine against the reference
+    "rolling window one ms too long": ("differential", "engine/rules/fatigue.py", "window_ms + 1", "window_ms"),
+    "reasons in another order": ("differential", "engine/rules/triggers.py", WINDOW + PAUSED, PAUSED + WINDOW),
+    "arms by another salt": ("slow", "engine/rules/experiments.py", "campaign.arm_salt,", "campaign.holdout_salt,"),
+    "money in f4": ("differential", "engine/records.py", '("balance", "i8")', '("balance", "f4")'),
+    # worlds against each other
+    "customers numbered by shard": ("shards", "sim/population.py", "int(crowd.first[0]) + row\n", "row\n"),
+    "one wave a step": ("steps", "scenarios/inline.py", "        played += live\n", "        return live\n"),
+    "customers forgotten by a chunk": (
+        "chunks",
+        "sim/cohort.py",
+        "due[low : low + chunk]",
+        "due[low : low + chunk - 1]",
+    ),
+    "skipped purchases overtake moments": ("slow", "sim/slow.py", "+ row, due + 1, self", "+ row, until_ms, self"),
+    "luck that ghosts shift": ("pairing", "sim/behaviour.py", STAY, STAY + " + (visitor.first_row != NONE)"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_planted_fault_is_seen(fault: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    check, *change = FAULTS[fault]
+    done = command("check", *SIZE, root=mutated(tmp_path_factory, *change))
+    assert done.returncode == (3 if check else 0), done.stderr[-2000:]
+    assert done.stderr.strip() == check
