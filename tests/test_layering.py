@@ -33,7 +33,7 @@ ARROWS = {
     "engine.policy": ("engine.policy", "engine.records"),
     "engine.rules": ("engine.records", "engine.compiled", "engine.days", "engine.rules"),
     "engine.decide": ("engine.records", "engine.compiled", "engine.days", "engine.rules"),
-    "engine.reference": ("engine.records", "engine.policy.document"),
+    "engine.reference": ("engine.records", "engine.policy.document", "engine.policy.campaign"),
     "sim": ("sim", "engine.records", "engine.compiled", "engine.days"),  # is handed `decide`
     "results": ("results", "engine.records"),
     "scenarios": ("scenarios", "engine", "sim", "results"),

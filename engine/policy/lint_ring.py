@@ -8,7 +8,7 @@ from engine.policy.campaign import Campaign, Cap
 from engine.policy.findings import Finding
 from engine.policy.look import Look, name_of
 from engine.policy.quantities import duration_text
-from engine.records import DAY_MS, HOUR_MS, RING, WEEK_MS
+from engine.records import DAY_MS, FIRST_PASSIVE_CHANNEL, HOUR_MS, RING, WEEK_MS, Channel
 
 if TYPE_CHECKING:
     from engine.policy.document import Policy

@@ -7,7 +7,8 @@ import pytest
 
 from engine.policy.document import Policy
 from engine.policy.findings import Finding
-from engine.policy.lint import CHECKS, joined_bounds, lint, most_of_customer
+from engine.policy.lint import CHECKS, joined_bounds, lint
+from engine.policy.lint_ring import most_of_customer
 from engine.policy.tables import compile_policy
 from engine.policy.yaml_source import load_text
 
