@@ -1,6 +1,5 @@
 """windtunnel: the front door. Commands only; what they do is in scenarios and results."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -48,13 +47,18 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Run a scenario and write its report."""
-    given = commands.scenario_options(customers, days, before, after, seed, policy)
-    finish(commands.run(scenario, given, shards, inline, out, record, address, as_json))
+    given = commands.scenario_options(
+        customers=customers, days=days, before=before, after=after, seed=seed, policy=policy
+    )
+    how = {"shards": shards, "inline": inline, "record": record, "address": address}
+    finish(commands.run(scenario, given, as_json, out, **how))
 
 
 @app.command()
 def check(
-    paths: Annotated[list[Path] | None, typer.Argument(help="Files or folders with *.scenario.yaml.")] = None,
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="Files or folders with *.scenario.yaml; without any, the library.")
+    ] = None,
     junit: Annotated[Path | None, typer.Option(help="Write JUnit XML here.")] = None,
     customers: Annotated[int | None, typer.Option(help="So many customers in every scenario.")] = None,
     out: Out = Path("runs"),
@@ -82,7 +86,7 @@ def explain(
 
 @app.command()
 def lint(
-    policy: Annotated[Path, typer.Argument(help="A policy file.")],
+    policy: Annotated[Path | None, typer.Argument(help="A policy file; none is needed with --schema.")] = None,
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema for editors instead.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -105,11 +109,7 @@ def finish(code: int) -> None:
 
 def main() -> None:
     """Entry point of the console script."""
-    try:
-        app()
-    except KeyboardInterrupt:
-        sys.stderr.write("\nstopped; nothing was written\n")
-        sys.exit(130)
+    app()
 
 
 if __name__ == "__main__":

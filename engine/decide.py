@@ -16,6 +16,7 @@ from engine.records import (
     EventKind,
     Reaction,
     Reason,
+    aligned,
     records,
 )
 from engine.rules.experiments import assigned_arm, held_out, mix64
@@ -49,7 +50,7 @@ class Shard(NamedTuple):
 def empty_shard(first: int, count: int) -> Shard:
     return Shard(
         records(count, CUSTOMER),
-        np.zeros((count, RING), np.int64),
+        aligned(count * RING, np.dtype(np.int64)).reshape(count, RING),
         np.array([first], np.int64),
         np.zeros(CAMPAIGNS_MAX, np.int64),
         np.zeros(CAMPAIGNS_MAX, np.int64),

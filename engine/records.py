@@ -428,7 +428,16 @@ class Cell(IntEnum):
 
 CELL_MEASURES = len(Cell)
 
+CACHE_LINE = 64  # bytes
+
+
+def aligned(rows: int, dtype: np.dtype) -> np.ndarray:
+    """Zeros that begin where a cache line does: records of whole lines then touch none in vain (an eighth of the time)."""
+    room = np.zeros(rows * dtype.itemsize + CACHE_LINE, np.uint8)
+    skip = -room.ctypes.data % CACHE_LINE
+    return room[skip : skip + rows * dtype.itemsize].view(dtype)
+
 
 def records(rows: int, dtype: np.dtype) -> np.recarray:
     """Zeroed records, read by attribute both compiled and interpreted."""
-    return np.zeros(rows, dtype).view(np.recarray)
+    return aligned(rows, dtype).view(np.recarray)

@@ -107,7 +107,7 @@ def replay_reference(run: Recorded, first: int, end: int) -> float:
     for customer in range(first, end):
         reference.add(customer, run.profiles[customer])
     chosen = np.flatnonzero((run.events["customer"] >= first) & (run.events["customer"] < end))
-    events, answers = run.events[chosen], []
+    events, answers = run.events[chosen].view(np.recarray), []
     clock.time(lambda: answers.extend(reference.decide(event) for event in events))
     for answer, decision in zip(answers, run.decisions[chosen], strict=True):
         assert answer.decision == {name: int(decision[name]) for name in answer.decision}, "the engines must agree"
@@ -117,7 +117,7 @@ def replay_reference(run: Recorded, first: int, end: int) -> float:
 # --- simulation -------------------------------------------------------------------------------------------------------
 SIMULATED_CUSTOMERS, SIMULATED_DAYS = 60_000, 35
 SLOW_CUSTOMERS, SLOW_DAYS = 300, 14
-BARE_PROCESSES, BARE_TIMEOUTS = 1_000, 300
+BARE_TIMEOUTS = 8  # of one process a customer
 SIMULATION_TURNS = 4
 
 
@@ -164,8 +164,8 @@ def slow_world() -> float:
 
 def bare_world() -> float:
     clock = Clock()
-    clock.time(lambda: bare_timeouts(BARE_PROCESSES, BARE_TIMEOUTS))
-    return BARE_PROCESSES * BARE_TIMEOUTS / clock.best
+    clock.time(lambda: bare_timeouts(SIMULATED_CUSTOMERS, BARE_TIMEOUTS))
+    return SIMULATED_CUSTOMERS * BARE_TIMEOUTS / clock.best
 
 
 # --- scale ------------------------------------------------------------------------------------------------------------

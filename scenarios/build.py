@@ -1,6 +1,6 @@
 """Documents to arrays: a population under the faces of a policy, and the checks that need both."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, timedelta
 
@@ -209,7 +209,7 @@ def misfits(population: Population, policy: Policy) -> list[tuple[str, str]]:
 
     Either may have fields that are broken: what leans on them says nothing.
     """
-    checks = (
+    checks: tuple[Callable[[], list[tuple[str, str]]], ...] = (
         lambda: unknown("pages", population.pages, policy.names.pages),
         lambda: unknown("customers.cities", population.customers.cities, policy.names.cities),
         lambda: unknown("customers.tiers", population.customers.tiers, policy.names.tiers),

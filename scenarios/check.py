@@ -1,61 +1,186 @@
-"""`windtunnel check`: scenarios through pytest and the plugin, with one line each and JUnit XML."""
+"""`windtunnel check`: scenarios through pytest and the plugin, told in one line each, with JUnit XML for machines."""
 
 import json
-import sys
-from collections.abc import Sequence
+import os
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from scenarios import pytest_plugin
-from scenarios.commands import Exit
+from scenarios.exits import Exit, UsageError
+from scenarios.junit import write_junit
+from scenarios.pytest_plugin import ADDS_UP, DOCUMENT, SUFFIX, WATCH, Finding, Watch
+
+# No traces of pytest: no terminal of its own, no cache, no conftest of the folder, nobody else's plugins or options.
+_PLUGINS_OFF = ("terminal", "cacheprovider", "faulthandler")
+_ENVIRONMENT = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": None, "PYTEST_PLUGINS": None}
+_WORDS = {"holds": "hold", "fails": "fail", "undecided": "undecided", "not judged": "not judged"}
 
 
-class Findings:
-    """Collects what became of each expectation, for --json and for the exit code."""
+def scenario_files(paths: Sequence[Path]) -> list[Path]:
+    """Scenarios under files and folders, each once, hidden folders aside. Raises UsageError where there are none."""
+    problems, found = [], []
+    for path in paths:
+        inside = sorted(file for file in path.rglob(f"*{SUFFIX}") if not is_hidden(file.relative_to(path)))
+        if path.is_dir():
+            found += inside
+            problems += [] if inside else [f"{path} must hold scenarios, files named *{SUFFIX} (got none)"]
+        elif not path.exists():
+            problems.append(f"{path} must be a scenario or a folder of scenarios (got no such file or folder)")
+        elif path.name.endswith(SUFFIX):
+            found.append(path)
+        else:
+            problems.append(f"{path} must be a scenario, a file named *{SUFFIX} (got another name)")
+    if problems:
+        raise UsageError("\n".join(problems))
+    return list({file.resolve(): file for file in found}.values())
 
-    def __init__(self) -> None:
-        self.rows: list[dict[str, Any]] = []
 
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.when != "call" and report.outcome == "passed":
-            return
-        _, _, name = report.location
-        self.rows.append(
-            {"expectation": name, "outcome": report.outcome, "seconds": round(report.duration, 2),
-             "message": report.longreprtext if report.failed else ""}
-        )  # fmt: skip
+def is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
 
 
-def check_paths(paths: Sequence[Path], junit: Path | None, customers: int | None, out: Path, as_json: bool) -> int:
-    """Run every scenario under the paths; exit code as on the command line."""
-    arguments = [*map(str, paths), "-q", "--tb=short", "-p", "no:cacheprovider", "--rootdir", str(Path.cwd())]
-    arguments += ["-c", "/dev/null", "--scenario-out", str(out), "--no-header"]
+def check_files(
+    files: Sequence[Path], junit: Path | None, customers: int | None, out: Path, as_json: bool, watch: Watch
+) -> int:
+    """Run every scenario and say what became of it; exit code as on the command line."""
+    resolved = [file.resolve() for file in files]
+    root = os.path.commonpath([str(file.parent) for file in resolved])
+    arguments = [*map(str, resolved), "-c", os.devnull, "--rootdir", root, "--noconftest", "--capture=no"]
+    arguments += ["--scenario-out", str(out), *(f"-pno:{name}" for name in _PLUGINS_OFF)]
     if customers is not None:
         arguments += ["--scenario-customers", str(customers)]
+    teller = Teller(watch, aloud=not as_json)
+    began = time.monotonic()
+    with environment(_ENVIRONMENT):
+        code = pytest.main(arguments, plugins=[pytest_plugin, teller])
+    if code == pytest.ExitCode.INTERRUPTED:
+        raise KeyboardInterrupt
+    teller.end_of_file()
+    seconds = time.monotonic() - began
     if junit is not None:
-        arguments += [f"--junit-xml={junit}"]
-    findings = Findings()
-    stdout = sys.stdout
+        write_junit(junit, teller.findings, seconds)
+    exit_code = code_of(teller.findings, int(code))
     if as_json:
-        sys.stdout = sys.stderr
+        print(json.dumps(summary(teller.findings, seconds, exit_code), ensure_ascii=False))
+    else:
+        print(f"{summary_line(teller.findings)}  ({seconds:.0f} s)")
+    return exit_code
+
+
+@contextmanager
+def environment(changes: dict[str, str | None]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in changes}
+    write_environment(changes)
     try:
-        code = pytest.main(arguments, plugins=[pytest_plugin, findings])
+        yield
     finally:
-        sys.stdout = stdout
-    if as_json:
-        print(json.dumps({"expectations": findings.rows}, ensure_ascii=False))
-    return exit_code(int(code), findings)
+        write_environment(before)
 
 
-def exit_code(code: int, findings: Findings) -> int:
-    if code == pytest.ExitCode.OK:
-        return Exit.FINE
-    if code == pytest.ExitCode.TESTS_FAILED:
-        broken = any(row["expectation"].endswith(": document") for row in findings.rows if row["outcome"] == "failed")
-        return Exit.WRONG_USE if broken else Exit.MISSED
-    if code == pytest.ExitCode.NO_TESTS_COLLECTED:
-        print("no *.scenario.yaml found under the given paths", file=sys.stderr)
+def write_environment(values: dict[str, str | None]) -> None:
+    for name, value in values.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+
+
+class Teller:
+    """Keeps what became of each test and, aloud, says it as it comes."""
+
+    def __init__(self, watch: Watch, *, aloud: bool) -> None:
+        self.watch, self.aloud = watch, aloud
+        self.findings: list[Finding] = []
+        self.to_repeat = ""
+
+    def pytest_configure(self, config: pytest.Config) -> None:
+        config.stash[WATCH] = self.watch
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        finding: Finding | None = getattr(report, "finding", None)
+        if finding is None:
+            return
+        if not self.findings or self.findings[-1].file != finding.file:
+            self.end_of_file()
+        self.findings.append(replace(finding, seconds=report.duration))
+        self.say(*told(finding))
+        if finding.outcome != "holds":
+            self.to_repeat = finding.repeat or self.to_repeat
+
+    def end_of_file(self) -> None:
+        """After the last test of a scenario: the command that repeats it, where something was missed."""
+        if self.to_repeat:
+            self.say(f"  repeat     {self.to_repeat}")
+        if self.findings:
+            self.say("")
+        self.to_repeat = ""
+
+    def say(self, *lines: str) -> None:
+        if self.aloud:
+            print(*lines, sep="\n", flush=True)
+
+
+def told(finding: Finding) -> list[str]:
+    """The lines of one finding."""
+    if finding.test == DOCUMENT:
+        return [f"{finding.file}: cannot be read", *(f"  {line}" for line in finding.problem.splitlines())]
+    if finding.test == ADDS_UP:
+        if finding.result is None:
+            return [f"{finding.file}: the run failed", f"  {finding.outcome:9}  {finding.problem.splitlines()[-1]}"]
+        manifest = finding.result.run.manifest
+        days = manifest["before"] + manifest["days"] + manifest["after"]
+        sizes = f"{manifest['customers']:,} customers over {days} days, {manifest['events']:,} events"
+        return [f"{finding.file}: {sizes}", f"  report     {finding.result.run.folder / 'report.html'}"]
+    if finding.verdict is None:
+        return [f"  {finding.outcome}  {finding.test}"]
+    return [f"  {finding.outcome:9}  {finding.problem or f'{finding.test}, got {finding.verdict.got}'}"]
+
+
+def counts(findings: Sequence[Finding]) -> dict[str, dict[str, int]]:
+    """How many scenarios and how many expectations came to which end."""
+    ends = {"holds": "ran", "unreadable": "cannot be read"}
+    scenarios = Counter(ends.get(f.outcome, "failed") for f in findings if f.test in (ADDS_UP, DOCUMENT))
+    expectations = Counter(_WORDS[f.outcome] for f in findings if f.test not in (ADDS_UP, DOCUMENT))
+    return {"scenarios": dict(scenarios), "expectations": dict(expectations)}
+
+
+def summary_line(findings: Sequence[Finding]) -> str:
+    parts = []
+    for what, ends in counts(findings).items():
+        words = ", ".join(f"{number} {end}" for end, number in ends.items())
+        total = sum(ends.values())
+        parts.append(f"{total} {what if total != 1 else what[:-1]}{': ' + words if words else ''}")
+    return ". ".join(parts) + "."
+
+
+def summary(findings: Sequence[Finding], seconds: float, code: int) -> dict[str, Any]:
+    """The object of --json."""
+    rows = []
+    for finding in findings:
+        row: dict[str, Any] = {"file": finding.file, "test": finding.test, "outcome": finding.outcome}
+        row |= {"problem": finding.problem, "repeat": finding.repeat if finding.outcome != "holds" else ""}
+        if finding.result is not None:
+            row["run"] = str(finding.result.run.folder)
+        if finding.verdict is not None:
+            row |= {name: getattr(finding.verdict, name) for name in ("value", "low", "high", "n", "unit")}
+        rows.append(row)
+    return {"tests": rows, **counts(findings), "seconds": round(seconds, 2), "exit_code": code}
+
+
+def code_of(findings: Sequence[Finding], code: int) -> int:
+    """The worst that happened."""
+    outcomes = {finding.outcome for finding in findings}
+    if "broken" in outcomes:
+        return Exit.INVARIANT_BROKEN
+    if "error" in outcomes or code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+        return Exit.HARNESS_ERROR
+    if "unreadable" in outcomes:
         return Exit.WRONG_USE
-    return Exit.HARNESS_ERROR
+    return Exit.MISSED if outcomes - {"holds"} else Exit.FINE

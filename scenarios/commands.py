@@ -1,11 +1,13 @@
 """What the commands do: read, run, print, exit code. Progress and problems go to standard error."""
 
 import json
+import os
+import shlex
 import shutil
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from engine.policy.yaml_source import DocumentError
+from scenarios.exits import Exit, UsageError
 
 LIBRARY = Path(__file__).resolve().parent / "library"
 PRESETS = {
@@ -20,18 +23,7 @@ PRESETS = {
 }
 
 
-class Exit(IntEnum):
-    """Exit codes of the command line."""
-
-    FINE = 0
-    WRONG_USE = 2
-    MISSED = 10
-    INVARIANT_BROKEN = 13
-    HARNESS_ERROR = 14
-
-
-class UsageError(Exception):
-    """The command was used wrongly; the message says what to do."""
+TRACEBACK = "WINDTUNNEL_TRACEBACK"  # =1 shows where an unexpected error came from
 
 
 def complain(text: str) -> None:
@@ -39,9 +31,11 @@ def complain(text: str) -> None:
 
 
 def guarded(action: Callable[[], int]) -> int:
-    """Turn what can go wrong into a sentence and an exit code; no traceback for a bad file."""
+    """Turn what can go wrong into a sentence and an exit code; no traceback unless it is asked for."""
     try:
-        return action()
+        code = action()
+        sys.stdout.flush()
+        return code
     except DocumentError as error:
         complain(str(error))
         count = len(error.problems)
@@ -50,12 +44,29 @@ def guarded(action: Callable[[], int]) -> int:
     except (UsageError, OverflowError) as error:
         complain(str(error))
         return Exit.WRONG_USE
-    except OSError as error:
-        complain(f"{error.filename or 'file'}: {error.strerror or error}")
-        return Exit.HARNESS_ERROR
+    except KeyboardInterrupt:
+        complain("stopped; a run that had not ended is not kept")
+        return Exit.STOPPED
+    except BrokenPipeError:  # whoever read our output has seen enough: `windtunnel explain … | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return Exit.FINE
     except AssertionError as error:
-        complain(f"an invariant is broken, please report it: {error}")
-        return Exit.INVARIANT_BROKEN
+        return unexpected("an invariant is broken", error, Exit.INVARIANT_BROKEN)
+    except OSError as error:
+        return unexpected(f"{error.filename or 'file'}", error, Exit.HARNESS_ERROR)
+    except Exception as error:
+        return unexpected(f"unexpected {type(error).__name__}", error, Exit.HARNESS_ERROR)
+
+
+def unexpected(what: str, error: Exception, code: Exit) -> int:
+    """One line, and how to get the rest."""
+    if os.environ.get(TRACEBACK) == "1":
+        traceback.print_exception(error)
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or ["no message"]
+    sentence = lines[-1] if "Traceback" in str(error) or "ray::" in lines[0] else lines[0]
+    complain(f"{what}: {sentence}")
+    complain(f"nothing was written; {TRACEBACK}=1 before the command shows where, please report it with that")
+    return code
 
 
 def print_json(value: Any) -> None:
@@ -80,12 +91,25 @@ def progress(title: str) -> Iterator[Callable[[float], None]]:
         yield lambda share: bar.update(task, completed=share)
 
 
-def scenario_options(
-    customers: int | None, days: int | None, before: int | None, after: int | None, seed: int | None, policy: Path | None
-) -> Any:
+@contextmanager
+def folder_for_runs(out: Path) -> Iterator[None]:
+    """Refuses what cannot hold runs before anything runs; takes away a new folder in which no run came to be."""
+    existing = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
+    if not existing.is_dir():
+        raise UsageError(f"--out must be a folder (got {out}, where {existing} is a file)")
+    if not os.access(existing, os.W_OK):
+        raise UsageError(f"--out must be a folder that can be written (got {out})")
+    try:
+        yield
+    finally:
+        if existing != out and out.is_dir() and not any(out.iterdir()):
+            out.rmdir()
+
+
+def scenario_options(**given: Any) -> Any:
     from scenarios.load import Options
 
-    return Options(customers, days, before, after, seed, policy)
+    return Options(**given)
 
 
 # --- new --------------------------------------------------------------------------------------------------------------
@@ -97,30 +121,35 @@ def write_preset(folder: Path, preset: str) -> int:
     if preset not in PRESETS:
         raise UsageError(f"--preset must be one of {', '.join(PRESETS)} (got {preset})")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError(f"{folder} must not exist or be an empty folder; nothing was written")
+        got = "a folder with files in it" if folder.is_dir() else "a file"
+        raise UsageError(f"{folder} must not exist or be an empty folder (got {got}); nothing was written")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{folder} must be a folder that can be made (got {error.strerror})") from None
     for name in PRESETS[preset]:
         target = folder / name
-        target.parent.mkdir(parents=True, exist_ok=True)
+        target.parent.mkdir(exist_ok=True)
         shutil.copyfile(LIBRARY / name, target)
-    scenario = folder / PRESETS[preset][0]
-    print(f"Wrote {folder}: a scenario, a policy and a population, with comments.\nNext: windtunnel run {scenario}")
+    command = shlex.join(["windtunnel", "run", str(folder / PRESETS[preset][0])])
+    print(f"Wrote {folder}: a scenario, a policy and a population, with comments.\nNext: {command}")
     return Exit.FINE
 
 
 # --- run --------------------------------------------------------------------------------------------------------------
-def run(
-    path: Path, given: Any, shards: int | None, inline: bool, out: Path, record: bool, address: str | None, as_json: bool
-) -> int:
+def run(path: Path, given: Any, as_json: bool, out: Path, **how: Any) -> int:
     def action() -> int:
+        from scenarios.build import doubts
         from scenarios.load import load_scenario
         from scenarios.run import RunOptions, run_scenario
 
-        check_options(given, shards, inline)
+        check_options(given, how["shards"], how["inline"])
         loaded = load_scenario(path, given)
-        options = RunOptions(shards, inline, out, record, address, given)
-        with progress(loaded.scenario.scenario) as tell:
+        for doubt in doubts(loaded.population, loaded.policy):
+            complain(f"warning: {doubt}")
+        with folder_for_runs(out), progress(loaded.scenario.scenario) as tell:
             warm_up(tell)
-            result = run_scenario(loaded, options, tell)
+            result = run_scenario(loaded, RunOptions(out=out, scenario=given, **how), tell)
         if as_json:
             print_json(run_json(result))
         else:
@@ -139,8 +168,8 @@ def warm_up(tell: Callable[[float], None]) -> None:
     tell(0.0)
 
 
-def check_options(given: Any, shards: int | None, inline: bool) -> None:
-    from scenarios.document import DAYS_MAX, CUSTOMERS_LEAST, CUSTOMERS_MAX
+def check_options(given: Any, shards: int | None = None, inline: bool = False) -> None:
+    from scenarios.document import CUSTOMERS_LEAST, CUSTOMERS_MAX, DAYS_MAX
 
     bounds = {"customers": (CUSTOMERS_LEAST, CUSTOMERS_MAX), "days": (1, DAYS_MAX), "before": (0, DAYS_MAX),
               "after": (0, DAYS_MAX), "seed": (0, 2**62)}  # fmt: skip
@@ -191,28 +220,26 @@ def print_run(result: Any) -> None:
 # --- check ------------------------------------------------------------------------------------------------------------
 def check(paths: list[Path], junit: Path | None, customers: int | None, out: Path, as_json: bool) -> int:
     def action() -> int:
-        from scenarios.check import check_paths
+        from scenarios.check import check_files, scenario_files
 
-        missing = [str(path) for path in paths if not path.exists()]
-        if missing:
-            raise UsageError("no such file or folder: " + ", ".join(missing))
-        return check_paths(paths or [LIBRARY], junit, customers, out, as_json)
+        check_options(scenario_options(customers=customers))
+        if junit is not None and junit.is_dir():
+            raise UsageError(f"--junit must be a file (got a folder: {junit})")
+        files = scenario_files(paths or [LIBRARY])
+        with folder_for_runs(out):
+            warm_up(lambda share: None)
+            return check_files(files, junit, customers, out, as_json, progress)
 
     return guarded(action)
 
 
-# --- report, explain, lint, bench ---------------------------------------------------------------------------------------
-def existing_run(folder: Path) -> Path:
-    if not (folder / "manifest.json").is_file():
-        raise UsageError(f"{folder} must be the folder of a run, with a manifest.json in it")
-    return folder
-
-
+# --- report, explain, lint, bench -------------------------------------------------------------------------------------
 def report(folder: Path, as_json: bool) -> int:
     def action() -> int:
         from results.report import render
+        from scenarios.run_folder import existing_run
 
-        path = render(existing_run(folder))
+        path = render(existing_run(folder).folder)
         print_json({"report": str(path)}) if as_json else print(path)
         return Exit.FINE
 
@@ -221,26 +248,30 @@ def report(folder: Path, as_json: bool) -> int:
 
 def explain(folder: Path, customer: int, as_json: bool) -> int:
     def action() -> int:
-        from scenarios.explain import explanation, print_explanation
+        from scenarios.explain import explanation, lines_of
 
-        found = explanation(existing_run(folder), customer)
-        print_json(found) if as_json else print_explanation(found)
+        found = explanation(folder, customer)
+        print_json(found) if as_json else print("\n".join(lines_of(found)))
         return Exit.FINE
 
     return guarded(action)
 
 
-def lint(path: Path, schema: bool, as_json: bool) -> int:
+def lint(path: Path | None, schema: bool, as_json: bool) -> int:
     def action() -> int:
+        from engine.policy.schema import policy_schema
         from scenarios.linting import findings_of, print_findings
 
         if schema:
-            from engine.policy.schema import policy_schema
-
             print_json(policy_schema())
             return Exit.FINE
+        if path is None:
+            raise UsageError("POLICY must be given: the file of a policy (got nothing); --schema alone needs none")
         found = findings_of(path)
-        print_json([vars(finding) for finding in found]) if as_json else print_findings(path, found)
+        if as_json:
+            print_json({"policy": str(path), "findings": [vars(finding) for finding in found]})
+        else:
+            print_findings(path, found)
         return Exit.MISSED if any(finding.severity == "error" for finding in found) else Exit.FINE
 
     return guarded(action)
@@ -257,7 +288,8 @@ def bench(only: str | None, as_json: bool) -> int:
             print_json(rows)
         else:
             for name, row in rows.items():
-                print(f"{name:12} {row['value']:>14,.6g} {row['unit']:24} ratio {row['ratio']:.3g} to {row['baseline']}")
+                ratio = f"ratio {row['ratio']:.3g} to {row['baseline']}"
+                print(f"{name:12} {row['value']:>14,.6g} {row['unit']:24} {ratio}")
                 print(f"{'':12} {row['note']}")
         return Exit.FINE
 

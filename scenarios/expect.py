@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from engine.policy.checks import known
 from engine.policy.document import Policy
@@ -155,7 +156,7 @@ def figures_of_holdout(scope: Scope) -> list[str]:
     return groups + [scope.key(name) for name in ("lift", "relative_lift", *whole)]
 
 
-def manifest_of(policy: Policy) -> dict[str, object]:
+def manifest_of(policy: Policy) -> dict[str, Any]:
     """Of a manifest, what says which figures there are."""
     blocks = [
         {

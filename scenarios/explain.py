@@ -4,7 +4,9 @@ Between settlements customers are independent, so one customer alone meets the v
 decisions says so when the run was recorded.
 """
 
-import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,14 +14,53 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from engine.records import DECISION, NONE, Channel, EventKind, Reason, records
-from engine.reference import Answer, Reference
+from engine.policy.document import Policy
+from engine.policy.quantities import duration_text, yuan_text
+from engine.records import CONSENT_CHANNELS, DECISION, NONE, Channel, EventKind, Flag, Reason, records
+from engine.reference import GENDERS, Answer, Reference
+from results.words import channel, reason
 from scenarios.build import model_of
+from scenarios.exits import UsageError
 from scenarios.load import LoadedScenario, Options, load_scenario, plan_of
 from scenarios.run import calendar_of
+from scenarios.run_folder import existing_run
 from scenarios.worker import RunPlan
 from sim.cohort import Cohort
 from sim.slow import SlowWorld
+
+# What a customer did, in words. Page views, dwells and leaves are told only where a message could have been shown.
+EVENTS = {
+    EventKind.LOGIN: "logged in",
+    EventKind.PAGE_VIEW: "opened {page}",
+    EventKind.PAGE_DWELL: "stayed {dwell} on {page}",
+    EventKind.PAGE_LEAVE: "left {page}",
+    EventKind.SLOT_VIEW: "saw a place for content on {page}",
+    EventKind.BALANCE_QUERY: "looked at the balance",
+    EventKind.BILL_VIEWED: "viewed the bill",
+    EventKind.PAYMENT: "paid {amount} yuan",
+    EventKind.TOP_UP: "topped up {amount} yuan",
+    EventKind.CARD_BOUND: "bound a card",
+    EventKind.FEATURE_USED: "used the feature",
+    EventKind.REGISTER: "joined",
+    EventKind.CLICK: "clicked {campaign}",
+    EventKind.CLOSE: "closed {campaign}",
+    EventKind.MUTE: "said “don't show again” to {campaign}",
+    EventKind.SNOOZE: "said “remind me later” to {campaign}",
+    EventKind.COMPLAINT: "complained about {campaign}",
+    EventKind.NOT_SHOWN: "did not get to see {campaign}",
+    EventKind.MOMENT: "calendar: {moment}",
+}
+UNTOLD = (EventKind.LOGIN, EventKind.PAGE_VIEW, EventKind.PAGE_DWELL, EventKind.PAGE_LEAVE, EventKind.SLOT_VIEW,
+          EventKind.MOMENT)  # fmt: skip
+REACTIONS = {
+    EventKind.CLICK: "clicked", EventKind.CLOSE: "closed", EventKind.MUTE: "muted", EventKind.SNOOZE: "snoozed",
+    EventKind.COMPLAINT: "complained about",
+}  # fmt: skip
+PHASES = {
+    "before": "Before the campaign, under the baseline",
+    "campaign": "The campaign",
+    "after": "After the campaign",
+}
 
 
 class Paused:
@@ -31,17 +72,25 @@ class Paused:
         self.pacing_price = np.zeros(slots, np.int64)
 
 
+@dataclass(frozen=True)
+class Met:
+    """One event of a customer, as EVENT fields, and the engine's answer."""
+
+    event: dict[str, int]
+    answer: Answer
+
+
 class Narrator:
     """Decides by the reference and keeps what it said."""
 
     def __init__(self, engine: Reference, bulletin: Paused) -> None:
         self.engine, self.bulletin = engine, bulletin
-        self.answers: list[Answer] = []
+        self.met: list[Met] = []
 
     def decide(self, events: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         assert len(events) == 1
         answer = self.engine.decide(events[0], self.bulletin)
-        self.answers.append(answer)
+        self.met.append(Met({name: int(events[0][name]) for name in events.dtype.names or ()}, answer))
         return as_records([answer.decision]), as_records(answer.ghosts)
 
 
@@ -55,20 +104,24 @@ def as_records(rows: list[dict[str, int]]) -> np.ndarray:
 
 def narrated(plan: RunPlan, customer: int, loaded: LoadedScenario) -> list[Answer]:
     """Every answer one customer got, in order."""
+    return [met.answer for met in lived(plan, customer, loaded)[1]]
+
+
+def lived(plan: RunPlan, customer: int, loaded: LoadedScenario) -> tuple[np.record, list[Met]]:
+    """What is known of one customer at the run's start (CUSTOMER), and every event with its answer."""
     stream = (plan.seed, plan.replication)
     size = len(plan.policy.tables.campaigns)
     cohort = Cohort(customer, 1, model_of(plan.population, plan.baseline, plan.spans, stream), plan.spans)
     slots = dict(plan.policy.registry.slots)
 
-    def engine_of(policy: Any) -> Reference:
-        engine = Reference(policy, {name: slots[name] for name in policy.campaigns}, plan.replication)
-        return engine
+    def engine_of(policy: Policy) -> Reference:
+        return Reference(policy, {name: slots[name] for name in policy.campaigns}, plan.replication)
 
+    profile = cohort.profiles[0]
     engine = engine_of(loaded.baseline)
-    engine.add(customer, cohort.profiles[0])
+    engine.add(customer, profile)
     narrator = Narrator(engine, Paused(size, plan.paused_before))
-    calendar = calendar_of(plan)
-    slow = SlowWorld(cohort, narrator.decide, calendar.moments)
+    slow = SlowWorld(cohort, narrator.decide, calendar_of(plan).moments)
     slow.advance(plan.spans.launch)
     if loaded.baseline is not loaded.policy:
         tested = engine_of(loaded.policy)
@@ -80,57 +133,144 @@ def narrated(plan: RunPlan, customer: int, loaded: LoadedScenario) -> list[Answe
     slow.advance(plan.spans.campaign_end)
     narrator.bulletin = Paused(size, plan.paused_after)
     slow.advance(plan.spans.end)
-    return narrator.answers
+    return profile, narrator.met
 
 
 def load_run(folder: Path) -> tuple[LoadedScenario, dict[str, Any]]:
     """The scenario of a run, from the copies in its folder, with the options it was run with."""
-    manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
+    manifest = existing_run(folder).manifest
     inputs = folder / "inputs"
     options = Options(*(manifest[name] for name in ("customers", "days", "before", "after", "seed")))
     return load_scenario(inputs / "scenario.yaml", options, inputs), manifest
 
 
 def explanation(folder: Path, customer: int) -> dict[str, Any]:
-    """Everything one customer met: each event that had candidates, with every candidate's reason."""
-    from scenarios.commands import UsageError
+    """Everything one customer met and did, in order; every candidate of every event with its reason.
 
+    Raises UsageError where the folder is no run or has no such customer, DocumentError where its inputs are broken.
+    """
     loaded, manifest = load_run(folder)
     if not 0 <= customer < manifest["customers"]:
         raise UsageError(f"--customer must be between 0 and {manifest['customers'] - 1} (got {customer})")
-    plan = plan_of(loaded)
-    answers = narrated(plan, customer, loaded)
-    names = {slot: name for name, slot in plan.policy.registry.slots.items()}
-    zone = ZoneInfo(loaded.policy.time_zone)
+    plan = plan_of(loaded, replication=manifest["replication"])
+    profile, met = lived(plan, customer, loaded)
+    teller = Teller(plan, loaded)
+    history = [teller.told(one) for one in met if teller.is_told(one)]
+    outcomes = Counter(row["reason"] for row in history)
+    reactions = Counter(row["event"] for row in history)
     return {
         "run_id": manifest["run_id"],
+        "scenario": manifest["scenario"],
         "customer": customer,
-        "events": len(answers),
-        "decisions": [told(answer, names, zone, loaded.policy.names.pages) for answer in answers if answer.reasons],
+        "profile": teller.profile(profile),
+        "events": len(met),
+        "could_have_shown": sum(bool(row["candidates"]) for row in history),
+        "shown": outcomes["shown"],
+        "held_out": sum("held_out" in row["candidates"].values() for row in history),
+        "reactions": {kind.name.lower(): reactions[kind.name.lower()] for kind in REACTIONS},
+        "history": history,
     }
 
 
-def told(answer: Answer, names: dict[int, str], zone: ZoneInfo, pages: list[str]) -> dict[str, Any]:
-    decision = answer.decision
-    when = datetime.fromtimestamp(decision["time_ms"] / 1000, zone)
-    return {
-        "at": when.isoformat(timespec="seconds"),
-        "event": EventKind(decision["kind"]).name.lower(),
-        "page": pages[decision["page"]] if decision["page"] != NONE else None,
-        "campaign": names.get(decision["campaign"]),
-        "channel": Channel(decision["channel"]).name.lower() if decision["channel"] != NONE else None,
-        "reason": Reason(decision["reason"]).name.lower(),
-        "candidates": {names[slot]: Reason(reason).name.lower() for slot, reason in answer.reasons.items()},
-    }
+class Teller:
+    """Turns numbers into the names of a policy."""
+
+    def __init__(self, plan: RunPlan, loaded: LoadedScenario) -> None:
+        self.spans, self.names = plan.spans, loaded.policy.names
+        self.campaigns = {slot: name for name, slot in plan.policy.registry.slots.items()}
+        self.moments = list(loaded.policy.moments)
+        self.baseline_moments = list(loaded.baseline.moments)
+        self.zone = ZoneInfo(loaded.policy.time_zone)
+
+    def is_told(self, met: Met) -> bool:
+        """Whether a message could have been shown, or the customer did something that matters."""
+        decision = met.answer.decision
+        return bool(met.answer.reasons) or decision["credited"] != NONE or decision["kind"] not in UNTOLD
+
+    def phase(self, time_ms: int) -> str:
+        if time_ms < self.spans.launch:
+            return "before"
+        return "campaign" if time_ms < self.spans.campaign_end else "after"
+
+    def told(self, met: Met) -> dict[str, Any]:
+        event, decision = met.event, met.answer.decision
+        return {
+            "at": datetime.fromtimestamp(decision["time_ms"] / 1000, self.zone).isoformat(timespec="seconds"),
+            "phase": self.phase(decision["time_ms"]),
+            "event": EventKind(decision["kind"]).name.lower(),
+            "did": self.did(event),
+            "page": name_of(self.names.pages, decision["page"]),
+            "campaign": self.campaigns.get(decision["campaign"]),
+            "channel": Channel(decision["channel"]).name.lower() if decision["channel"] != NONE else None,
+            "reason": Reason(decision["reason"]).name.lower(),
+            "counts_for": self.campaigns.get(decision["credited"]),
+            "candidates": {self.campaigns[slot]: Reason(r).name.lower() for slot, r in met.answer.reasons.items()},
+        }
+
+    def did(self, event: Mapping[str, int]) -> str:
+        """The event in words."""
+        moments = self.baseline_moments if event["time_ms"] < self.spans.launch else self.moments
+        return EVENTS[EventKind(event["kind"])].format(
+            page=name_of(self.names.pages, event["page"]) or "the app",
+            dwell=duration_text(event["dwell_ms"]),
+            amount=yuan_text(event["amount"]),
+            campaign=self.campaigns.get(event["campaign"], "a message"),
+            moment=name_of(moments, event["moment"]),
+        )
+
+    def profile(self, profile: np.record) -> dict[str, Any]:
+        """What the engine knew of the customer at the start."""
+        marks, names = int(profile.marks), self.names
+        start = datetime.fromtimestamp(self.spans.start / 1000, self.zone)
+        return {
+            "gender": GENDERS[int(profile.gender)],
+            "age": (start.year * 10_000 + start.month * 100 + start.day - int(profile.birth_date)) // 10_000,
+            "home_city": name_of(names.cities, int(profile.home_city)),
+            "tier": name_of(names.tiers, int(profile.tier)),
+            "tags": [tag for number, tag in enumerate(names.tags) if int(profile.tags) >> number & 1],
+            "consents": [kind.name.lower() for kind in CONSENT_CHANNELS if int(profile.consent) >> kind & 1],
+            "marks": [flag.name.lower() for flag in Flag if marks & flag],
+            "purchases": int(profile.purchases),
+        }
 
 
-def print_explanation(found: dict[str, Any]) -> None:
-    shown = sum(decision["reason"] == "shown" for decision in found["decisions"])
-    print(
-        f"Customer {found['customer']} of {found['run_id']}: {found['events']:,} events, "
-        f"{len(found['decisions']):,} of them could have shown a message, {shown} did.\n"
+def name_of(names: Sequence[str], number: int) -> str | None:
+    return names[number] if 0 <= number < len(names) else None
+
+
+# --- as text ----------------------------------------------------------------------------------------------------------
+def lines_of(found: Mapping[str, Any]) -> Iterator[str]:
+    """An explanation as lines to read."""
+    yield f"Customer {found['customer']} of {found['run_id']}: {profile_words(found['profile'])}."
+    yield summary_words(found)
+    if not found["could_have_shown"]:
+        yield "No event of this customer could have shown a message: none was a campaign's trigger."
+    width = max((len(name) for row in found["history"] for name in row["candidates"]), default=0)
+    phase = ""
+    for row in found["history"]:
+        if row["phase"] != phase:
+            phase = row["phase"]
+            yield f"\n{PHASES[phase]}"
+        counted = f"  → the goal of {row['counts_for']}" if row["counts_for"] else ""
+        yield f"{row['at'][:10]} {row['at'][11:19]}  {row['did']}{counted}"
+        for name, code in row["candidates"].items():
+            how = f" ({channel(row['channel'])})" if code == "shown" and row["channel"] else ""
+            yield f"{'':19}  {'→' if code == 'shown' else ' '} {name:{width}}  {reason(code)}{how}"
+
+
+def profile_words(profile: Mapping[str, Any]) -> str:
+    words = [f"{'a woman' if profile['gender'] == 'female' else 'a man'} of {profile['age']}"]
+    words += [f"from {profile['home_city']}"] if profile["home_city"] else []
+    words += [f"tier {profile['tier']}"] if profile["tier"] else []
+    words += ["card used before" if "card_used" in profile["marks"] else "card never used"]
+    words += [mark.replace("_", " ") for mark in profile["marks"] if not mark.startswith("card_")]
+    words += [tag.replace("_", " ") for tag in profile["tags"]]
+    return ", ".join([*words, f"consents to {' and '.join(map(channel, profile['consents'])) or 'no channel'}"])
+
+
+def summary_words(found: Mapping[str, Any]) -> str:
+    done = [f"{REACTIONS[EventKind[name.upper()]]} {n}" for name, n in found["reactions"].items() if n]
+    return (
+        f"{found['events']:,} events, {found['could_have_shown']:,} of them could have shown a message: "
+        f"{found['shown']} shown, {found['held_out']} held out{''.join(', ' + words for words in done)}."
     )
-    for decision in found["decisions"]:
-        where = f" on {decision['page']}" if decision["page"] else ""
-        reasons = ", ".join(f"{name}: {reason.replace('_', ' ')}" for name, reason in decision["candidates"].items())
-        print(f"{decision['at'][:19].replace('T', ' ')}  {decision['event'].replace('_', ' ')}{where}  —  {reasons}")

@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from engine.policy.document import Policy
-from engine.policy.lint import Finding, lint
+from engine.policy.findings import Finding
+from engine.policy.lint import lint
 from engine.policy.tables import compile_policy
 from engine.policy.yaml_source import read
 
@@ -27,10 +28,12 @@ def print_findings(path: Path, findings: list[Finding]) -> None:
     console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
     for finding in findings:
         colour = _COLOURS[finding.severity]
-        console.print(f"[{colour}]{finding.severity:8}[/] {finding.code} {escape(finding.path)}: {escape(finding.sentence)}")
+        said = f"{escape(finding.path)}: {escape(finding.sentence)}"
+        console.print(f"[{colour}]{finding.severity:8}[/] {finding.code} {said}")
         console.print(f"         {escape(finding.advice)}")
     counts = {severity: sum(f.severity == severity for f in findings) for severity in _COLOURS}
     if not findings:
-        console.print(f"{path}: nothing found")
+        console.print(f"{escape(str(path))}: nothing found")
         return
-    console.print(f"{counts['error']} to mend, {counts['warning']} to think about, {counts['ask']} to ask counsel about")
+    words = {"error": "to mend", "warning": "to think about", "ask": "to ask counsel about"}
+    console.print(", ".join(f"{counts[severity]} {what}" for severity, what in words.items()))

@@ -1,25 +1,55 @@
 """Collects `*.scenario.yaml` as tests: each expectation is one test; a scenario runs once for all of its own.
 
-    pytest -p scenarios.pytest_plugin PATHS [--scenario-customers N] [--scenario-out FOLDER]
+Use: pytest -p scenarios.pytest_plugin PATHS [--scenario-customers N] [--scenario-out FOLDER]
 """
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from engine.policy.yaml_source import DocumentError
+from scenarios.document import CUSTOMERS_LEAST, CUSTOMERS_MAX
 from scenarios.expect import Verdict
 from scenarios.load import LoadedScenario, Options, load_scenario
-from scenarios.run import RunOptions, RunResult, repeat_command, run_scenario
+from scenarios.run import Progress, RunOptions, RunResult, repeat_command, run_scenario
 
 SUFFIX = ".scenario.yaml"
+ADDS_UP = "adds up"  # the test that a run ends and its invariants hold
+DOCUMENT = "document"  # the test that a scenario can be read
+Watch = Callable[[str], AbstractContextManager[Progress]]  # shows how far a run is
+WATCH = pytest.StashKey[Watch]()
+
+
+def unwatched(title: str) -> AbstractContextManager[Progress]:
+    return nullcontext(lambda share: None)
 
 
 class Missed(Exception):
     """An expectation that does not hold."""
+
+
+class NotRead(Exception):
+    """A scenario that cannot be read."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What became of one test: `outcome` is holds, fails, undecided, unreadable, broken, error or not judged."""
+
+    file: str
+    test: str
+    outcome: str
+    problem: str = ""
+    verdict: Verdict | None = None
+    result: RunResult | None = None
+    repeat: str = ""
+    seconds: float = 0.0
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -28,43 +58,102 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--scenario-out", default=None, help="folder that keeps the runs (default: a temporary one)")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    customers = config.getoption("--scenario-customers")
+    if customers is not None and not CUSTOMERS_LEAST <= customers <= CUSTOMERS_MAX:
+        bounds = f"between {CUSTOMERS_LEAST} and {CUSTOMERS_MAX}"
+        raise pytest.UsageError(f"--scenario-customers must be {bounds} (got {customers})")
+
+
 def pytest_collect_file(parent: pytest.Collector, file_path: Path) -> "ScenarioFile | None":
     if file_path.name.endswith(SUFFIX):
-        return ScenarioFile.from_parent(parent, path=file_path)  # type: ignore[no-any-return]
+        return ScenarioFile.from_parent(parent, path=file_path)
     return None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if isinstance(item, ScenarioItem) and (call.when == "call" or not report.passed):
+        report.finding = item.finding(call)  # type: ignore[attr-defined]  # TestReport keeps what it is given
+    return report
+
+
+def shown_path(path: Path) -> Path:
+    """As someone in the working folder would write it."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 class ScenarioFile(pytest.File):
     """A scenario and, once asked for, its run."""
 
     result: RunResult | None = None
+    failed = False
 
     def options(self) -> RunOptions:
         out = self.config.getoption("--scenario-out") or Path(tempfile.gettempdir()) / "windtunnel-runs"
         customers = self.config.getoption("--scenario-customers")
         return RunOptions(out=Path(out), scenario=Options(customers=customers))
 
+    @cached_property
     def loaded(self) -> LoadedScenario:
-        return load_scenario(self.path, self.options().scenario)
+        """Raises DocumentError."""
+        return load_scenario(shown_path(self.path), self.options().scenario)
+
+    @property
+    def repeat(self) -> str:
+        return repeat_command(self.loaded, self.options())
 
     def collect(self) -> Iterator[pytest.Item]:
         try:
-            expectations = self.loaded().expectations
+            expectations = self.loaded.expectations
         except DocumentError as error:
-            yield BrokenScenario.from_parent(self, name="document", error=error)
+            yield BrokenScenario.from_parent(self, name=DOCUMENT, error=error)
             return
-        yield ExpectationItem.from_parent(self, name="adds up", number=None)
+        yield RunItem.from_parent(self, name=ADDS_UP)
         for number, expectation in enumerate(expectations):
             yield ExpectationItem.from_parent(self, name=expectation.text, number=number)
 
     def run(self) -> RunResult:
-        """The run, made at the first call."""
+        """The run, made at the first call; a run that failed is not tried again."""
+        if self.failed:
+            pytest.skip("not judged: the run failed")
         if self.result is None:
-            self.result = run_scenario(self.loaded(), self.options())
+            watch = self.config.stash.get(WATCH, unwatched)
+            try:
+                with watch(self.loaded.scenario.scenario) as tell:
+                    self.result = run_scenario(self.loaded, self.options(), tell)
+            except Exception:
+                self.failed = True
+                raise
         return self.result
 
 
-class BrokenScenario(pytest.Item):
+class ScenarioItem(pytest.Item):
+    """A test of a scenario's file."""
+
+    parent: ScenarioFile
+
+    def finding(self, call: pytest.CallInfo[None]) -> Finding:
+        """What became of it, for whoever reports."""
+        raise NotImplementedError
+
+    def repr_failure(self, excinfo: Any, style: Any = None) -> Any:
+        if isinstance(excinfo.value, Missed | NotRead | AssertionError):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo)
+
+    def reportinfo(self) -> tuple[Path, int | None, str]:
+        return self.path, None, f"{self.path.name.removesuffix(SUFFIX)}: {self.name}"
+
+    @property
+    def file(self) -> str:
+        return str(shown_path(self.path))
+
+
+class BrokenScenario(ScenarioItem):
     """A scenario that cannot be read."""
 
     def __init__(self, *, error: DocumentError, **arguments: Any) -> None:
@@ -72,38 +161,42 @@ class BrokenScenario(pytest.Item):
         self.error = error
 
     def runtest(self) -> None:
-        raise Missed(str(self.error))
+        raise NotRead(str(self.error))
 
-    def repr_failure(self, excinfo: Any, style: Any = None) -> str:
-        return str(excinfo.value)
+    def finding(self, call: pytest.CallInfo[None]) -> Finding:
+        return Finding(self.file, self.name, "unreadable", str(self.error))
 
 
-class ExpectationItem(pytest.Item):
-    """One expectation; without a number, that the run ends and its invariants hold."""
+class RunItem(ScenarioItem):
+    """The run ends and its invariants hold."""
 
-    parent: ScenarioFile
+    def runtest(self) -> None:
+        self.parent.run()
 
-    def __init__(self, *, number: int | None, **arguments: Any) -> None:
+    def finding(self, call: pytest.CallInfo[None]) -> Finding:
+        outcome, problem = "holds", ""
+        if call.excinfo is not None:
+            broken = isinstance(call.excinfo.value, AssertionError)
+            outcome, problem = "broken" if broken else "error", call.excinfo.exconly()
+        return Finding(self.file, self.name, outcome, problem, None, self.parent.result, self.parent.repeat)
+
+
+class ExpectationItem(ScenarioItem):
+    """One expectation."""
+
+    def __init__(self, *, number: int, **arguments: Any) -> None:
         super().__init__(**arguments)
         self.number = number
 
     def runtest(self) -> None:
-        result = self.parent.run()
-        if self.number is not None:
-            verdict = result.verdicts[self.number]
-            self.user_properties.append(("verdict", verdict.verdict))
-            if verdict.missed:
-                raise Missed(self.sentence(verdict))
+        verdict = self.parent.run().verdicts[self.number]
+        if verdict.missed:
+            raise Missed(f"{verdict.sentence()}\nrepeat: {self.parent.repeat}")
 
-    def sentence(self, verdict: Verdict) -> str:
-        """Expected, got, and the command that repeats it."""
-        command = repeat_command(self.parent.loaded(), self.parent.options())
-        return f"{verdict.sentence()}\nrepeat: {command}"
-
-    def repr_failure(self, excinfo: Any, style: Any = None) -> Any:
-        if isinstance(excinfo.value, Missed | AssertionError):
-            return str(excinfo.value)
-        return super().repr_failure(excinfo)
-
-    def reportinfo(self) -> tuple[Path, int | None, str]:
-        return self.path, None, f"{self.path.name.removesuffix(SUFFIX)}: {self.name}"
+    def finding(self, call: pytest.CallInfo[None]) -> Finding:
+        result = self.parent.result
+        if result is None:
+            return Finding(self.file, self.name, "not judged")
+        verdict = result.verdicts[self.number]
+        problem = verdict.sentence() if verdict.missed else ""
+        return Finding(self.file, self.name, verdict.verdict, problem, verdict, result, self.parent.repeat)

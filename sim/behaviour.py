@@ -5,7 +5,7 @@ from engine.records import DAY_MS, NEVER_MS, NONE, SECOND_MS, EventKind
 from sim.arrivals import begin_purchasing, first_use_at, plan_visit, toss_coin
 from sim.measures import count_day, count_dwell, count_entry, count_move, count_payment, count_visit, drop_out
 from sim.model import DEPTH_MAX, Daily, Mark, Stage
-from sim.population import category, purchase_amount
+from sim.population import category, purchase_amount, spend_scale
 from sim.streams import Draw, exponential, gamma, uniforms
 
 _LOGIN, _PAGE_VIEW, _PAGE_DWELL = int(EventKind.LOGIN), int(EventKind.PAGE_VIEW), int(EventKind.PAGE_DWELL)
@@ -235,7 +235,7 @@ def organic_payment(model, crowd, visitor, customer, event):
     n = model.numbers[0]
     t = int(event.time_ms)
     visitor.marks &= ~_ORGANIC_DUE
-    amount = purchase_amount(model, visitor, customer, int(visitor.gaps))
+    amount = purchase_amount(model, customer, int(visitor.gaps))
     if visitor.marks & _PREPAID == 0 or visitor.balance >= amount:
         pay(model, crowd, visitor, customer, event, amount)
         after_organic(model, crowd, visitor, customer, t)
@@ -305,7 +305,7 @@ def induced_payment(model, crowd, visitor, customer, event, topic):
     """A payment that a message induced: added, brought forward or switched (FIDELITY 3)."""
     t = int(event.time_ms)
     size = gamma(model.stream, customer, _INDUCED_AMOUNT, int(visitor.act_key) * 64, model.numbers[0].spend_p)
-    amount = max(1, int(size * visitor.spend_scale))
+    amount = max(1, int(size * spend_scale(model, customer)))
     if visitor.marks & _PREPAID and visitor.balance < amount:
         visitor.balance += int(model.numbers[0].top_up_amount) + amount
     unused = visitor.marks & _USED == 0

@@ -83,7 +83,7 @@ def count_payment(crowd, model, visitor, t, amount, first):
     while row != NONE:
         outcome = crowd.outcomes[row]
         if in_window(model, outcome, t):
-            outcome.spend += amount
+            outcome.spend = min(int(outcome.spend) + amount, SPEND_MAX)
         row = int(outcome.next)
 
 

@@ -132,7 +132,6 @@ VISITOR = np.dtype(
         ("visit_rate", "f8"),
         ("purchase_rate", "f8"),
         ("drop_p", "f8"),
-        ("spend_scale", "f8"),  # fen
         ("clock", "f8"),  # operational time (days of average rate) of the next organic purchase
         ("act_key", "i8"),  # opportunity of what caused the act
         ("queue_next", "i4"),
@@ -170,18 +169,18 @@ VISITOR = np.dtype(
 OUTCOME = np.dtype(
     [
         ("first_ms", "i8"),  # first real or ghost exposure of the campaign under test; 0 = none yet
-        ("spend", "i8"),  # fen, within the goal's window
+        ("spend", "i4"),  # fen, within the goal's window; stays at the most an i4 holds
         ("next", "i4"),
-        ("campaign", "i2"),
-        ("arm", "i1"),
-        ("held_out", "i1"),
         ("seen", "i2"),  # exposures ever, before launch too: wear-out
-        ("snoozes", "i2"),  # ever
-        ("exposures", "i2"),  # since launch, as are the rest
+        ("exposures", "i2"),  # since launch, as are the counts below
         ("clicks", "i2"),
         ("negatives", "i2"),
         ("conversions", "i2"),
         ("goals", "i2"),  # goal events within the window from first_ms
+        ("campaign", "i1"),
+        ("arm", "i1"),
+        ("held_out", "i1"),
+        ("snoozes", "i1"),  # ever; stays at 127
     ],
     align=True,
 )

@@ -41,22 +41,28 @@ def category(cumulative, u):
 
 
 @kernel
-def purchase_amount(model, visitor, customer, number):
+def spend_scale(model, customer):
+    """Fen, a trait: Gamma-Gamma's scale. Drawn at each payment: payments are rare, and to keep it takes 8 bytes."""
+    n = model.numbers[0]
+    return n.spend_gamma / gamma(model.stream, customer, _SPEND, 0, n.spend_q)
+
+
+@kernel
+def purchase_amount(model, customer, number):
     """Fen of one purchase: Gamma(p) at the customer's own scale."""
     size = gamma(model.stream, customer, _AMOUNT, number * 64, model.numbers[0].spend_p)
-    return max(1, int(size * visitor.spend_scale))
+    return max(1, int(size * spend_scale(model, customer)))
 
 
 @kernel
 def draw_traits(model, visitor, customer):
-    """Visit rate, BG/NBD rate and drop-out chance, Gamma-Gamma scale."""
+    """Visit rate, BG/NBD rate and drop-out chance."""
     n = model.numbers[0]
     s = model.stream
     visitor.visit_rate = gamma(s, customer, _VISIT_RATE, 0, n.visit_shape) * n.visit_mean / n.visit_shape
     visitor.purchase_rate = max(gamma(s, customer, _PURCHASE_RATE, 0, n.r) / n.alpha, 1e-12)
     x = gamma(s, customer, _DROP_A, 0, n.a)
     visitor.drop_p = x / (x + gamma(s, customer, _DROP_B, 0, n.b))
-    visitor.spend_scale = n.spend_gamma / gamma(s, customer, _SPEND, 0, n.spend_q)
 
 
 @kernel
@@ -142,7 +148,7 @@ def live_history(model, crowd, visitor, profile, customer, joined_ms):
         weeks_ago = 0 if t >= week_start else int((week_start - t - 1) // (7 * DAY_MS)) + 1
         amount = 0
         if weeks_ago < WEEKS:
-            amount = purchase_amount(model, visitor, customer, int(visitor.gaps))
+            amount = purchase_amount(model, customer, int(visitor.gaps))
         fold_purchase(profile, t, amount, weeks_ago)
         toss_coin(model, visitor, customer)
 

@@ -173,7 +173,7 @@ def voiced(model, crowd, visitor, customer, event, t):
         resent(model, crowd, visitor, customer, event, t)
     elif kind == _SNOOZE:
         outcome = crowd.outcomes[outcome_row(crowd, visitor, int(event.campaign))]
-        outcome.snoozes = min(int(outcome.snoozes) + 1, 30_000)
+        outcome.snoozes = min(int(outcome.snoozes) + 1, 127)
 
 
 @kernel

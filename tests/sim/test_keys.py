@@ -50,7 +50,12 @@ REUSES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("fault", REUSES)
+QUICK = ("first use and first repeat", "two pages of a visit", "two draws under one number")
+
+
+@pytest.mark.parametrize(
+    "fault", [pytest.param(fault, marks=[] if fault in QUICK else pytest.mark.long) for fault in REUSES]
+)
 def test_a_planted_reuse_stops_the_run(fault: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     root = mutated(tmp_path_factory, *REUSES[fault])
     done = command("keys", "60", "20", root=root)

@@ -8,37 +8,41 @@ import pytest
 from tests.sim.interpreted import command
 from tests.sim.mutants import mutated
 
-SIZE = ("12", "9")  # customers and days
-
 WINDOW = "    if t < campaign.from_ms or t >= campaign.until_ms:\n        return _OUTSIDE_WINDOW\n"
 PAUSED = "    if bulletin.open[slot] == 0:\n        return _PAUSED\n"
 STAY = "uniforms(model.stream, customer, _STAY, view_key(visitor)"
 
 # fault: (check that sees it, file, text found once, what it becomes)
 FAULTS = {
-    "nothing": ("", "sim/waves.py", STAY, STAY),
+    "nothing": ("", "sim/behaviour.py", STAY, STAY),
     # the engine against the reference
     "rolling window one ms too long": ("differential", "engine/rules/fatigue.py", "window_ms + 1", "window_ms"),
     "reasons in another order": ("differential", "engine/rules/triggers.py", WINDOW + PAUSED, PAUSED + WINDOW),
     "arms by another salt": ("slow", "engine/rules/experiments.py", "campaign.arm_salt,", "campaign.holdout_salt,"),
-    "money in f4": ("differential", "engine/records.py", '("balance", "i8")', '("balance", "f4")'),
+    "a time in f4": ("slow", "engine/records.py", '("latest_ms", "i8")', '("latest_ms", "f4")'),
     # worlds against each other
     "customers numbered by shard": ("shards", "sim/population.py", "int(crowd.first[0]) + row\n", "row\n"),
-    "one wave a step": ("steps", "scenarios/inline.py", "        played += live\n", "        return live\n"),
-    "customers forgotten by a chunk": (
-        "chunks",
-        "sim/cohort.py",
-        "due[low : low + chunk]",
-        "due[low : low + chunk - 1]",
-    ),
+    "one wave a step": ("recording", "scenarios/inline.py", "        played += live\n", "        return live\n"),
+    "customers forgotten by a chunk": ("chunks", "sim/cohort.py", "low : low + chunk]", "low : low + chunk - 1]"),
     "skipped purchases overtake moments": ("slow", "sim/slow.py", "+ row, due + 1, self", "+ row, until_ms, self"),
-    "luck that ghosts shift": ("pairing", "sim/behaviour.py", STAY, STAY + " + (visitor.first_row != NONE)"),
+    "luck by number of events": (
+        "pairing",
+        "sim/behaviour.py",
+        "int(visitor.act_key) * 64",
+        "visitor.sequence * 64",
+    ),
 }
+SMALL, LARGE = ("12", "9"), ("60", "13")  # customers and days
+NEED_MORE = {"luck by number of events", "skipped purchases overtake moments"}
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize(
+    "fault", [pytest.param(fault, marks=pytest.mark.long if fault in NEED_MORE else []) for fault in FAULTS]
+)
 def test_a_planted_fault_is_seen(fault: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     check, *change = FAULTS[fault]
-    done = command("check", *SIZE, root=mutated(tmp_path_factory, *change))
+    asked = "pairing" if check == "pairing" else "check"
+    size = LARGE if fault in NEED_MORE else SMALL
+    done = command(asked, *size, root=mutated(tmp_path_factory, *change))
     assert done.returncode == (3 if check else 0), done.stderr[-2000:]
     assert done.stderr.strip() == check

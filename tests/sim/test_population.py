@@ -127,10 +127,9 @@ def test_repeat_purchases_of_a_run_follow_bgnbd() -> None:
 
 # --- Gamma-Gamma ------------------------------------------------------------------------------------------------------
 @kernel
-def draw_amounts(model, visitor, amounts):
+def draw_amounts(model, amounts):
     for customer in range(len(amounts)):
-        draw_traits(model, visitor[0], customer)
-        amounts[customer] = purchase_amount(model, visitor[0], customer, 5)
+        amounts[customer] = purchase_amount(model, customer, 5)
 
 
 def test_amounts_follow_gamma_gamma() -> None:
@@ -139,7 +138,7 @@ def test_amounts_follow_gamma_gamma() -> None:
     numbers = model.numbers[0]
     p, q, scale = numbers.spend_p, numbers.spend_q, numbers.spend_gamma
     amounts = np.zeros(200_000, np.int64)
-    draw_amounts(model, records(1, VISITOR), amounts)
+    draw_amounts(model, amounts)
     law = stats.betaprime(p, q, scale=scale)
     assert abs(amounts.mean() + 0.5 - p * scale / (q - 1)) < Z_MAX * law.std() / np.sqrt(len(amounts))
     assert stats.kstest(amounts + 0.5, law.cdf).pvalue > 1e-6

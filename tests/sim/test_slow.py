@@ -4,15 +4,17 @@ To repeat a failure: pytest tests/sim/test_slow.py -k NAME; the message names th
 """
 
 from collections import Counter
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
-from engine.records import DECISION, EVENT, Cell, EventKind, Reason
+from engine.records import DECISION, EVENT, EventKind, Reason
 from scenarios.explain import narrated
 from scenarios.load import Options, load_scenario, plan_of
 from scenarios.worker import RunPlan
-from tests.engine.test_differential import tallies_of_reference
+from tests.engine.test_differential import tallies_of, tallies_of_reference
 from tests.sim.worlds import FIRST_USE, Keeper, Slow, busy_plan, by_customer, library_plan, slowly, waves
 
 CUSTOMERS, FIRST = 150, 1_000
@@ -27,21 +29,9 @@ def first_difference(slow: np.ndarray, fast: np.ndarray) -> str | None:
     return None if len(slow) == len(fast) else f"slow has {len(slow)} rows, waves {len(fast)}"
 
 
-def wave_tallies(worker: Keeper) -> list[dict[str, Counter]]:  # type: ignore[type-arg]
-    found = []
-    for tallies in (worker.before, worker.shard.tallies):
-        days = worker.shard.tables.days["date"]
-        rows = [[int(days[d]), *rest] for d, *rest in np.argwhere(tallies.waterfall).tolist()]
-        waterfall = Counter({(d, s, Reason(r)): 0 for d, s, r in rows})
-        waterfall.update(dict(zip(waterfall, tallies.waterfall[tallies.waterfall > 0].tolist(), strict=True)))
-        cells = Counter(
-            {
-                (int(days[d]), s, a, g, Cell(c)): int(tallies.cells[d, s, a, g, c])
-                for d, s, a, g, c in np.argwhere(tallies.cells).tolist()
-            }
-        )
-        found.append({"waterfall": waterfall, "cells": cells})
-    return found
+def wave_tallies(worker: Keeper) -> list[dict[str, Counter[Any]]]:
+    phases = (worker.before, worker.shard.tallies)
+    return [tallies_of(SimpleNamespace(tables=worker.shard.tables, tallies=tallies)) for tallies in phases]
 
 
 def both(plan: RunPlan, customers: int) -> tuple[Slow, Keeper]:

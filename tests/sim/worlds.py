@@ -13,7 +13,7 @@ from engine.policy.document import Policy
 from engine.policy.registry import Registry
 from engine.policy.tables import compile_policy
 from engine.policy.yaml_source import load
-from engine.records import DAY_MS, Bulletin, Reason
+from engine.records import DAY_MS, Bulletin, EventKind, Reason
 from engine.reference import Reference
 from scenarios.build import model_of
 from scenarios.document import Population
@@ -72,9 +72,10 @@ def plan_for(
     zone = ZoneInfo(policy.time_zone)
     first, last = start - timedelta(days=before + 1), start + timedelta(days=days + after + 1)
     compiled = compile_policy(policy, first, last, 0, Registry(dict(slots or {})))
-    edges = [wall_ms(start + timedelta(days=n), 0, zone) for n in (-before, 0, days, days + after)]
+    edges = (-before, 0, days, days + after)
+    begin, launch, stop, end = (wall_ms(start + timedelta(days=n), 0, zone) for n in edges)
     stopped = tuple(compiled.registry.slots[name] for name in paused)
-    return RunPlan(people, compiled, compiled, stopped, stopped, Spans(*edges, DAY_MS), seed)
+    return RunPlan(people, compiled, compiled, stopped, stopped, Spans(begin, launch, stop, end, DAY_MS), seed)
 
 
 def busy_plan(before: int = 4, days: int = 8, after: int = 4, **changes: Any) -> RunPlan:
@@ -171,13 +172,13 @@ class Quiet(Keeper):
         self.shard.pause(self.plan.policy.registry.slots.values())
 
 
-def shifted_lives(plan: RunPlan, customers: int) -> tuple[list[int], dict[str, int]]:
+def shifted_lives(plan: RunPlan, quiet: RunPlan, customers: int) -> tuple[list[int], dict[str, int]]:
     """Customers whose life differs, with and without messages, before the first message of the campaign reaches them.
 
     Also how many no message reached, how many of those were held out, and how many lives a message changed.
     """
-    loud, still = waves(plan, 0, customers), Quiet(plan, 0, customers)
-    World(still, plan.spans, calendar_of(plan), lambda t: None).run()
+    loud, still = waves(plan, 0, customers), Quiet(quiet, 0, customers)
+    World(still, quiet.spans, calendar_of(quiet), lambda t: None).run()
     assert loud.recording is not None and still.recording is not None
     ours, theirs = by_customer(loud.recording.events), by_customer(still.recording.events)
     decisions, ghosts = by_customer(loud.recording.decisions), by_customer(loud.ghosts)
@@ -188,11 +189,25 @@ def shifted_lives(plan: RunPlan, customers: int) -> tuple[list[int], dict[str, i
         mine, other = ours[ours["customer"] == customer], theirs[theirs["customer"] == customer]
         if not np.array_equal(mine[mine["time_ms"] <= first], other[other["time_ms"] <= first]):
             shifted.append(customer)
-        untouched = first == plan.spans.end
+        untouched = bool(first == plan.spans.end)
         seen["untouched"] += untouched
         seen["held_out"] += untouched and bool((ghosts["customer"] == customer).any())
         seen["changed"] += not untouched and not np.array_equal(mine, other)
     return shifted, seen
+
+
+def induced_payments(customers: int, *campaigns: str) -> set[tuple[int, int, int]]:
+    """(customer, time, amount) of what pushes on moments made customers pay, under these campaigns alone."""
+    policy, people = busy_policy(), eager()
+    none = {name: 0.0 for name, value in people.annoyance if isinstance(value, float)}
+    people = people.model_copy(update={"wear_out": 0.0, "annoyance": people.annoyance.model_copy(update=none)})
+    some = policy.model_copy(update={"campaigns": {name: policy.campaigns[name] for name in campaigns}})
+    recording = waves(plan_for(some, people, 0, 14, 0, slots=busy_plan().policy.registry.slots), 0, customers).recording
+    assert recording is not None
+    events = np.concatenate(recording.events)
+    receipt = policy.names.pages.index("receipt")
+    paid = events[(events["kind"] == EventKind.PAYMENT) & (events["page"] != receipt)]
+    return set(paid[["customer", "time_ms", "amount"]].tolist())
 
 
 def by_customer(rows: list[np.ndarray]) -> np.ndarray:

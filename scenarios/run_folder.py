@@ -1,0 +1,46 @@
+"""Opens the folder of a run that someone names: what is missing or broken in it is told, not run into."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from results.store import MANIFEST, MANIFEST_KEYS, Run
+from results.tables import REQUIRED, SCHEMAS
+from scenarios.exits import UsageError
+
+
+def existing_run(folder: Path) -> Run:
+    """The run of a folder, whole. Raises UsageError with everything that is wrong with it."""
+    file = folder / MANIFEST
+    if not file.is_file():
+        got = "no such folder" if not folder.exists() else "a file" if folder.is_file() else f"no {MANIFEST} in it"
+        raise UsageError(f"{folder} must be the folder of a run, like runs/first_use-20260907-101500 (got {got})")
+    run = Run(folder, manifest_of(file))
+    problems = [problem for name in REQUIRED for problem in table_problems(run, name)]
+    if problems:
+        raise UsageError("\n".join(problems))
+    return run
+
+
+def manifest_of(file: Path) -> dict[str, Any]:
+    try:
+        manifest = json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{file}: the manifest must be JSON as a run writes it (got {error})") from None
+    missing = [key for key in MANIFEST_KEYS if not isinstance(manifest, dict) or key not in manifest]
+    if missing:
+        raise UsageError(f"{file}: the manifest must be as a run writes it (got none of {', '.join(missing)})")
+    return dict(manifest)
+
+
+def table_problems(run: Run, name: str) -> list[str]:
+    """What is wrong with one of a run's tables."""
+    file = run.folder / "tables" / f"{name}.parquet"
+    if not file.is_file():
+        return [f"{file} must be a table of the run (got no such file)"]
+    try:
+        columns = run.table(name)
+    except (OSError, ValueError) as error:
+        return [f"{file} must be a table as a run writes it (got {str(error).splitlines()[0]})"]
+    missing = [column for column in SCHEMAS[name].names if column not in columns]
+    return [f"{file} must have the columns {', '.join(missing)} (got none of them)"] if missing else []

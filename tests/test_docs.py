@@ -1,0 +1,477 @@
+"""What the pages say, held to the product: commands run, links lead somewhere, names exist, numbers are the code's."""
+
+import ast
+import importlib
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import types
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Union, get_args, get_origin
+
+import pytest
+from pydantic import TypeAdapter
+from pydantic.fields import FieldInfo
+
+from engine.policy import quantities
+from engine.policy.conditions import FACTS, Compiler, unit_of
+from engine.policy.document import Policy
+from engine.policy.quantities import Block
+from engine.policy.yaml_source import load
+from engine.records import FIRST_PERSONAL_FACT, Reason
+from results.catalogue import METRICS
+from scenarios import commands, exits
+from scenarios.document import Population, Scenario
+from scenarios.expect import Expectation
+
+ROOT = Path(__file__).resolve().parent.parent
+LIBRARY = ROOT / "scenarios" / "library"
+PAGES = ["README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))]
+CUSTOMERS = "400"  # of every run made here
+SECONDS_MAX = 600  # of one command: it may have to compile first
+
+# Commands that are not run here, and where they are.
+SHARDS = "windtunnel run scenarios/library/first_use.scenario.yaml --shards 2"
+ELSEWHERE = {
+    "make demo": "on a fresh machine, by whoever follows the README; its one command is DEMO_ARGS of the Makefile",
+    "make test": ".ci/run",
+    "make test-all": "before a release",
+    "make bench": "before a release",
+    "source .venv/bin/activate": "what `make install` made",
+    SHARDS: "make demo",
+}
+MISSED_IS_FINE = ("run", "check")  # of few customers little can be said
+
+
+# --- Reading pages ----------------------------------------------------------------------------------------------------
+@cache
+def page_text(page: str) -> str:
+    return (ROOT / page).read_text("utf-8")
+
+
+def blocks(text: str, *languages: str) -> list[tuple[str, str]]:
+    """Fenced blocks as (language, text), in order."""
+    found = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return [(language, body) for language, body in found if not languages or language in languages]
+
+
+def block_with(page: str, language: str, words: str) -> str:
+    """The one block of a page that has these words."""
+    (found,) = [body for _, body in blocks(page_text(page), language) if words in body]
+    return found
+
+
+def command_lines(body: str) -> list[str]:
+    return [line for line in body.splitlines() if line.strip() and not line.startswith("#")]
+
+
+def prose(page: str) -> str:
+    return re.sub(r"^```.*?^```$", "", page_text(page), flags=re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a table: the heading above it, the table's own heads, the cells."""
+
+    heading: str
+    heads: tuple[str, ...]
+    cells: tuple[str, ...]
+
+    def __getitem__(self, head: str) -> str:
+        return self.cells[self.heads.index(head)]
+
+
+def rows(page: str, *heads: str) -> list[Row]:
+    """The rows of all tables with these heads."""
+    found, heading, table = [], "", None
+    for line in prose(page).splitlines():
+        if line.startswith("#"):
+            heading = line.lstrip("# ")
+        if not line.startswith("|"):
+            table = None
+            continue
+        cells = tuple(cell.strip() for cell in line.strip().strip("|").split("|"))
+        if table is None:
+            table = cells
+        elif not set("".join(cells)) <= set("-: ") and table == heads:
+            assert len(cells) == len(heads), line
+            found.append(Row(heading, heads, cells))
+    assert found, f"{page} has no table with the heads {heads}"
+    return found
+
+
+def ticked(text: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", text)
+
+
+# --- Commands ---------------------------------------------------------------------------------------------------------
+def has_commands(page: str) -> bool:
+    return any(line not in ELSEWHERE for _, body in blocks(page_text(page), "sh") for line in command_lines(body))
+
+
+def kind_of(line: str) -> str:
+    """elsewhere, windtunnel or pytest; what is neither is an error of the page."""
+    if line in ELSEWHERE:
+        return "elsewhere"
+    first, *rest = shlex.split(line)
+    if first == "windtunnel" and rest and rest[0] in ("new", "run", "check", "report", "explain", "lint"):
+        return "windtunnel"
+    if line.startswith("pytest -p scenarios.pytest_plugin "):
+        return "pytest"
+    raise AssertionError(f"{line!r} is neither run by tests/test_docs.py nor in its table ELSEWHERE")
+
+
+def with_few_customers(words: list[str], option: str) -> list[str]:
+    if option in words:
+        at = words.index(option)
+        return [*words[: at + 1], CUSTOMERS, *words[at + 2 :]]
+    return [*words, option, CUSTOMERS]
+
+
+def prepared(line: str, folder: Path) -> tuple[list[str], Path | None]:
+    """A command of a page as arguments, and the file its output goes to."""
+    words = shlex.split(line)
+    target = None
+    if ">" in words:
+        at = words.index(">")
+        target, words = folder / words[at + 1], words[:at]
+    if "RUN" in words:
+        newest = max((folder / "runs").iterdir(), key=lambda path: path.stat().st_mtime_ns)
+        words[words.index("RUN")] = str(newest.relative_to(folder))
+    if words[0] == "pytest":
+        return [sys.executable, "-m", *with_few_customers(words, "--scenario-customers")], target
+    if words[1] in MISSED_IS_FINE:
+        words = with_few_customers(words, "--customers")
+    return [sys.executable, str(ROOT / "windtunnel.py"), *words[1:]], target
+
+
+def execute(line: str, folder: Path) -> None:
+    arguments, target = prepared(line, folder)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(
+        arguments, cwd=folder, env=environment, capture_output=True, text=True, timeout=SECONDS_MAX, check=False
+    )
+    fine = {0, 1} if kind_of(line) == "pytest" else {0, 10} if arguments[2] in MISSED_IS_FINE else {0}
+    said = f"$ {shlex.join(arguments)}\n{done.stdout}\n{done.stderr}"
+    assert done.returncode in fine, said
+    assert "Traceback" not in done.stderr + done.stdout, said
+    assert "INTERNALERROR" not in done.stdout, said
+    if target is not None:
+        target.write_text(done.stdout, "utf-8")
+
+
+def edit(diff: str, folder: Path) -> None:
+    """Replace the line that a page says to change, in the one file of the policy that has it."""
+    old, new = (re.findall(rf"^{sign} *(\S.*)$", diff, re.MULTILINE) for sign in (r"\-", r"\+"))
+    for before, after in zip(old, new, strict=True):
+        (path,) = [path for path in (folder / "my-policy").rglob("*.yaml") if before in path.read_text("utf-8")]
+        text = path.read_text("utf-8")
+        assert text.count(before) == 1, f"{path}: {before}"
+        path.write_text(text.replace(before, after), "utf-8")
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if has_commands(page)])
+def test_commands_of_a_page(page: str, tmp_path: Path) -> None:
+    """In their order, in an empty folder that has the scenarios."""
+    (tmp_path / "scenarios").mkdir()
+    (tmp_path / "scenarios" / "library").symlink_to(LIBRARY)
+    for language, body in blocks(page_text(page), "sh", "diff"):
+        if language == "diff":
+            edit(body, tmp_path)
+            continue
+        for line in command_lines(body):
+            if kind_of(line) != "elsewhere":
+                execute(line, tmp_path)
+    if page == "docs/ci.md":
+        assert "<testcase" in (tmp_path / "junit.xml").read_text("utf-8")
+        said = json.loads((tmp_path / "run.json").read_text("utf-8"))
+        assert {"run_id", "seed", "digest", "command", "metrics", "expectations"} <= set(said)
+
+
+def test_pages_with_commands_are_those_expected() -> None:
+    assert {page for page in PAGES if has_commands(page)} == {"docs/ci.md", "docs/engineer.md", "docs/strategist.md"}
+
+
+def test_every_command_is_run_or_listed() -> None:
+    used = {line for page in PAGES for _, body in blocks(page_text(page), "sh") for line in command_lines(body)}
+    assert {line for line in used if kind_of(line) == "elsewhere"} == set(ELSEWHERE)
+    for planted in ("make launch", "windtunnel optimise x", "rm -rf runs"):
+        with pytest.raises(AssertionError, match="neither run"):
+            kind_of(planted)
+
+
+def test_what_is_run_elsewhere() -> None:
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+    assert {command.split()[1] for command in ELSEWHERE if command.startswith("make ")} <= targets
+    assert "make test" in (ROOT / ELSEWHERE["make test"]).read_text("utf-8")
+    assert f"DEMO_ARGS ?= {SHARDS.removeprefix('windtunnel run ')}\n" in makefile
+
+
+# --- Links and pictures -----------------------------------------------------------------------------------------------
+def anchors(text: str) -> set[str]:
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
+def broken_links(page: str, text: str) -> list[str]:
+    broken = []
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        path, _, anchor = link.partition("#")
+        target = (ROOT / page).parent / path if path else ROOT / page
+        if "://" in link or not target.exists() or (anchor and anchor not in anchors(target.read_text("utf-8"))):
+            broken.append(f"{page}: {link}")
+    return broken
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links(page: str) -> None:
+    assert broken_links(page, page_text(page)) == []
+
+
+def test_a_broken_link_is_seen() -> None:
+    assert broken_links(
+        "docs/ci.md", "[a](nothing.md) [b](engineer.md#nothing) [c](engineer.md#limits) [d](#junit)"
+    ) == [
+        "docs/ci.md: nothing.md",
+        "docs/ci.md: engineer.md#nothing",
+    ]
+
+
+def test_the_picture_is_small() -> None:
+    content = (ROOT / "docs" / "picture.png").read_bytes()
+    assert content.startswith(b"\x89PNG")
+    assert len(content) < 300_000
+    assert 1_000 <= int.from_bytes(content[16:20], "big") <= 1_400, "its width"
+
+
+# --- Metrics, expectations, exit codes, reasons, lint codes -----------------------------------------------------------
+METRIC_WITH_SCOPE = re.compile(r"[a-z][a-z0-9_]*\[[a-z0-9_]+(/[a-z0-9_]+)*\]")
+
+
+def test_metrics_named_exist() -> None:
+    for page in PAGES:
+        for name in ticked(prose(page)):
+            if METRIC_WITH_SCOPE.fullmatch(name):
+                assert name.split("[")[0] in METRICS, f"{page}: {name}"
+
+
+def test_the_table_of_metrics_is_the_catalogue() -> None:
+    table = [row.cells for row in rows("docs/strategist.md", "in the reports", "English", "中文")]
+    assert table == [(f"`{m.name}`", m.english, m.chinese) for m in METRICS.values()]
+
+
+def test_expectations_written_are_expectations() -> None:
+    body = block_with("docs/ci.md", "yaml", "expect:")
+    lines = [line.strip().removeprefix("- ") for line in body.splitlines()[1:]]
+    assert {Expectation.parse(line).metric.split("[")[0] for line in lines} <= set(METRICS)
+    assert len(lines) >= 5
+
+
+def test_exit_codes() -> None:
+    assert [int(row["code"]) for row in rows("docs/ci.md", "code", "meaning")] == [int(code) for code in exits.Exit]
+
+
+def test_reasons_are_told_in_their_order() -> None:
+    told = [ticked(row["reason"])[0] for row in rows("docs/strategist.md", "reason", "in words")]
+    silent = (Reason.SHOWN, Reason.NO_CANDIDATE)
+    assert told == [reason.name.lower() for reason in Reason if reason not in silent]
+
+
+def test_every_code_of_lint_is_told() -> None:
+    sources = "".join(path.read_text("utf-8") for path in (ROOT / "engine" / "policy").glob("lint*.py"))
+    said = dict(re.findall(r'"(W\d\d)",\s*"(\w+)"', sources))
+    table = rows("docs/strategist.md", "code", "what it looks for", "how grave")
+    assert {ticked(row["code"])[0]: row["how grave"] for row in table} == said
+
+
+def test_the_error_shown_is_the_one_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert commands.new(Path("my-policy"), "bank-card") == 0
+    path = Path("my-policy/policies/bank_card.yaml")
+    text = path.read_text("utf-8")
+    assert "{most: 7, per: week}" in text
+    path.write_text(text.replace("{most: 7, per: week}", "{most: 0, per: wek}"), "utf-8")
+    assert commands.lint(path, False, False) == 2
+    assert capsys.readouterr().err == block_with("docs/strategist.md", "text", "nothing was run")
+
+
+# --- The language of policies -----------------------------------------------------------------------------------------
+def block_inside(annotation: Any) -> tuple[type[Block] | None, str]:
+    """The block a field holds, if any, and how its path goes on: [] in a list, .* under names."""
+    origin, inside = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return block_inside(inside[0])
+    if origin in (Union, types.UnionType):
+        found = [block_inside(each) for each in inside]
+        return next((pair for pair in found if pair[0] is not None), (None, ""))
+    if origin in (list, dict):
+        block, below = block_inside(inside[-1])
+        return block, ("[]" if origin is list else ".*") + below
+    is_block = isinstance(annotation, type) and issubclass(annotation, Block)
+    return (annotation if is_block else None), ""
+
+
+def fields_of(model: type[Block], path: str = "") -> Iterator[tuple[str, FieldInfo]]:
+    """Every field of a document with its path, as campaigns.*.frequency.caps[].most."""
+    for name, field in model.model_fields.items():
+        here = f"{path}{field.alias or name}"
+        yield here, field
+        block, below = block_inside(field.annotation)
+        if block is not None:
+            yield from fields_of(block, f"{here}{below}.")
+
+
+def prefixes(heading: str) -> list[str]:
+    """The blocks that a heading of docs/policy.md speaks of; the policy itself has none."""
+    return [f"{name}." for name in ticked(heading)] or [""]
+
+
+def told_fields() -> dict[str, Row]:
+    table = rows("docs/policy.md", "field", "write", "default", "what it does")
+    named = [(prefix + ticked(row["field"])[0], row) for row in table for prefix in prefixes(row.heading)]
+    assert len(named) == len(dict(named)), "a field is told twice"
+    return dict(named)
+
+
+def test_every_field_of_a_policy_is_told() -> None:
+    assert set(told_fields()) == {path for path, _ in fields_of(Policy)}
+
+
+def test_defaults_are_those_of_the_code() -> None:
+    fields, told = dict(fields_of(Policy)), told_fields()
+    for path, field in fields.items():
+        said = told[path]["default"]
+        if field.is_required():
+            assert said == "must", path
+        elif said == "–":
+            assert field.default is None or field.default in ([], {}) or isinstance(field.default, Block), path
+        else:
+            kind: Any = field.annotation
+            for extra in field.metadata:
+                kind = Annotated[kind, extra]
+            assert TypeAdapter(kind).validate_python(said) == field.default, path
+
+
+def test_every_fact_is_told_with_its_unit() -> None:
+    table = {ticked(row["fact"])[0]: row for row in rows("docs/policy.md", "fact", "of", "unit", "what it says")}
+    of_tag = table.pop("tag.NAME")
+    assert (of_tag["of"], of_tag["unit"]) == ("the customer", "truth")
+    for name, fact in FACTS.items():
+        whose = "the customer" if fact >= FIRST_PERSONAL_FACT else "the event"
+        assert (table[name]["of"], table[name]["unit"]) == (whose, unit_of(fact)), name
+    assert set(table) == set(FACTS)
+
+
+def test_conditions_shown_are_conditions() -> None:
+    policy = load(LIBRARY / "policies" / "bank_card.yaml", Policy)
+    scope = policy.scope(policy.segments, events=True)
+    lines = block_with("docs/policy.md", "text", "dormant").splitlines()
+    assert len(lines) >= 5
+    for line in lines:
+        Compiler().add(line, scope)
+
+
+PARSERS = {
+    "money": quantities.money, "duration": quantities.duration, "share": quantities.share,
+    "response": quantities.response, "time of day": quantities.clock_time, "date": quantities.day,
+    "name": quantities.identifier, "truth": quantities.truth,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("quantity", PARSERS)
+def test_quantities_are_written_so_and_not_so(quantity: str) -> None:
+    (row,) = [row for row in rows("docs/policy.md", "quantity", "write", "not") if row["quantity"] == quantity]
+    for text in ticked(row["write"]):
+        PARSERS[quantity](text.strip('"'))
+    for text in ticked(row["not"]):
+        with pytest.raises(ValueError, match="must be"):
+            PARSERS[quantity](text)
+
+
+# --- Limits -----------------------------------------------------------------------------------------------------------
+def test_limits_are_those_of_the_code() -> None:
+    for row in rows("docs/engineer.md", "limit", "value", "where"):
+        module, _, name = ticked(row["where"])[0].rpartition(".")
+        assert int(row["value"].replace(",", "")) == getattr(importlib.import_module(module), name), row["where"]
+
+
+# --- Clauses ----------------------------------------------------------------------------------------------------------
+CLAUSE = re.compile(r"\*\*([PCFBH]\d+)([a-z])\*\*")
+MISSION = {"P": 17, "C": 13, "F": 5, "B": 15, "H": 5}  # rows
+CLAUSES_LEAST = 140
+
+
+@cache
+def test_names(stem: str) -> set[str]:
+    """Tests of the one file of this name."""
+    (path,) = (ROOT / "tests").rglob(f"{stem}.py")
+    tree = ast.parse(path.read_text("utf-8"))
+    return {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
+test_names.__test__ = False  # type: ignore[attr-defined]
+
+
+@cache
+def metrics_expected(scenario: str) -> set[str]:
+    document = load(LIBRARY / f"{scenario}.scenario.yaml", Scenario)
+    return {Expectation.parse(text).metric.split("[")[0] for text in document.expect}
+
+
+def done() -> list[Row]:
+    return rows("docs/clauses.md", "clause", "policy", "population", "metric", "turns red")
+
+
+def known_paths(model: type[Block]) -> set[str]:
+    """Paths of fields; a block under names or in a list may be left without its last step."""
+    return {path for path, _ in fields_of(model)}
+
+
+def wrong_names(row: Row) -> list[str]:
+    """What a clause names and nobody has."""
+    wrong = [name for name in ticked(row["policy"]) if name not in known_paths(Policy)]
+    wrong += [name for name in ticked(row["population"]) if name not in known_paths(Population)]
+    wrong += [name for name in ticked(row["metric"]) if name not in METRICS]
+    for proof in ticked(row["turns red"]):
+        stem, is_test, name = proof.partition("::")
+        if not is_test:
+            stem, _, name = proof.partition(": ")
+        if name not in (test_names(stem) if is_test else metrics_expected(stem)):
+            wrong.append(proof)
+    return wrong
+
+
+def test_what_clauses_name_exists() -> None:
+    assert {row["clause"]: wrong_names(row) for row in done() if wrong_names(row)} == {}
+    assert [row["clause"] for row in done() if not ticked(row["turns red"])] == []
+
+
+def test_a_wrong_name_in_a_clause_is_seen() -> None:
+    heads = done()[0].heads
+    cells = ("x", "`fatigue.cap`", "`topics.*.yawns`", "`happiness`", "`test_docs::test_nothing` `first_use: visits`")
+    assert len(wrong_names(Row("", heads, cells))) == 5
+
+
+def test_every_row_of_the_mission_has_clauses_with_names_of_their_own() -> None:
+    found = CLAUSE.findall(page_text("docs/clauses.md"))
+    assert len(found) == len(set(found)) >= CLAUSES_LEAST
+    assert {row for row, _ in found} == {f"{letter}{n}" for letter, most in MISSION.items() for n in range(1, most + 1)}
+    for row in {row for row, _ in found}:
+        letters = sorted(letter for of, letter in found if of == row)
+        assert letters == [chr(ord("a") + n) for n in range(len(letters))], f"{row}: {letters}"
+
+
+def test_clauses_done_stand_under_their_row() -> None:
+    for row in done():
+        name = CLAUSE.match(row["clause"])
+        assert name, row["clause"]
+        assert name[1].startswith(row.heading.split()[0]), row["clause"]
