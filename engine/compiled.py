@@ -15,6 +15,7 @@ import numpy as np
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 # Whatever a kernel may take code or a constant from.
 KERNEL_SOURCES = ("engine/*.py", "engine/rules/*.py", "sim/*.py", "scenarios/inline.py")
+COMPLETE = "complete"  # file in the cache folder once everything a run needs is there
 INTERPRETED = bool(numba.config.DISABLE_JIT)
 
 
@@ -45,8 +46,13 @@ else:
 
 
 def is_compiled() -> bool:
-    """Whether a run on this machine has compiled the present sources before."""
-    return INTERPRETED or any(pathlib.Path(numba.config.CACHE_DIR).rglob("inline.play_waves*.nbi"))
+    """Whether a whole run on this machine has compiled the present sources before."""
+    return INTERPRETED or (pathlib.Path(numba.config.CACHE_DIR) / COMPLETE).exists()
+
+
+def mark_compiled() -> None:
+    if not INTERPRETED:
+        (pathlib.Path(numba.config.CACHE_DIR) / COMPLETE).touch()
 
 
 def kernel(function):  # type: ignore[no-untyped-def]

@@ -16,7 +16,6 @@ from engine.records import (
     EventKind,
     Reaction,
     Reason,
-    aligned,
     records,
 )
 from engine.rules.experiments import assigned_arm, held_out, mix64
@@ -50,7 +49,7 @@ class Shard(NamedTuple):
 def empty_shard(first: int, count: int) -> Shard:
     return Shard(
         records(count, CUSTOMER),
-        aligned(count * RING, np.dtype(np.int64)).reshape(count, RING),
+        np.zeros((count, RING), np.int64),
         np.array([first], np.int64),
         np.zeros(CAMPAIGNS_MAX, np.int64),
         np.zeros(CAMPAIGNS_MAX, np.int64),
@@ -199,12 +198,14 @@ def learn(customer, ring, event, decision, tables, tallies, day_number, t):
 
 
 @kernel
-def hash_decision(customer, decision):
+def hash_decision(customer, decision, tables):
     """Fold the decision into the customer's running hash: the digest sees every decision in order."""
     h = customer.decisions_hash ^ np.uint64(decision.time_ms)
     h = mix64(h) ^ np.uint64((int(decision.sequence) << 20) | (int(decision.exposure) + 1))
-    what = ((int(decision.campaign) + 1) << 16) | ((int(decision.arm) + 1) << 8) | int(decision.reason)
-    customer.decisions_hash = mix64(mix64(h) ^ np.uint64(what))
+    h = mix64(h) ^ np.uint64(((int(decision.arm) + 1) << 8) | int(decision.reason))
+    if decision.campaign != NONE:
+        h = mix64(h) ^ tables.campaigns[decision.campaign].name_hash
+    customer.decisions_hash = mix64(h)
 
 
 @kernel
@@ -226,7 +227,7 @@ def decide_one(shard, event, decision, ghosts, tables, bulletin, tallies):
         customer.login_ms = t
     customer.sequence = event.sequence
     tallies.decisions[day_number, decision.reason] += 1
-    hash_decision(customer, decision)
+    hash_decision(customer, decision, tables)
     return held
 
 

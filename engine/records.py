@@ -315,6 +315,7 @@ CAMPAIGN = np.dtype(
         ("dwell_ms", "i8"),  # 0: at the trigger itself
         ("value", "i8"),  # fen a conversion is worth
         ("cost", "i8"),  # fen an exposure costs
+        ("name_hash", "u8"),  # of the campaign's name: digests know names, not slots
         ("arm_salt", "u8"),
         ("holdout_salt", "u8"),
         ("caps", CAP, (CAPS_MAX,)),
@@ -428,16 +429,7 @@ class Cell(IntEnum):
 
 CELL_MEASURES = len(Cell)
 
-CACHE_LINE = 64  # bytes
-
-
-def aligned(rows: int, dtype: np.dtype) -> np.ndarray:
-    """Zeros that begin where a cache line does: records of whole lines then touch none in vain (an eighth of the time)."""
-    room = np.zeros(rows * dtype.itemsize + CACHE_LINE, np.uint8)
-    skip = -room.ctypes.data % CACHE_LINE
-    return room[skip : skip + rows * dtype.itemsize].view(dtype)
-
 
 def records(rows: int, dtype: np.dtype) -> np.recarray:
     """Zeroed records, read by attribute both compiled and interpreted."""
-    return aligned(rows, dtype).view(np.recarray)
+    return np.zeros(rows, dtype).view(np.recarray)

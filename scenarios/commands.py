@@ -76,6 +76,7 @@ def print_json(value: Any) -> None:
 @contextmanager
 def progress(title: str) -> Iterator[Callable[[float], None]]:
     """A bar with the time left on standard error; yields a function that takes the share done."""
+    console = Console(stderr=True)
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -83,7 +84,8 @@ def progress(title: str) -> Iterator[Callable[[float], None]]:
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
-        console=Console(stderr=True),
+        console=console,
+        disable=not console.is_terminal,
         transient=True,
     )
     with bar:

@@ -68,7 +68,9 @@ class Verdict:
         return f"{words} ({self.note})" if self.verdict == "undecided" and self.note else words
 
     def figure(self, value: float) -> str:
-        return f"{100 * value:.4g}%" if "%" in self.text else f"{value:.6g}"
+        if "%" in self.text:
+            return f"{100 * value:.4g}%"
+        return f"{value:,.0f}" if value == int(value) else f"{value:.6g}"
 
     def sentence(self) -> str:
         """Expected, got."""

@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from engine.compiled import is_compiled, mark_compiled
 from engine.host.ray_cluster import cluster
 from engine.host.shard import combined
 from results.checks import check_waterfall
@@ -20,11 +21,12 @@ from scenarios.expect import CONFIDENCE, Expectation, Verdict
 from scenarios.load import LoadedScenario, Options, plan_of
 from scenarios.outputs import Days, Outputs, arm_names
 from scenarios.team import Team
-from scenarios.worker import RunPlan, WorkerResult
+from scenarios.worker import CohortWorker, RunPlan, WorkerResult
 from sim.world import Calendar, World
 
 INLINE_BELOW = 500_000  # customers up to which one process is quicker than Ray
 SHARDS_DEFAULT = 2
+WARM_UP_CUSTOMERS = 64
 Progress = Callable[[float], None]  # share of the run that is done
 
 
@@ -59,6 +61,16 @@ class RunResult:
     @property
     def missed(self) -> list[Verdict]:
         return [verdict for verdict in self.verdicts if verdict.missed]
+
+
+def warm_up(plan: RunPlan) -> None:
+    """Compile everything in this process before any worker starts: a few customers live through the same run."""
+    if is_compiled():
+        return
+    worker = CohortWorker(plan, 0, WARM_UP_CUSTOMERS)
+    World(worker, plan.spans, calendar_of(plan), lambda t: None).run()
+    worker.result()
+    mark_compiled()
 
 
 def live(plan: RunPlan, customers: int, options: RunOptions, progress: Progress) -> list[WorkerResult]:
@@ -186,8 +198,9 @@ def run_scenario(loaded: LoadedScenario, options: RunOptions, progress: Progress
 
     Raises AssertionError where an invariant breaks (the waterfall does not add up); then nothing is published.
     """
-    began = time.perf_counter()
     plan = plan_of(loaded, record=options.record)
+    warm_up(plan)
+    began = time.perf_counter()
     results = live(plan, loaded.scenario.customers, options, progress)
     scenario = loaded.scenario
     days = Days(plan.policy, scenario.start, scenario.before, scenario.days, scenario.after)

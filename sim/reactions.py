@@ -45,6 +45,7 @@ GENERATION = 1 << 52
 GENERATIONS = 32
 PROBABILITY_MAX = 0.95
 REACT_MIN_MS = 800
+ATTENTION_MS = 30_000  # a reaction due sooner is under way
 POPUP_MEAN_MS = 2_000.0
 MESSAGE_MEAN_MS = 2.0 * HOUR_MS
 
@@ -108,6 +109,19 @@ def plan_act(visitor, topic, slot, key, u_act, u_delay):
 
 
 @kernel
+def attends(visitor, decision, t):
+    """Whether a customer takes this in. One thing at a time; a pop-up drives out a message still to be opened."""
+    if visitor.react_ms == NEVER_MS:
+        return True
+    if decision.channel != _POPUP or visitor.react_ms <= t + ATTENTION_MS:
+        return False
+    if visitor.act_key == visitor.react_key:
+        visitor.act_ms = NEVER_MS
+    visitor.react_ms = NEVER_MS
+    return True
+
+
+@kernel
 def perceive(model, crowd, visitor, customer, event, decision):
     """An exposure reaches a customer: plan the reaction and what follows from it."""
     n = model.numbers[0]
@@ -121,7 +135,7 @@ def perceive(model, crowd, visitor, customer, event, decision):
     outcome.seen = min(int(outcome.seen) + 1, 30_000)
     if decision.channel < FIRST_PASSIVE_CHANNEL:
         annoy(model, visitor, t, face.attention)
-    if visitor.react_ms != NEVER_MS:
+    if not attends(visitor, decision, t):
         return
     key = cause(visitor, event)
     u, u_delay, u_act, u_act_delay = uniforms(model.stream, customer, _REACT, key)

@@ -20,7 +20,7 @@ class Draw(IntEnum):
     """Named decisions. The comment says what the opportunity is and what the lanes are."""
 
     PROFILE = 1  # 0: age, gender, city, tier; 1: flags and consents; 2: tags, balance, points, log-in
-    JOINED = 2  # 0: time, card unused, prepaid, -
+    JOINED = 2  # 0: time, card unused, prepaid, not bound
     VISIT_RATE = 3  # attempt of the gamma sampler
     PURCHASE_RATE = 4
     DROP_OUT_A = 5

@@ -26,6 +26,7 @@ from engine.policy.quantities import Block
 from engine.policy.yaml_source import load
 from engine.records import FIRST_PERSONAL_FACT, Reason
 from results.catalogue import METRICS
+from results.words import REASONS
 from scenarios import commands, exits
 from scenarios.document import Population, Scenario
 from scenarios.expect import Expectation
@@ -279,9 +280,9 @@ def test_exit_codes() -> None:
 
 
 def test_reasons_are_told_in_their_order() -> None:
-    told = [ticked(row["reason"])[0] for row in rows("docs/strategist.md", "reason", "in words")]
-    silent = (Reason.SHOWN, Reason.NO_CANDIDATE)
-    assert told == [reason.name.lower() for reason in Reason if reason not in silent]
+    told = [(ticked(row["reason"])[0], row["in words"]) for row in rows("docs/strategist.md", "reason", "in words")]
+    names = [reason.name.lower() for reason in Reason if reason not in (Reason.SHOWN, Reason.NO_CANDIDATE)]
+    assert told == [(name, REASONS[name]) for name in names]
 
 
 def test_every_code_of_lint_is_told() -> None:

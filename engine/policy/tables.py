@@ -111,6 +111,7 @@ class Conditions:
 def campaign_row(row: np.record, name: str, campaign: Campaign, policy: Policy, zone: ZoneInfo) -> None:
     """Everything of a campaign but its conditions."""
     row.used = 1
+    row.name_hash = salt(name)
     row.from_ms = wall_ms(campaign.window.from_, 0, zone) if campaign.window.from_ else 0
     row.until_ms = wall_ms(campaign.window.until, 0, zone) if campaign.window.until else FOREVER_MS
     row.cool_down_ms = campaign.frequency.cool_down

@@ -1,10 +1,14 @@
 """A small policy, population and scenario that fit each other, for tests that break them."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+
+from typer.testing import CliRunner
 
 from engine.policy.yaml_source import DocumentError
 from scenarios.load import LoadedScenario, Options, load_scenario
+from windtunnel import app
 
 POLICY = """\
 policy: shop
@@ -88,9 +92,10 @@ after: 2
 primary: spring
 expect:
   - exposures[spring] >= 10
-  - uptake[spring/held_out] <= 90%
+  - visits_per_customer <= 50
 """
 NAMES = {"policy.yaml": POLICY, "people.yaml": POPULATION, "spring.scenario.yaml": SCENARIO}
+AS_WRITTEN = Options()
 Edit = tuple[str, str, str]  # file, old text, new text
 
 
@@ -106,14 +111,30 @@ def write_shop(folder: Path, *edits: Edit) -> Path:
     return folder / "spring.scenario.yaml"
 
 
-def loaded(folder: Path, *edits: Edit, options: Options = Options()) -> LoadedScenario:
+def loaded(folder: Path, *edits: Edit, options: Options = AS_WRITTEN) -> LoadedScenario:
     return load_scenario(write_shop(folder, *edits), options)
 
 
-def problems(folder: Path, edits: Sequence[Edit], options: Options = Options()) -> list[str]:
+def problems(folder: Path, edits: Sequence[Edit], options: Options = AS_WRITTEN) -> list[str]:
     """What loading says, without the folder; [] if all is right."""
     try:
         loaded(folder, *edits, options=options)
     except DocumentError as error:
         return [problem.replace(f"{folder}/", "") for problem in error.problems]
     return []
+
+
+# --- the command line -------------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Done:
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+
+def cli(*words: object) -> Done:
+    """Run a command in this process."""
+    done = CliRunner().invoke(app, [str(word) for word in words])
+    return Done(done.exit_code, done.stdout, done.stderr)

@@ -237,7 +237,6 @@ def test_slot_numbers_do_not_matter(seed: int) -> None:
     assert np.array_equal(other.decide(renumbered(late, here, there))[0], renumbered(decisions, here, there))
 
 
-@pytest.mark.xfail(reason="engine.decide.hash_decision folds the slot number in, not the campaign's name")
 def test_slot_numbers_do_not_matter_to_the_digest_of_what_follows() -> None:
     shard, late, _ = at_cut(0)
     moved = moved_plan().policy

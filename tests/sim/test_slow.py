@@ -30,8 +30,9 @@ def first_difference(slow: np.ndarray, fast: np.ndarray) -> str | None:
 
 
 def wave_tallies(worker: Keeper) -> list[dict[str, Counter[Any]]]:
-    phases = (worker.before, worker.shard.tallies)
-    return [tallies_of(SimpleNamespace(tables=worker.shard.tables, tallies=tallies)) for tallies in phases]
+    tables, phases = worker.shard.tables, (worker.before, worker.shard.tallies)
+    shards: list[Any] = [SimpleNamespace(tables=tables, tallies=tallies) for tallies in phases]
+    return [tallies_of(shard) for shard in shards]
 
 
 def both(plan: RunPlan, customers: int) -> tuple[Slow, Keeper]:
