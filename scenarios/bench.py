@@ -1,4 +1,4 @@
-"""The benchmarks: how fast the engine decides, how fast the world lives, whether size costs, and what a customer weighs.
+"""The benchmarks: how fast the engine decides and the world lives, whether size costs, what a customer weighs.
 
 Other work on the machine only ever slows a measurement down, so each takes the best of several turns, taken in turns
 with what it is compared to.
@@ -18,7 +18,7 @@ import numpy as np
 
 from engine.host.shard import CustomerShard
 from engine.records import NONE
-from engine.reference import Reference
+from engine.reference import Answer, Reference
 from scenarios.bench_worlds import FIRST_USE, HEAVY, Clock, Days, Recorded, live, plan_of, recorded, warm_up
 from scenarios.worker import CohortWorker
 from sim.slow import SlowWorld, bare_timeouts
@@ -48,10 +48,10 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def reached(value: float, aim: float, floor: float, unit: str) -> str:
+def reached(value: float, unit: str, aim: float, floor: float | None = None) -> str:
     """Whether a figure that should be high is."""
-    if value >= aim:
-        return f"aim of {aim:g} {unit} reached"
+    if floor is None or value >= aim:
+        return f"aim of {aim:g} {unit} {'reached' if value >= aim else 'MISSED'}"
     if value >= floor:
         return f"aim of {aim:g} {unit} MISSED, floor of {floor:g} reached"
     return f"floor of {floor:g} {unit} MISSED"
@@ -81,8 +81,9 @@ def engine() -> Row:
     events = len(run.events)
     with_candidates = float(np.mean(run.decisions["campaign"] != NONE))
     note = (
-        f"{reached(rate / MILLION, ENGINE_AIM, ENGINE_FLOOR, 'M/s')}; {len(run.plan.policy.policy.campaigns)} campaigns, "
-        f"{ENGINE_CUSTOMERS:,} customers, {events:,} events in order of time, batches of {BATCH:,}; "
+        f"{reached(rate / MILLION, 'M/s', ENGINE_AIM, ENGINE_FLOOR)}; "
+        f"{len(run.plan.policy.policy.campaigns)} campaigns, {ENGINE_CUSTOMERS:,} customers, "
+        f"{events:,} events in order of time, batches of {BATCH:,}; "
         f"{run.candidates / events:.2f} candidates an event, {with_candidates:.0%} of events have one; "
         f"digest as simulated; turns {min(fast) / MILLION:.2f}–{max(fast) / MILLION:.2f}"
     )
@@ -107,7 +108,8 @@ def replay_reference(run: Recorded, first: int, end: int) -> float:
     for customer in range(first, end):
         reference.add(customer, run.profiles[customer])
     chosen = np.flatnonzero((run.events["customer"] >= first) & (run.events["customer"] < end))
-    events, answers = run.events[chosen].view(np.recarray), []
+    events = run.events[chosen].view(np.recarray)
+    answers: list[Answer] = []
     clock.time(lambda: answers.extend(reference.decide(event) for event in events))
     for answer, decision in zip(answers, run.decisions[chosen], strict=True):
         assert answer.decision == {name: int(decision[name]) for name in answer.decision}, "the engines must agree"
@@ -136,9 +138,9 @@ def simulation() -> Row:
         )
     rate, against, ceiling = max(waves), max(slow), max(bare)
     note = (
-        f"{reached(rate / against, SIMULATION_AIM, SIMULATION_FLOOR, '×')}; {rate / ceiling:.1f} × bare SimPy time-outs "
-        f"({ceiling:,.0f}/s), {reached(rate / ceiling, BARE_AIM, BARE_AIM, '×')}; {SIMULATED_CUSTOMERS:,} customers × "
-        f"{SIMULATED_DAYS} days, drawing them and summing up included; "
+        f"{reached(rate / against, '×', SIMULATION_AIM, SIMULATION_FLOOR)}; {rate / ceiling:.1f} × bare SimPy "
+        f"time-outs of as many processes ({ceiling:,.0f}/s), {reached(rate / ceiling, '×', BARE_AIM)}; "
+        f"{SIMULATED_CUSTOMERS:,} customers × {SIMULATED_DAYS} days, drawing them and summing up included; "
         f"turns {min(waves) / MILLION:.2f}–{max(waves) / MILLION:.2f} M/s"
     )
     baseline = f"SimPy processes, one decision at a time, {against:,.0f}/s"
@@ -175,20 +177,22 @@ SCALE_TWINS = 3  # cohorts of the least size, lived in between the others: the s
 
 
 def scale() -> Row:
-    """Time per event as customers grow: median over days of the ratio to the least size on the same day."""
+    """Time per event as customers grow: the best day of each size against the best day of the least."""
     warm_up()
     say(f"scale: drawing {sum(SCALE_SIZES):,} customers")
     twins = [Days(FIRST_USE, SCALE_SIZES[0], SCALE_DAYS) for _ in range(SCALE_TWINS)]
     larger = [Days(FIRST_USE, size, SCALE_DAYS) for size in SCALE_SIZES[1:]]
     days = [live_days(twins, larger, day) for day in range(SCALE_DAYS)]
-    ratios = [statistics.median(day[i] / day[0] for day in days) for i in range(len(SCALE_SIZES))]
-    spread = max(max(day[1:]) / day[0] for day in days)
+    best = [min(times) for times in zip(*days, strict=True)]
+    ratios = [max(day[1:]) / day[0] for day in days]
     rates = ", ".join(
-        f"{size:,}: {1e3 / min(day[i] for day in days):.2f} M/s ({ratio:.2f} ×)"
-        for i, (size, ratio) in enumerate(zip(SCALE_SIZES, ratios, strict=True))
+        f"{size:,}: {1e3 / ns:.2f} M/s ({ns / best[0]:.2f} ×)" for size, ns in zip(SCALE_SIZES, best, strict=True)
     )
-    worst = max(ratios)
-    note = f"{kept(worst, SCALE_LIMIT, '×')}; best of {SCALE_DAYS} days, median ratio: {rates}; worst day {spread:.2f} ×"
+    worst = max(best[1:]) / best[0]
+    note = (
+        f"{kept(worst, SCALE_LIMIT, '×')}; best of {SCALE_DAYS} days {rates}; the worst ratio day by day: median "
+        f"{statistics.median(ratios):.2f}, highest {max(ratios):.2f}"
+    )
     return Row(worst, "× time per event", f"{SCALE_SIZES[0]:,} customers", worst, note)
 
 

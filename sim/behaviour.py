@@ -41,6 +41,7 @@ PLACES_PER_VIEW = 256  # opportunities to show something on one page view: by ev
 OWN_TOP_UP_PLACE = 0
 DWELL_PLACES = 64
 PAGE_EVENT_AFTER_MS = 400
+PAYS_AFTER_TOP_UP_MS = 8_000
 FIRST_USE_RETRY_MS = 7 * DAY_MS
 STAY_MIN_MS = 500  # so that what a page does when it opens is always done
 NEXT_PAGE_AFTER_MS = 700
@@ -307,7 +308,10 @@ def induced_payment(model, crowd, visitor, customer, event, topic):
     size = gamma(model.stream, customer, _INDUCED_AMOUNT, int(visitor.act_key) * 64, model.numbers[0].spend_p)
     amount = max(1, int(size * spend_scale(model, customer)))
     if visitor.marks & _PREPAID and visitor.balance < amount:
-        visitor.balance += int(model.numbers[0].top_up_amount) + amount
+        # Tops up first, pays a little later.
+        top_up(model, crowd, visitor, event, max(int(model.numbers[0].top_up_amount), amount - visitor.balance))
+        visitor.act_ms = t + PAYS_AFTER_TOP_UP_MS
+        return
     unused = visitor.marks & _USED == 0
     pay(model, crowd, visitor, customer, event, amount)
     if unused:
@@ -354,6 +358,8 @@ def act(model, crowd, visitor, customer, event):
     kind = int(topic.does)
     if kind == _PAYMENT:
         induced_payment(model, crowd, visitor, customer, event, topic)
+        if visitor.act_ms != NEVER_MS:
+            return
     elif kind == _TOP_UP:
         top_up(model, crowd, visitor, event, model.numbers[0].top_up_amount)
     else:

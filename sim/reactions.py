@@ -39,6 +39,7 @@ _OUT, _GONE = int(Stage.OUT), int(Stage.GONE)
 _SKIP, _ACTED, _UNBOUND = int(Mark.SKIP_ORGANIC), int(Mark.ACTED), int(Mark.UNBOUND)
 _PAYMENT = int(EventKind.PAYMENT)
 
+TOP_UP_CAUSED = 1 << 57  # opportunities of a top-up that an act needs before it; above all generations
 MOMENT_CAUSED = 1 << 51  # opportunities of calendar moments
 # What an act led to has the key of what caused the act, one generation on; after so many the keys begin again.
 GENERATION = 1 << 52
@@ -57,7 +58,8 @@ def cause(visitor, event):
     if kind == _MOMENT:
         return MOMENT_CAUSED + int(event.time_ms) // MINUTE_MS * MOMENTS_MAX + int(event.moment)
     if visitor.marks & _ACTED:
-        return (int(visitor.act_key) + GENERATION) % (GENERATION * GENERATIONS)
+        first_tops_up = TOP_UP_CAUSED if visitor.act_ms != NEVER_MS else 0
+        return (int(visitor.act_key) + GENERATION) % (GENERATION * GENERATIONS) + first_tops_up
     # Each kind happens once on a page view; a log-in or a registration has none and is the visit's own.
     view = int(event.page_view) if event.page_view > 0 else int(visitor.visit) * VIEWS_PER_VISIT
     place = DWELL_PLACES + int(visitor.dwell_at) if kind == _PAGE_DWELL else kind

@@ -74,8 +74,8 @@ NOTES = {"-": "", "count": "a count of this run", "plain": NO_SUMS, "few": TOO_F
 def judged(row: str) -> tuple[Verdict, str]:
     """The verdict on a row, and the one it names."""
     value, low, high, note, *words, expected = row.partition("#")[0].split()
-    numbers = [None if number == "-" else float(number) for number in (value, low, high)]
-    estimate = Estimate(*numbers, "share", 100, "customer", NOTES[note])
+    found, lowest, highest = (None if number == "-" else float(number) for number in (value, low, high))
+    estimate = Estimate(found, lowest, highest, "share", 100, "customer", NOTES[note])
     return Expectation.parse(" ".join(words)).judge({"m": estimate}), expected
 
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from engine.records import DECISION, EventKind, Reason
 from results.store import Run
-from scenarios.explain import EVENTS, REACTIONS, Met, explanation, lines_of, lived, load_run
+from scenarios.explain import EVENTS, REACTIONS, Met, Teller, explanation, lines_of, lived, load_run
 from scenarios.load import Options, plan_of
 from scenarios.run import RunOptions, run_scenario
 from tests.scenarios.shop import POLICY, Edit, cli, loaded
@@ -87,6 +88,9 @@ def test_the_history_tells_every_candidate_and_every_reaction(run: Run) -> None:
         assert found["events"] == len(log)
         assert found["shown"] == sum(row["reason"] == Reason.SHOWN for row in log)
         assert found["could_have_shown"] == sum(row["reason"] != Reason.NO_CANDIDATE for row in log)
+        assert sum(row["counts_for"] is not None for row in found["history"]) == sum(
+            row["credited"] >= 0 for row in log
+        )
         for kind in REACTIONS:
             assert found["reactions"][kind.name.lower()] == sum(row["kind"] == kind for row in log)
         for row in found["history"]:
@@ -96,6 +100,16 @@ def test_the_history_tells_every_candidate_and_every_reaction(run: Run) -> None:
     for what in ("before", "campaign", "after", "click", "close", "payment", "moment", "page_dwell", "goal", "shown",
                  "held_out", "dwell", "no_consent"):  # fmt: skip
         assert seen[what], what
+
+
+def test_what_reaches_a_goal_is_told_whatever_it_was(run: Run) -> None:
+    found, _ = load_run(run.folder)
+    teller = Teller(plan_of(found), found)
+    leave = next(met for met in lives(run, 7) if met.event["kind"] == EventKind.PAGE_LEAVE)
+    assert not teller.is_told(leave)
+    answer = replace(leave.answer, decision={**leave.answer.decision, "credited": 0})
+    assert teller.told(Met(leave.event, answer))["counts_for"] is not None
+    assert teller.is_told(Met(leave.event, answer))
 
 
 def test_every_kind_of_event_has_words() -> None:

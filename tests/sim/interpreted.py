@@ -48,6 +48,7 @@ AGAIN = frozenset(
         Draw.VISIT_TIME,
         Draw.VISIT_KEPT,  # whether one visit of the calendar is kept: searched again after a visit in between
         Draw.AMOUNT,  # the price of one purchase: asked again when a top-up comes first
+        Draw.INDUCED_AMOUNT,  # likewise
     }
 )
 

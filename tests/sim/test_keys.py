@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from engine.records import EVENT, EventKind, records
+from engine.records import EVENT, NEVER_MS, EventKind, records
 from sim.behaviour import VIEWS_PER_VISIT
 from sim.model import DEPTH_MAX, VISITOR, Mark
 from sim.reactions import GENERATION, MOMENT_CAUSED, cause
@@ -67,10 +67,11 @@ def test_causes_of_different_kinds_never_meet() -> None:
     """Opportunities of what is shown: one per page view and kind, dwell, act and moment, whatever the visit."""
     seen: dict[int, object] = {}
     visitor, event = records(1, VISITOR)[0], records(1, EVENT)[0]
+    visitor.act_ms = NEVER_MS
 
     def note(key: int, what: object) -> None:
         assert seen.setdefault(key, what) == what, (what, seen[key])
-        assert 0 <= key < 1 << 57  # room for 64 attempts of a sampler behind each
+        assert 0 <= key < 1 << 58  # room for 64 attempts of a sampler behind each, in a u8
 
     for visit in (1, 2, 80_000, 1 << 24, (1 << 24) + 1, (1 << 31) - 1):
         visitor.visit = visit

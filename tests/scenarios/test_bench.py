@@ -1,0 +1,79 @@
+"""The benchmarks at toy sizes: that they measure what they say, not how fast this machine is."""
+
+import pytest
+
+from engine.host.shard import CustomerShard
+from engine.policy.lint import lint
+from engine.reference import Reference
+from scenarios import bench
+from scenarios.bench_worlds import HEAVY, plan_of, recorded
+
+TOY = {
+    "ENGINE_CUSTOMERS": 300, "ENGINE_DAYS": 4, "ENGINE_TURNS": 2, "REFERENCE_CUSTOMERS": 4,
+    "SIMULATED_CUSTOMERS": 300, "SIMULATED_DAYS": 4, "SLOW_CUSTOMERS": 10, "SLOW_DAYS": 3, "SIMULATION_TURNS": 1,
+    "SCALE_SIZES": (200, 400, 800), "SCALE_DAYS": 2, "MEMORY_CUSTOMERS": 2_000, "MEMORY_DAYS": 2,
+}  # fmt: skip
+
+
+@pytest.fixture
+def toy(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, size in TOY.items():
+        monkeypatch.setattr(bench, name, size)
+
+
+def test_there_are_four() -> None:
+    assert list(bench.BENCHMARKS) == ["engine", "simulation", "scale", "memory"]
+
+
+@pytest.mark.usefixtures("toy")
+@pytest.mark.parametrize("name", bench.BENCHMARKS)
+def test_a_row_says_its_value_and_what_it_is_held_against(name: str) -> None:
+    row = bench.measure([name])[name]
+    assert set(row) == {"value", "unit", "baseline", "ratio", "note"}
+    assert row["value"] > 0
+    assert row["ratio"] > 0
+    assert any(word in row["note"] for word in ("reached", "MISSED", "kept", "EXCEEDED"))
+
+
+@pytest.mark.parametrize(
+    ("value", "verdict"),
+    [(3.0, "aim of 3 M/s reached"), (2.9, "aim of 3 M/s MISSED, floor"), (1.4, "floor of 1.5 M/s MISSED")],
+)
+def test_what_should_be_high(value: float, verdict: str) -> None:
+    assert bench.reached(value, "M/s", 3.0, 1.5).startswith(verdict)
+    assert bench.reached(2.9, "×", 3.0) == "aim of 3 × MISSED"
+
+
+def test_what_should_be_low() -> None:
+    assert bench.kept(1.2, 1.2, "×") == "limit of 1.2 × kept"
+    assert bench.kept(1.21, 1.2, "×") == "limit of 1.2 × EXCEEDED"
+
+
+# --- what is measured -------------------------------------------------------------------------------------------------
+def test_the_heavy_policy_is_heavy_and_clean() -> None:
+    compiled = plan_of(HEAVY, 40).policy
+    assert len(compiled.policy.campaigns) == 32
+    assert lint(compiled.policy, compiled) == []
+
+
+def test_a_replay_that_ends_elsewhere_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = recorded(HEAVY, 200, 3)
+    bench.replay(run)
+    monkeypatch.setattr(CustomerShard, "digest", lambda shard: "0" * 32)
+    with pytest.raises(AssertionError, match="must end as the run"):
+        bench.replay(run)
+
+
+def test_a_reference_that_answers_otherwise_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = recorded(HEAVY, 200, 3)
+    bench.replay_reference(run, 0, 5)
+    answered = Reference.decide
+
+    def late(engine: Reference, event: object, bulletin: object = None) -> object:
+        answer = answered(engine, event, bulletin)
+        answer.decision["late"] = 1
+        return answer
+
+    monkeypatch.setattr(Reference, "decide", late)
+    with pytest.raises(AssertionError, match="must agree"):
+        bench.replay_reference(run, 0, 5)
