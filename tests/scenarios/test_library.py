@@ -71,7 +71,7 @@ FAULTS: list[tuple[str, str, Callable[[Policy], Policy], str]] = [
         lambda p: trigger(p, "other_city_login", when="city == home_city"),
         "condition",
     ),
-    ("wake_up", "wakes those awake", lambda p: changed(p, "wake_up", audience="not dormant and card_used"), "audience"),
+    ("wake_up", "wakes the awake", lambda p: changed(p, "wake_up", audience="not dormant and card_used"), "audience"),
     ("wake_up", "reward 0", lambda p: changed(p, "wake_up", reward=0), "lift"),
 ]
 
