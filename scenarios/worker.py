@@ -1,13 +1,13 @@
 """One worker: a cohort of the population and the CustomerShard that decides for it, side by side."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from engine.host.shard import CustomerShard
 from engine.policy.tables import CompiledPolicy
-from engine.records import Tallies
+from engine.records import Tables, Tallies
 from scenarios.build import model_of
 from scenarios.document import Population
 from scenarios.inline import compiled_waves
@@ -65,10 +65,21 @@ class Recording:
         self.decisions.append(decisions.copy())
 
 
+def owned(plan: RunPlan) -> RunPlan:
+    """The plan with arrays of one's own: what Ray hands over is read-only, for which Numba would compile anew."""
+
+    def copied(compiled: CompiledPolicy) -> CompiledPolicy:
+        return replace(compiled, tables=Tables(*(array.copy() for array in compiled.tables)))
+
+    policy = copied(plan.policy)
+    return replace(plan, policy=policy, baseline=policy if plan.baseline is plan.policy else copied(plan.baseline))
+
+
 class CohortWorker:
     """Customers `first` … `first + count - 1` through a whole run."""
 
     def __init__(self, plan: RunPlan, first: int, count: int) -> None:
+        plan = owned(plan)
         self.plan = plan
         stream = (plan.seed, plan.replication)
         self._launch_model = model_of(plan.population, plan.policy, plan.spans, stream)

@@ -16,7 +16,7 @@ from engine.policy.registry import Registry
 from engine.records import DAY_MS, DECISION, EVENT, HOUR_MS, MINUTE_MS, NONE, records
 from scenarios.build import model_of
 from scenarios.run import RunOptions, calendar_of, live
-from scenarios.worker import RunPlan, WorkerResult
+from scenarios.worker import CohortWorker, RunPlan, WorkerResult
 from sim.cohort import Cohort
 from sim.waves import waves_of
 from tests.sim.interpreted import command
@@ -331,3 +331,17 @@ def test_one_message_more_does_not_shift_the_luck_of_the_next() -> None:
     alone, after_another = induced_payments(CUSTOMERS, "points"), induced_payments(CUSTOMERS, "bill_ready", "points")
     assert len(alone) > 50
     assert alone == after_another
+
+
+def test_what_ray_hands_over_read_only_is_taken_into_ones_own_hands() -> None:
+    """Read-only arrays are another type to Numba: every worker would compile all kernels again."""
+    shared = plan()
+    kept = [(array, array.flags.writeable) for array in shared.policy.tables]
+    for array, _ in kept:
+        array.flags.writeable = False
+    try:
+        worker = CohortWorker(shared, 0, 1)
+        assert all(array.flags.writeable for array in (*worker.shard.tables, *worker.cohort.model))
+    finally:
+        for array, writeable in kept:
+            array.flags.writeable = writeable
