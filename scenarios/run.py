@@ -16,7 +16,8 @@ from results.checks import check_waterfall
 from results.metrics import metrics
 from results.report import render
 from results.statistics import Estimate
-from results.store import Run, RunWriter, open_run, state_expectations
+from results.store import Run, RunWriter, open_run, state_expectations, write_run
+from results.tables import REQUIRED, SCHEMAS
 from scenarios.expect import CONFIDENCE, Expectation, Verdict
 from scenarios.load import LoadedScenario, Options, plan_of
 from scenarios.outputs import Days, Outputs, arm_names
@@ -176,7 +177,7 @@ def manifest_of(
         "universal_holdout_share": holdout.share if holdout else 0,
         "wall_s": round(wall_s, 3),
         "events": sum(int(result.statistics["events"][0]) for result in results),
-        "bytes_per_customer": round(max(result.bytes_per_customer for result in results), 1),
+        "bytes_per_customer": round(max((result.bytes_per_customer for result in results), default=0.0), 1),
         "command": repeat_command(loaded, options),
         "known_case": scenario.known_case,
         "calibration": "not calibrated" if loaded.population.calibration == "none" else loaded.population.calibration,
@@ -193,15 +194,30 @@ def judged(run: Run, expectations: tuple[Expectation, ...]) -> list[Verdict]:
     return [expectation.judge(found) for expectation in expectations]
 
 
+def keep_failure(loaded: LoadedScenario, plan: RunPlan, options: RunOptions, error: Exception) -> None:
+    """A run that broke down is data too: its inputs, its command and what went wrong, in a folder of its own."""
+    manifest = manifest_of(loaded, plan, options, [], 0.0)
+    sentence = next((line.strip() for line in reversed(str(error).splitlines()) if line.strip()), "no message")
+    manifest |= {"run_id": f"{manifest['run_id']}-failed", "failed": f"{type(error).__name__}: {sentence}"}
+    tables: dict[str, dict[str, Any]] = {name: {column: [] for column in SCHEMAS[name].names} for name in REQUIRED}
+    tables["failures"] = {"kind": ["run"], "where": ["workers"], "sentence": [manifest["failed"]], "count": [1]}
+    write_run(options.out, manifest, tables, loaded.texts)
+
+
 def run_scenario(loaded: LoadedScenario, options: RunOptions, progress: Progress = lambda share: None) -> RunResult:
     """Run, write the folder with its report, judge the expectations.
 
-    Raises AssertionError where an invariant breaks (the waterfall does not add up); then nothing is published.
+    Raises AssertionError where an invariant breaks (the waterfall does not add up); then nothing is published. Raises
+    what a worker raised, after keeping it in a folder `…-failed`.
     """
     plan = plan_of(loaded, record=options.record)
     warm_up(plan)
     began = time.perf_counter()
-    results = live(plan, loaded.scenario.customers, options, progress)
+    try:
+        results = live(plan, loaded.scenario.customers, options, progress)
+    except Exception as error:
+        keep_failure(loaded, plan, options, error)
+        raise
     scenario = loaded.scenario
     days = Days(plan.policy, scenario.start, scenario.before, scenario.days, scenario.after)
     tables = Outputs(results, plan.baseline, plan.policy, days).tables()

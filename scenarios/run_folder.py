@@ -30,6 +30,10 @@ def manifest_of(file: Path) -> dict[str, Any]:
     missing = [key for key in MANIFEST_KEYS if not isinstance(manifest, dict) or key not in manifest]
     if missing:
         raise UsageError(f"{file}: the manifest must be as a run writes it (got none of {', '.join(missing)})")
+    if "failed" in manifest:
+        raise UsageError(
+            f"{file.parent}: this run broke down ({manifest['failed']}); repeat it with {manifest['command']}"
+        )
     return dict(manifest)
 
 

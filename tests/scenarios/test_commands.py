@@ -253,7 +253,7 @@ BREAKS = [
 
 
 @pytest.mark.parametrize(("place", "error", "code", "answer"), BREAKS)
-def test_what_breaks_leaves_nothing_behind(
+def test_what_breaks_leaves_no_result_behind(
     place: str, error: BaseException, code: Exit, answer: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def breaks(*arguments: Any) -> None:
@@ -267,7 +267,12 @@ def test_what_breaks_leaves_nothing_behind(
     assert done.err.startswith(answer)
     assert "Traceback" not in done.err
     assert len(done.err.splitlines()) == (1 if code is Exit.STOPPED else 2)
-    assert everything(tmp_path) == before
+    if isinstance(error, Exception):
+        (kept,) = (tmp_path / "runs").iterdir()  # its failure, and nothing that looks like a result
+        assert kept.name.endswith("-failed")
+        assert not (kept / "report.html").exists()
+    else:
+        assert everything(tmp_path) == before
     if place == "live":
         monkeypatch.setenv(commands.TRACEBACK, "1")
         assert ("Traceback" in cli("run", path, "--out", tmp_path / "runs").err) == (code is not Exit.STOPPED)
