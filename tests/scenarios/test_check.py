@@ -162,6 +162,8 @@ def test_stopped(suite: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 # --- under pytest itself ----------------------------------------------------------------------------------------------
 def test_the_plugin(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(ROOT)
+    for name in ("CI", "BUILD_NUMBER"):  # pytest prints whole messages a second time there
+        monkeypatch.delenv(name, raising=False)
     write_shop(pytester.path / "good")
     write_shop(pytester.path / "bad", MISSED)
     write_shop(pytester.path / "broken", BROKEN)
