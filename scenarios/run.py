@@ -18,6 +18,7 @@ from results.report import render
 from results.statistics import Estimate
 from results.store import Run, RunWriter, open_run, state_expectations, write_run
 from results.tables import REQUIRED, SCHEMAS
+from scenarios.build import doubts
 from scenarios.expect import CONFIDENCE, Expectation, Verdict
 from scenarios.load import LoadedScenario, Options, plan_of
 from scenarios.outputs import Days, Outputs, arm_names
@@ -183,7 +184,7 @@ def manifest_of(
         "calibration": "not calibrated" if loaded.population.calibration == "none" else loaded.population.calibration,
         "shards": len(results),
         "inline": not options.on_ray(scenario.customers),
-        "warnings": [],
+        "warnings": doubts(loaded.population, policy),
         "expectations": [],
         "primary": scenario.primary,
     }

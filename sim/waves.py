@@ -10,7 +10,7 @@ import numpy as np
 
 from engine.compiled import kernel
 from engine.records import EVENT, NONE, EventKind, records
-from sim.behaviour import next_event, plan
+from sim.behaviour import next_event
 from sim.model import Crowd, Model, Span, Stage
 from sim.reactions import absorb
 
@@ -81,12 +81,6 @@ def take(crowd, place, rows):
         count += 1
         row = int(crowd.visitors[row].queue_next)
     return count
-
-
-@kernel
-def replan(model, crowd, low, high, t):
-    for row in range(low, high):
-        plan(model, crowd.visitors[row], t)
 
 
 def waves_of(decide: Decide) -> Play:
