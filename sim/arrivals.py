@@ -5,9 +5,10 @@ import math
 from engine.compiled import kernel
 from engine.records import DAY_MS, HOUR_MS, NEVER_MS
 from sim.model import SLOTS_PER_DAY, Mark, Span, Stage
-from sim.streams import Draw, exponential, uniforms
+from sim.streams import Draw, exponential, gamma, uniforms
 
 _VISIT, _VISIT_TIME, _VISIT_KEPT = int(Draw.VISIT), int(Draw.VISIT_TIME), int(Draw.VISIT_KEPT)
+_DROP_A, _DROP_B = int(Draw.DROP_OUT_A), int(Draw.DROP_OUT_B)
 _GAP, _COIN, _FIRST_USE = int(Draw.GAP), int(Draw.COIN), int(Draw.FIRST_USE)
 _DROPPED, _USED, _GONE = int(Mark.DROPPED), int(Mark.USED), int(Stage.GONE)
 _END = int(Span.END)
@@ -60,11 +61,18 @@ def next_organic(model, visitor, customer):
 
 
 @kernel
+def drop_chance(model, customer):
+    """A trait: the chance to drop out after a repeat purchase, Beta(a, b). Drawn at each: to keep it takes 8 bytes."""
+    x = gamma(model.stream, customer, _DROP_A, 0, model.numbers[0].a)
+    return x / (x + gamma(model.stream, customer, _DROP_B, 0, model.numbers[0].b))
+
+
+@kernel
 def toss_coin(model, visitor, customer):
     """After an organic repeat purchase: drop out, or go on to the next. Returns whether the customer dropped out."""
     u, _, _, _ = uniforms(model.stream, customer, _COIN, int(visitor.gaps))
     visitor.gaps += 1
-    if u < visitor.drop_p:
+    if u < drop_chance(model, customer):
         visitor.marks |= _DROPPED
         visitor.organic_ms = NEVER_MS
         return True

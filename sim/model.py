@@ -131,7 +131,6 @@ VISITOR = np.dtype(
         ("annoyance", "f8"),  # at annoyed_ms; halves with the half-life
         ("visit_rate", "f8"),
         ("purchase_rate", "f8"),
-        ("drop_p", "f8"),
         ("clock", "f8"),  # operational time (days of average rate) of the next organic purchase
         ("act_key", "i8"),  # opportunity of what caused the act
         ("queue_next", "i4"),

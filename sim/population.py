@@ -15,12 +15,7 @@ from sim.streams import Draw, exponential, gamma, normal, uniforms
 
 _PROFILE, _JOINED = int(Draw.PROFILE), int(Draw.JOINED)
 _VISIT_RATE, _PURCHASE_RATE = int(Draw.VISIT_RATE), int(Draw.PURCHASE_RATE)
-_DROP_A, _DROP_B, _SPEND, _AMOUNT = (
-    int(Draw.DROP_OUT_A),
-    int(Draw.DROP_OUT_B),
-    int(Draw.SPEND_SCALE),
-    int(Draw.AMOUNT),
-)
+_SPEND, _AMOUNT = int(Draw.SPEND_SCALE), int(Draw.AMOUNT)
 _TASTE = int(Draw.TASTE)
 _PREPAID, _YOUNG, _UNBOUND = int(Mark.PREPAID), int(Mark.YOUNG), int(Mark.UNBOUND)
 _JOINING, _OUT = int(Stage.JOINING), int(Stage.OUT)
@@ -56,13 +51,11 @@ def purchase_amount(model, customer, number):
 
 @kernel
 def draw_traits(model, visitor, customer):
-    """Visit rate, BG/NBD rate and drop-out chance."""
+    """Visit rate and BG/NBD rate."""
     n = model.numbers[0]
     s = model.stream
     visitor.visit_rate = gamma(s, customer, _VISIT_RATE, 0, n.visit_shape) * n.visit_mean / n.visit_shape
     visitor.purchase_rate = max(gamma(s, customer, _PURCHASE_RATE, 0, n.r) / n.alpha, 1e-12)
-    x = gamma(s, customer, _DROP_A, 0, n.a)
-    visitor.drop_p = x / (x + gamma(s, customer, _DROP_B, 0, n.b))
 
 
 @kernel

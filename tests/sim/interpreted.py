@@ -43,6 +43,8 @@ TRAFFIC_SEEDS, TRAFFIC_EVENTS = (11, 13), 400  # policies whose traffic meets th
 AGAIN = frozenset(
     {
         Draw.TASTE,  # a trait: how much this customer likes this topic
+        Draw.DROP_OUT_A,  # a trait: how likely this customer drops out, with the next
+        Draw.DROP_OUT_B,
         Draw.SPEND_SCALE,  # a trait: how much this customer spends
         Draw.VISIT,  # the calendar of possible visits: searched again after every visit
         Draw.VISIT_TIME,

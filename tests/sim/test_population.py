@@ -14,7 +14,7 @@ from scenarios.build import day_factors, hour_quantiles, model_of, purchase_cloc
 from scenarios.document import Cards
 from scenarios.inline import compiled_waves
 from scenarios.worker import RunPlan
-from sim.arrivals import clock_at, time_at
+from sim.arrivals import clock_at, drop_chance, time_at
 from sim.cohort import Cohort, empty_crowd
 from sim.model import VISITOR, Model, Span
 from sim.population import draw_traits, live_history, purchase_amount
@@ -57,9 +57,7 @@ def draw_histories(model, crowd, visitor, profile, fresh, joined_ms, rate_factor
         profile[0].purchases = 0
         draw_traits(model, visitor[0], customer)
         visitor[0].purchase_rate *= rate_factor
-        if fault == NO_DROP_OUT:
-            visitor[0].drop_p = 0.0
-        if fault == COIN_AT_ACQUISITION and uniforms(model.stream, customer, 99, 0)[0] < visitor[0].drop_p:
+        if fault == COIN_AT_ACQUISITION and uniforms(model.stream, customer, 99, 0)[0] < drop_chance(model, customer):
             repeats[customer] = 0
             continue
         live_history(model, crowd, visitor[0], profile[0], customer, joined_ms)
@@ -69,6 +67,8 @@ def draw_histories(model, crowd, visitor, profile, fresh, joined_ms, rate_factor
 def history(n: int, rate_factor: float = 1.0, fault: int = RATE) -> np.ndarray:
     plan = cdnow_plan(1, 1)
     model = model_for(plan)
+    if fault == NO_DROP_OUT:
+        model.numbers[0].a = 1e-9
     crowd = empty_crowd(0, 1, model, plan.spans)
     repeats = np.zeros(n, np.int64)
     joined = int(crowd.span[Span.START]) - T_MS
