@@ -87,6 +87,7 @@ class EventKind(IntEnum):
     CARD_BOUND = 10
     FEATURE_USED = 11
     REGISTER = 12
+    INSTALMENT = 13  # an instalment plan was taken
     # reactions to an exposure: `campaign`, `exposure`
     CLICK = 20
     CLOSE = 21

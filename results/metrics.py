@@ -196,7 +196,7 @@ def _holdout_metrics(
     database: Database, manifest: dict[str, Any], campaign: dict[str, Any], confidence: float
 ) -> dict[str, Estimate]:
     """Shown against held out, for the campaign and, with several arms, each arm; nothing without a holdout."""
-    name, share = campaign["name"], held_out_share(manifest, campaign)
+    name, share = campaign["name"], held_out_share(campaign)
     found: dict[str, Estimate] = {}
     if not share:
         return found

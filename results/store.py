@@ -192,7 +192,7 @@ def _manifest_rows(manifest: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
             **{key: str(campaign.get(key) or "") for key in ("purpose", "topic", "channel", "goal")},
             **{key: int(campaign.get(key) or 0) for key in ("goal_window_ms", "value", "reward")},
             "campaign": campaign["name"],
-            "holdout_share": held_out_share(manifest, campaign),
+            "holdout_share": held_out_share(campaign),
         }
         for campaign in manifest["campaigns"]
     ]
@@ -217,11 +217,9 @@ def _manifest_rows(manifest: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
 _SPANS = ("before", "days", "after")
 
 
-def held_out_share(manifest: Mapping[str, Any], campaign: Mapping[str, Any]) -> float:
-    """Share of customers held out of a campaign: its own holdout or, service messages aside, the universal one."""
-    own = (campaign.get("holdout_share") or 0) / 1e6
-    universal = (manifest.get("universal_holdout_share") or 0) / 1e6 if campaign.get("purpose") != "service" else 0.0
-    return 1.0 - (1.0 - own) * (1.0 - universal)
+def held_out_share(campaign: Mapping[str, Any]) -> float:
+    """Share of customers held out of a campaign by its own holdout; the universal one is in no campaign's analysis."""
+    return (campaign.get("holdout_share") or 0) / 1e6
 
 
 def _publish(folder: Path, final: Path) -> None:

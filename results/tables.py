@@ -13,7 +13,6 @@ Columns = Mapping[str, Any]  # column name -> NumPy array or list, all of one le
 PHASES = ("before", "campaign", "after")
 REASON_NAMES = tuple(reason.name.lower() for reason in Reason)  # index = the engine's number
 CELL_COLUMNS = tuple(cell.name.lower() for cell in Cell)
-MEASURES = ("visits", "exposures", "clicks", "negatives", "conversions", "payments", "spend")  # of `moments`
 TOUCHES_MOST = 20  # the last class of `touches`: this many or more
 
 _WORD, _DATE, _COUNT, _SUM, _FLAG = pa.string(), pa.date32(), pa.int64(), pa.float64(), pa.bool_()
@@ -28,12 +27,14 @@ def _schema(**types: Iterable[str]) -> pa.Schema:
 _OUTCOME_SUMS = (
     "goals", "goals_squared", "spend", "spend_squared", "exposures", "exposures_squared", "clicks", "clicks_squared",
     "exposures_clicks", "negatives", "negatives_squared", "exposures_negatives", "conversions", "conversions_squared",
-    "exposures_conversions",
+    "exposures_conversions", "before_visits", "before_spend", "before_visits_x_before_visits",
+    "before_visits_x_before_spend", "before_spend_x_before_spend", "converted_x_before_visits",
+    "converted_x_before_spend", "spend_x_before_visits", "spend_x_before_spend",
 )  # fmt: skip
 _POPULATION_COUNTS = (
     "launched", "active", "left_annoyed", "dropped_out", "visits", "page_views", "dwell_ms", "logins", "payments",
-    "payment_amount", "first_payments", "cards_bound", "top_ups", "features_used", "bills_viewed", "induced_added",
-    "induced_brought_forward", "induced_switched", "lost_payments", "exposures", "clicks", "negatives", "events",
+    "payment_amount", "first_payments", "cards_bound", "top_ups", "features_used", "bills_viewed", "instalments",
+    "induced_added", "induced_brought_forward", "induced_switched", "lost_payments", "exposures", "clicks", "negatives", "events",
 )  # fmt: skip
 
 SCHEMAS: dict[str, pa.Schema] = {
@@ -45,7 +46,16 @@ SCHEMAS: dict[str, pa.Schema] = {
     "outcomes": _schema(
         words=["campaign", "arm"], flags=["held_out"], counts=["customers", "converted"], sums=_OUTCOME_SUMS
     ),
+    "spend_bins": _schema(
+        words=["campaign", "arm"],
+        flags=["held_out"],
+        counts=["edge", "next_edge", "customers"],
+        sums=["sum", "squares"],
+    ),
     "moments": _schema(words=["measure_a", "measure_b"], counts=["n"], sums=["sum_a", "sum_b", "sum_ab"]),
+    "programme": _schema(
+        flags=["held_out"], words=["measure_a", "measure_b"], counts=["n"], sums=["sum_a", "sum_b", "sum_ab"]
+    ),
     "paths": _schema(words=["from_page", "to_page"], counts=["moves", "dwell_ms"]),
     "failures": _schema(words=["kind", "where", "sentence"], counts=["count"]),
     # Written from the manifest, so that every number of the report has a query.
@@ -74,7 +84,9 @@ KEYS: dict[str, tuple[str, ...]] = {
     "population": ("date", "phase"),
     "touches": ("week", "touches"),
     "outcomes": ("campaign", "arm", "held_out"),
+    "spend_bins": ("campaign", "arm", "held_out", "edge", "next_edge"),
     "moments": ("measure_a", "measure_b"),
+    "programme": ("held_out", "measure_a", "measure_b"),
     "paths": ("from_page", "to_page"),
     "failures": ("kind", "where", "sentence"),
 }

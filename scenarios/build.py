@@ -18,6 +18,7 @@ from sim.model import FACE, POPULATION, TOPIC, Model
 
 QUANTILES = 96
 _ATTENTION_OF_CHANNEL = {"push": 0.6, "sms": 0.9, "email": 0.3, "voice": 2.0}
+YEAR_DAYS = 365.25
 UNIT_DAYS = {"day": 1.0, "week": 7.0}
 
 
@@ -64,6 +65,10 @@ def numbers_of(population: Population) -> np.recarray:
     row.personalisation_off = share(p.customers.personalisation_off)
     row.likely_minor, row.high_risk = share(p.customers.likely_minor), share(p.customers.high_risk)
     row.history_ms = p.customers.joined_within
+    row.instalment_at_view = share(p.cards.instalments_when_seen)
+    row.margin, row.complaint_cost = share(p.worth.margin), p.worth.complaint
+    row.horizon_days = p.worth.horizon / DAY_MS
+    row.fraud_rate, row.fraud_loss, row.protects = p.fraud.per_year / YEAR_DAYS, p.fraud.loss, share(p.fraud.stopped)
     return table
 
 
@@ -94,6 +99,7 @@ def face_row(row: np.record, campaign: Campaign, creative: Creative, population:
     row.reward = campaign.reward
     row.click_factor = (style.clicks if style else 1.0) * (colour.clicks if colour else 1.0)
     row.close_factor = (style.closes if style else 1.0) * (colour.closes if colour else 1.0)
+    row.act_factor = (style.acts if style else 1.0) * (colour.acts if colour else 1.0)
     row.attention = attention(campaign, creative, population.annoyance)
     row.topic = topics.index(campaign.topic)
     row.offers_snooze, row.offers_mute = creative.remind_later, creative.mute

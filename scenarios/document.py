@@ -88,7 +88,7 @@ class Page(Block):
 
     stays: Annotated[Duration, Field(ge=500, le=STAYS_MAX_MS)]
     leads: dict[Identifier, NotNegative] = {}
-    event: Literal["balance_query", "bill_viewed", "card_bound", "payment"] | None = None
+    event: Literal["balance_query", "bill_viewed", "card_bound", "instalment", "payment"] | None = None
 
     def cross_checks(self) -> Checks:
         yield self.leads_leave_nobody_twice
@@ -150,6 +150,7 @@ class Cards(Block):
     top_up_when_paying: Share = 1_000_000
     leave_when_it_fails: Share = 0
     points: Annotated[Count, Field(le=10_000_000)] = 0
+    instalments_when_seen: Share = 0
 
     def cross_checks(self) -> Checks:
         yield self.a_top_up_is_money
@@ -220,8 +221,11 @@ class Annoyance(Block):
 
 
 class Look(Block):
+    """Factors of a style or a colour on the shares of a topic. acts: of those who click."""
+
     clicks: NotNegative = 1.0
     closes: NotNegative = 1.0
+    acts: NotNegative = 1.0
 
 
 class Topic(Block):
@@ -229,7 +233,7 @@ class Topic(Block):
 
     clicks: Share
     acts: Share
-    does: Literal["payment", "top_up", "bill_viewed", "feature_used", "card_bound"]
+    does: Literal["payment", "top_up", "bill_viewed", "feature_used", "card_bound", "instalment"]
     after: Duration = 60_000
     reward_half: Money = 0
     closes: Share = 0
@@ -249,6 +253,22 @@ class Topic(Block):
         return {name: getattr(self, name) for name in names}
 
 
+class Worth(Block):
+    """What customers are worth to the issuer. margin: of what they spend; horizon: of the closing value."""
+
+    margin: Share = 0
+    complaint: Money = 0
+    horizon: Annotated[Duration, Field(ge=86_400_000, le=3650 * 86_400_000)] = 365 * 86_400_000
+
+
+class Fraud(Block):
+    """Losses to fraudsters who get at an account; `stopped` by the safety feature, of those who have used it."""
+
+    per_year: Annotated[Number, Field(ge=0, le=10)] = 0.0
+    loss: Annotated[Money, Field(le=200_000_000)] = 0
+    stopped: Share = 0
+
+
 class Population(Block):
     population: Identifier
     calibration: Literal["none", "funnel", "backtested"] = "none"
@@ -265,6 +285,8 @@ class Population(Block):
     styles: dict[Literal["full_screen", "overlay", "banner", "plain"], Look] = {}
     colours: dict[Identifier, Look] = {}
     topics: Annotated[dict[Identifier, Topic], Field(max_length=CATEGORIES_MAX)]
+    worth: Worth = Worth()
+    fraud: Fraud = Fraud()
 
     def cross_checks(self) -> Checks:
         yield lambda: all_known(self.enters, ("enters",), "pages", self.pages)

@@ -141,7 +141,7 @@ def figures(policy: Policy) -> list[str]:
     found = []
     for scope in scopes(manifest):
         campaign = next((block for block in manifest["campaigns"] if block["name"] == scope.campaign), None)
-        compared = campaign is not None and held_out_share(manifest, campaign) > 0
+        compared = campaign is not None and held_out_share(campaign) > 0
         for metric in METRICS.values():
             if scope.level in metric.levels and metric.kind not in ("holdout", "refused"):
                 found.append(scope.key(metric.name))

@@ -42,6 +42,7 @@ EVENTS = {
     EventKind.CARD_BOUND: "bound a card",
     EventKind.FEATURE_USED: "used the feature",
     EventKind.REGISTER: "joined",
+    EventKind.INSTALMENT: "took an instalment plan",
     EventKind.CLICK: "clicked {campaign}",
     EventKind.CLOSE: "closed {campaign}",
     EventKind.MUTE: "said “don't show again” to {campaign}",

@@ -8,7 +8,7 @@ import numpy as np
 
 from engine.policy.tables import CompiledPolicy
 from engine.records import CELL_MEASURES, Cell, Reason, Tallies
-from scenarios.worker import WorkerResult
+from scenarios.worker import SPEND_EDGES, WorkerResult
 from sim.cohort import LOW_BITS, MEASURES, OUTCOME_MEASURES
 from sim.model import Daily
 
@@ -16,6 +16,8 @@ Columns = dict[str, list[Any]]
 _ONE, _CONVERTED = OUTCOME_MEASURES.index("one"), OUTCOME_MEASURES.index("converted")
 _SQUARED = ("goals", "spend", "exposures", "clicks", "negatives", "conversions")
 _WITH_EXPOSURES = ("clicks", "negatives", "conversions")
+_BEFORE = ("before_visits", "before_spend")
+_EXPLAINED = ("converted", "spend")  # what covariates from before launch explain in part (CUPED)
 _POPULATION = {
     "dropped_out": Daily.DROPPED_OUT,
     "visits": Daily.VISITS,
@@ -29,6 +31,7 @@ _POPULATION = {
     "top_ups": Daily.TOP_UPS,
     "features_used": Daily.FEATURES_USED,
     "bills_viewed": Daily.BILLS_VIEWED,
+    "instalments": Daily.INSTALMENTS,
     "induced_added": Daily.INDUCED_ADDED,
     "induced_brought_forward": Daily.INDUCED_BROUGHT_FORWARD,
     "induced_switched": Daily.INDUCED_SWITCHED,
@@ -95,7 +98,9 @@ class Outputs:
             "population": self.population(),
             "touches": self.touches(),
             "outcomes": self.outcomes(),
+            "spend_bins": self.spend_bins(),
             "moments": self.moments(),
+            "programme": self.programme(),
             "paths": self.paths(),
             "failures": empty(["kind", "where", "sentence", "count"]),
         }
@@ -160,7 +165,7 @@ class Outputs:
         """By day. `launched` are the customers at launch; `active` those of them not yet left for good."""
         columns = empty(["date", "phase", "launched", "active", "left_annoyed", *_POPULATION])
         daily = self.statistics["daily"]
-        launched = int(self.statistics["customers"][0])
+        launched = self.customers
         gone = 0
         for row in self.days.rows:
             left = int(daily[row, Daily.LEFT_ANNOYED])
@@ -179,7 +184,7 @@ class Outputs:
     def touches(self) -> Columns:
         columns = empty(["week", "touches", "customers"])
         histogram = self.statistics["touches"]
-        launched = int(self.statistics["customers"][0])
+        launched = self.customers
         for week, counts in enumerate(histogram.tolist()):
             counts[0] = launched - sum(counts)
             for touches, customers in enumerate(counts):
@@ -189,9 +194,11 @@ class Outputs:
     def outcomes(self) -> Columns:
         squares = [f"{name}_squared" for name in _SQUARED]
         crossed = [f"exposures_{name}" for name in _WITH_EXPOSURES]
-        columns = empty(["campaign", "arm", "held_out", "customers", "converted", *_SQUARED, *squares, *crossed])
+        columns = empty(
+            ["campaign", "arm", "held_out", "customers", "converted", *_SQUARED, *squares, *crossed, *covariates()]
+        )
         sums, products = self.statistics["outcome_sums"], exact(self.statistics["outcome_products"])
-        place = {name: OUTCOME_MEASURES.index(name) for name in _SQUARED}
+        place = {name: OUTCOME_MEASURES.index(name) for name in OUTCOME_MEASURES}
         for name, slot in declared(self.policy):
             for arm, arm_name in enumerate(arm_names(self.policy, name)):
                 for held_out in (0, 1):
@@ -205,25 +212,76 @@ class Outputs:
                         held_out=bool(held_out),
                         customers=int(s[_ONE]),
                         converted=int(s[_CONVERTED]),
-                        **{measure: float(s[i]) for measure, i in place.items()},
-                        **{f"{measure}_squared": p[i, i] for measure, i in place.items()},
+                        **{measure: float(s[place[measure]]) for measure in _SQUARED},
+                        **{f"{measure}_squared": p[place[measure], place[measure]] for measure in _SQUARED},
                         **{f"exposures_{m}": p[place["exposures"], place[m]] for m in _WITH_EXPOSURES},
+                        **{name: float(s[place[name]]) for name in _BEFORE},
+                        **{
+                            f"{a}_x_{b}": p[place[a], place[b]]
+                            for a, b in (name.split("_x_") for name in covariates() if "_x_" in name)
+                        },
+                    )
+        return columns
+
+    def spend_bins(self) -> Columns:
+        """Histogram of what enrolled customers spent within the goal's window: each bin from its edge to the next."""
+        columns = empty(["campaign", "arm", "held_out", "edge", "next_edge", "customers", "sum", "squares"])
+        edges = [*SPEND_EDGES.tolist(), 2 * int(SPEND_EDGES[-1])]
+        bins = self.statistics["spend_bins"]
+        squares = exact(bins[..., 2:])
+        for name, slot in declared(self.policy):
+            for arm, arm_name in enumerate(arm_names(self.policy, name)):
+                for held_out, place in np.argwhere(bins[slot, arm, :, :, 0] > 0).tolist():
+                    customers, total = (int(value) for value in bins[slot, arm, held_out, place, :2])
+                    append(
+                        columns,
+                        campaign=name,
+                        arm=arm_name,
+                        held_out=bool(held_out),
+                        edge=edges[place],
+                        next_edge=edges[place + 1],
+                        customers=customers,
+                        sum=float(total),
+                        squares=squares[slot, arm, held_out, place],
                     )
         return columns
 
     def moments(self) -> Columns:
+        """Of all customers at launch."""
+        return self._moments(
+            self.statistics["sums"].sum(axis=0), self.statistics["products"].sum(axis=0), self.customers
+        )
+
+    def programme(self) -> Columns:
+        """The same, of the universal holdout and of all others apart; empty without one."""
+        columns = empty(["held_out", "measure_a", "measure_b", "n", "sum_a", "sum_b", "sum_ab"])
+        if self.policy.policy.universal_holdout is None:
+            return columns
+        for group in (0, 1):
+            n = int(self.statistics["customers"][group])
+            part = self._moments(self.statistics["sums"][group], self.statistics["products"][group], n)
+            for name, values in part.items():
+                columns[name] += values
+            columns["held_out"] += [bool(group)] * len(part["n"])
+        return columns
+
+    @property
+    def customers(self) -> int:
+        return int(self.statistics["customers"].sum())
+
+    def _moments(self, sums: np.ndarray, products: np.ndarray, n: int) -> Columns:
         columns = empty(["measure_a", "measure_b", "n", "sum_a", "sum_b", "sum_ab"])
-        sums, products = self.statistics["sums"], exact(self.statistics["products"])
+        exact_products = exact(products)
         for i, a in enumerate(MEASURES):
             for j, b in enumerate(MEASURES[i:], i):
                 append(
                     columns,
                     measure_a=a,
                     measure_b=b,
-                    n=int(self.statistics["customers"][0]),
+                    n=n,
                     sum_a=float(sums[i]),
                     sum_b=float(sums[j]),
-                    sum_ab=products[i, j],
+                    sum_ab=exact_products[i, j],
                 )
         return columns
 
@@ -239,6 +297,13 @@ class Outputs:
                 spent = int(dwell[i]) * int(moves[i, j]) // total if i < len(pages) else 0
                 append(columns, from_page=source, to_page=targets[j], moves=int(moves[i, j]), dwell_ms=spent)
         return columns
+
+
+def covariates() -> list[str]:
+    """Columns of what came before launch: sums, products with each other and with what they explain."""
+    pairs = [(*_BEFORE[:1], *_BEFORE[:1]), _BEFORE, (*_BEFORE[1:], *_BEFORE[1:])]
+    pairs += [(outcome, before) for outcome in _EXPLAINED for before in _BEFORE]
+    return [*_BEFORE, *(f"{a}_x_{b}" for a, b in pairs)]
 
 
 def declared(compiled: CompiledPolicy) -> list[tuple[str, int]]:

@@ -14,6 +14,7 @@ from scenarios.inline import compiled_waves
 from sim.cohort import Cohort, Spans
 from sim.waves import CHUNK, waves_of
 
+SPEND_EDGES = np.unique(np.concatenate([[0], 2.0 ** (np.arange(0, 124) / 4)]).astype(np.int64))  # fen, to 2³¹
 RECORDED_MAX = 20_000_000  # events one worker keeps with --record
 
 
@@ -126,7 +127,7 @@ class CohortWorker:
         recording = self.recording
         return WorkerResult(
             digest=self.shard.digest(),
-            statistics=self.cohort.statistics(),
+            statistics=self.cohort.statistics(self.shard.universal_holdout(), SPEND_EDGES),
             before=self.before,
             measured=self.shard.tallies,
             events=np.concatenate(recording.events) if recording and recording.events else None,

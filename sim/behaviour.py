@@ -3,10 +3,11 @@
 from engine.compiled import kernel
 from engine.records import DAY_MS, NEVER_MS, NONE, SECOND_MS, EventKind
 from sim.arrivals import begin_purchasing, first_use_at, plan_visit, toss_coin
-from sim.measures import count_day, count_dwell, count_entry, count_move, count_payment, count_visit, drop_out
+from sim.measures import count_day, count_dwell, count_entry, count_move, count_payment, count_visit, drop_out, money
 from sim.model import DEPTH_MAX, Daily, Mark, Stage
 from sim.population import category, purchase_amount, spend_scale
 from sim.streams import Draw, exponential, gamma, uniforms
+from sim.worth import protect
 
 _LOGIN, _PAGE_VIEW, _PAGE_DWELL = int(EventKind.LOGIN), int(EventKind.PAGE_VIEW), int(EventKind.PAGE_DWELL)
 _PAGE_LEAVE, _PAYMENT, _TOP_UP = int(EventKind.PAGE_LEAVE), int(EventKind.PAYMENT), int(EventKind.TOP_UP)
@@ -26,8 +27,9 @@ _ADDED, _FORWARD, _SWITCHED = (
     int(Daily.INDUCED_SWITCHED),
 )
 _BILL_VIEWED, _FEATURE_USED = int(EventKind.BILL_VIEWED), int(EventKind.FEATURE_USED)
-_CARD_BOUND = int(EventKind.CARD_BOUND)
+_CARD_BOUND, _INSTALMENT = int(EventKind.CARD_BOUND), int(EventKind.INSTALMENT)
 _UNBOUND, _BIND = int(Mark.UNBOUND), int(Draw.BIND)
+_PLAN = int(Draw.INSTALMENT)
 _STAY, _ENTRY, _KIND, _REVIVAL = int(Draw.STAY), int(Draw.ENTRY), int(Draw.KIND), int(Draw.REVIVAL)
 _TOP_UPS, _BILLS_VIEWED = int(Daily.TOP_UPS), int(Daily.BILLS_VIEWED)
 _FEATURES_USED, _CARDS_BOUND = int(Daily.FEATURES_USED), int(Daily.CARDS_BOUND)
@@ -158,6 +160,13 @@ def binds(model, visitor, customer):
 
 
 @kernel
+def takes_instalments(model, visitor, customer):
+    """Whether a customer who sees the page for it takes an instalment plan of their own accord."""
+    u, _, _, _ = uniforms(model.stream, customer, _PLAN, view_key(visitor))
+    return u < model.numbers[0].instalment_at_view
+
+
+@kernel
 def bind_card(model, crowd, visitor, customer, t):
     """The card can pay from now on; its first use has its own waiting time."""
     if visitor.marks & _UNBOUND == 0:
@@ -176,7 +185,10 @@ def enter_page(model, crowd, visitor, customer, event):
     visitor.dwell_at = 0
     visitor.marks &= ~_EVENT_DONE
     visitor.until_ms = visitor.due_ms + stay_ms(model, visitor, customer)
-    if model.page_event[visitor.page] == _CARD_BOUND and not binds(model, visitor, customer):
+    kind = model.page_event[visitor.page]
+    if kind == _CARD_BOUND and not binds(model, visitor, customer):
+        visitor.marks |= _EVENT_DONE
+    if kind == _INSTALMENT and not takes_instalments(model, visitor, customer):
         visitor.marks |= _EVENT_DONE
     write(event, visitor, customer, _PAGE_VIEW)
 
@@ -267,7 +279,7 @@ def organic_payment(model, crowd, visitor, customer, event):
 def top_up(model, crowd, visitor, event, amount):
     event.kind = _TOP_UP
     event.amount = int(amount)
-    visitor.balance += int(amount)
+    visitor.balance = money(int(visitor.balance) + int(amount))
     count_day(crowd, model, int(event.time_ms), _TOP_UPS, 1)
 
 
@@ -364,18 +376,19 @@ def act(model, crowd, visitor, customer, event):
         top_up(model, crowd, visitor, event, model.numbers[0].top_up_amount)
     else:
         event.kind = kind
-        count_act(crowd, model, kind, int(event.time_ms))
+        count_act(crowd, model, visitor, customer, kind, int(event.time_ms))
         if kind == _CARD_BOUND:
             bind_card(model, crowd, visitor, customer, int(event.time_ms))
     revive(model, visitor, customer, topic, int(event.time_ms))
 
 
 @kernel
-def count_act(crowd, model, kind, t):
+def count_act(crowd, model, visitor, customer, kind, t):
     if kind == _BILL_VIEWED:
         count_day(crowd, model, t, _BILLS_VIEWED, 1)
     elif kind == _FEATURE_USED:
         count_day(crowd, model, t, _FEATURES_USED, 1)
+        protect(model, crowd, visitor, customer, t)
 
 
 @kernel

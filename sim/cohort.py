@@ -8,15 +8,21 @@ import numpy as np
 from engine.compiled import kernel
 from engine.records import CUSTOMER, EVENT, NONE, WEEK_MS, records
 from sim.measures import flush_all_touches, reset_measures
-from sim.model import OUTCOME, TOUCHES_MAX, VISITOR, Crowd, Daily, Model, Span
+from sim.model import OUTCOME, TOUCHES_MAX, VISITOR, Crowd, Daily, Measure, Model, Seen, Span
 from sim.population import create
 from sim.reactions import absorb
 from sim.waves import CHUNK, Decide, Play, emit_moment, enqueue, take
+from sim.worth import measure_customers
 
-MEASURES = ("visits", "exposures", "clicks", "negatives", "conversions", "payments", "spend")
-OUTCOME_MEASURES = ("one", "converted", "goals", "spend", "exposures", "clicks", "negatives", "conversions")
+MEASURES = tuple(measure.name.lower() for measure in Measure)
+OUTCOME_MEASURES = (
+    "one", "converted", "goals", "spend", "exposures", "clicks", "negatives", "conversions", "first_clicked",
+    "first_closed", "before_visits", "before_spend",
+)  # fmt: skip
 LOW_BITS = 20
 GROWTH = 1.15
+MEASURED_AT_ONCE = 4096
+_HELD_OUT, _FIRST_CLICKED, _FIRST_CLOSED = int(Seen.HELD_OUT), int(Seen.FIRST_CLICKED), int(Seen.FIRST_CLOSED)
 
 
 @dataclass(frozen=True)
@@ -115,19 +121,33 @@ class Cohort:
         """The same customers at the same moment, to live on under another policy."""
         return copy.deepcopy(self)
 
-    def statistics(self) -> dict[str, np.ndarray]:
-        """Integers that add over cohorts. Products are kept as high and low parts, so that sums stay exact."""
+    def measures(self) -> np.ndarray:
+        """What each customer did and was worth since launch: i8[customers, len(Measure)]."""
+        values = np.zeros((len(self.crowd.visitors), len(Measure)), np.int64)
+        measure_customers(self.crowd, self.model, 0, values)
+        return values
+
+    def statistics(self, apart: np.ndarray, edges: np.ndarray) -> dict[str, np.ndarray]:
+        """Integers that add over cohorts. Products are kept as high and low parts, so that sums stay exact.
+
+        apart: bool[customers], the universal holdout, which no campaign's analysis counts; edges: i8[bins], fen,
+        ascending from 0, of the histogram of spend.
+        """
         flush_all_touches(self.crowd)
         slots, arms = self.model.faces.shape
-        n = len(OUTCOME_MEASURES)
+        n, m = len(OUTCOME_MEASURES), len(MEASURES)
         outcome_sums = np.zeros((slots, arms, 2, n), np.int64)
         outcome_products = np.zeros((slots, arms, 2, n, n, 2), np.int64)
-        sum_outcomes(self.crowd, outcome_sums, outcome_products, np.zeros(n, np.int64))
-        m = len(MEASURES)
-        sums, products = np.zeros(m, np.int64), np.zeros((m, m, 2), np.int64)
-        customers = sum_customers(self.crowd, sums, products, np.zeros(m, np.int64))
+        spend_bins = np.zeros((slots, arms, 2, len(edges), 4), np.int64)
+        sum_outcomes(self.crowd, apart, edges, outcome_sums, outcome_products, spend_bins, np.zeros(n, np.int64))
+        sums, products = np.zeros((2, m), np.int64), np.zeros((2, m, m, 2), np.int64)
+        scratch = np.zeros((MEASURED_AT_ONCE, m), np.int64)
+        for low in range(0, len(self.crowd.visitors), MEASURED_AT_ONCE):
+            values = scratch[: len(self.crowd.visitors) - low]
+            measure_customers(self.crowd, self.model, low, values)
+            sum_measures(values, apart[low:], sums, products)
         return {
-            "customers": np.array([customers], np.int64),
+            "customers": np.array([np.count_nonzero(~apart), np.count_nonzero(apart)], np.int64),
             "events": np.array([self.events], np.int64),
             "daily": self.crowd.daily,
             "moves": self.crowd.moves,
@@ -135,6 +155,7 @@ class Cohort:
             "touches": self.crowd.touches,
             "outcome_sums": outcome_sums,
             "outcome_products": outcome_products,
+            "spend_bins": spend_bins,
             "sums": sums,
             "products": products,
         }
@@ -151,38 +172,56 @@ def add_products(values, products):
 
 
 @kernel
-def sum_outcomes(crowd, sums, products, values):
-    """Sums and sums of products of the enrolled, by campaign, arm and whether held out; values: scratch."""
-    for row in range(crowd.outcome_count[0]):
-        o = crowd.outcomes[row]
-        if o.first_ms == 0:
-            continue
-        values[0] = 1
-        values[1] = 1 if o.goals > 0 else 0
-        values[2] = o.goals
-        values[3] = o.spend
-        values[4] = o.exposures
-        values[5] = o.clicks
-        values[6] = o.negatives
-        values[7] = o.conversions
-        for i in range(len(values)):
-            sums[o.campaign, o.arm, o.held_out, i] += values[i]
-        add_products(values, products[o.campaign, o.arm, o.held_out])
+def add_to_bin(edges, bins, value):
+    """Count a value (≥ 0) in the bin whose lower edge it has reached: how many, sum, squares (high and low part)."""
+    low, high = 0, len(edges)
+    while high - low > 1:
+        middle = (low + high) // 2
+        if edges[middle] <= value:
+            low = middle
+        else:
+            high = middle
+    bins[low, 0] += 1
+    bins[low, 1] += value
+    bins[low, 2] += (value * value) >> LOW_BITS
+    bins[low, 3] += (value * value) & ((1 << LOW_BITS) - 1)
 
 
 @kernel
-def sum_customers(crowd, sums, products, values):
-    """Sums and sums of products over all customers since launch; values: scratch. Returns how many there are."""
-    for row in range(len(crowd.visitors)):
-        v = crowd.visitors[row]
-        values[0] = v.visits
-        values[1] = v.exposures
-        values[2] = v.clicks
-        values[3] = v.negatives
-        values[4] = v.conversions
-        values[5] = v.payments
-        values[6] = v.spend
-        for i in range(len(values)):
-            sums[i] += values[i]
-        add_products(values, products)
-    return len(crowd.visitors)
+def sum_outcomes(crowd, apart, edges, sums, products, bins, values):
+    """Sums and sums of products of the enrolled, by campaign, arm and whether held out; values: scratch."""
+    for customer in range(len(crowd.visitors)):
+        visitor = crowd.visitors[customer]
+        row = NONE if apart[customer] else int(visitor.first_row)
+        while row != NONE:
+            o = crowd.outcomes[row]
+            row = int(o.next)
+            if o.first_ms == 0:
+                continue
+            values[0] = 1
+            values[1] = 1 if o.goals > 0 else 0
+            values[2] = o.goals
+            values[3] = o.spend
+            values[4] = o.exposures
+            values[5] = o.clicks
+            values[6] = o.negatives
+            values[7] = o.conversions
+            values[8] = 1 if o.marks & _FIRST_CLICKED else 0
+            values[9] = 1 if o.marks & _FIRST_CLOSED else 0
+            values[10] = visitor.before_visits
+            values[11] = visitor.before_spend
+            held_out = 1 if o.marks & _HELD_OUT else 0
+            for i in range(len(values)):
+                sums[o.campaign, o.arm, held_out, i] += values[i]
+            add_products(values, products[o.campaign, o.arm, held_out])
+            add_to_bin(edges, bins[o.campaign, o.arm, held_out], int(o.spend))
+
+
+@kernel
+def sum_measures(values, apart, sums, products):
+    """Sums and sums of products of measures (i8[n, m]), of the universal holdout (1) apart from all others (0)."""
+    for row in range(len(values)):
+        group = 1 if apart[row] else 0
+        for i in range(values.shape[1]):
+            sums[group, i] += values[row, i]
+        add_products(values[row], products[group])

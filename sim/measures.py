@@ -3,7 +3,7 @@
 from engine.compiled import kernel
 from engine.days import day_index
 from engine.records import NONE, WEEK_MS, EventKind
-from sim.model import TOUCHES_MAX, Daily, Span
+from sim.model import TOUCHES_MAX, Daily, Mark, Seen, Span, Stage
 
 _LAUNCH, _CAMPAIGN_END = int(Span.LAUNCH), int(Span.CAMPAIGN_END)
 _EVENTS, _VISITS, _PAGE_VIEWS = int(Daily.EVENTS), int(Daily.VISITS), int(Daily.PAGE_VIEWS)
@@ -13,14 +13,33 @@ _EXPOSURES, _CLICKS, _NEGATIVES = int(Daily.EXPOSURES), int(Daily.CLICKS), int(D
 _LEFT, _JOINED = int(Daily.LEFT_ANNOYED), int(Daily.JOINED)
 _PAYMENT, _FIRST_USE = int(EventKind.PAYMENT), int(EventKind.FIRST_USE)
 _LOGIN, _PAGE_VIEW, _REGISTER = int(EventKind.LOGIN), int(EventKind.PAGE_VIEW), int(EventKind.REGISTER)
+_INSTALMENTS, _INSTALMENT = int(Daily.INSTALMENTS), int(EventKind.INSTALMENT)
+_COMPLAINT = int(EventKind.COMPLAINT)
+_HELD_OUT, _CLAIMED = int(Seen.HELD_OUT), int(Seen.CLAIMED)
+_FIRST_CLICKED, _FIRST_CLOSED = int(Seen.FIRST_CLICKED), int(Seen.FIRST_CLOSED)
+_GONE, _GONE_BEFORE = int(Stage.GONE), int(Mark.GONE_BEFORE)
+_USED, _USED_BEFORE = int(Mark.USED), int(Mark.USED_BEFORE)
+SMALL_MAX = 127
 COUNT_MAX = 32_767
-SPEND_MAX = 2_147_483_647
+MONEY_MAX = 2_147_483_647
 
 
 @kernel
 def raised(count):
     """One more, at most what an i2 holds."""
     return min(int(count) + 1, COUNT_MAX)
+
+
+@kernel
+def raised_small(count):
+    """One more, at most what an i1 holds."""
+    return min(int(count) + 1, SMALL_MAX)
+
+
+@kernel
+def money(fen):
+    """What an i4 can hold of an amount."""
+    return min(int(fen), MONEY_MAX)
 
 
 @kernel
@@ -36,8 +55,7 @@ def launched(crowd, t):
 @kernel
 def count_visit(crowd, visitor, model, t):
     count_day(crowd, model, t, _VISITS, 1)
-    if launched(crowd, t):
-        visitor.visits = raised(visitor.visits)
+    visitor.visits = raised(visitor.visits)
 
 
 @kernel
@@ -76,14 +94,13 @@ def count_payment(crowd, model, visitor, t, amount, first):
     if first:
         count_day(crowd, model, t, _FIRST, 1)
         count_goal(crowd, model, visitor, t, _FIRST_USE)
-    if launched(crowd, t):
-        visitor.payments = raised(visitor.payments)
-        visitor.spend = min(int(visitor.spend) + amount, SPEND_MAX)
+    visitor.payments = raised(visitor.payments)
+    visitor.spend = money(int(visitor.spend) + amount)
     row = int(visitor.first_row)
     while row != NONE:
         outcome = crowd.outcomes[row]
         if in_window(model, outcome, t):
-            outcome.spend = min(int(outcome.spend) + amount, SPEND_MAX)
+            outcome.spend = money(int(outcome.spend) + amount)
         row = int(outcome.next)
 
 
@@ -129,7 +146,7 @@ def enrol(crowd, outcome, decision, held_out):
     if outcome.first_ms == 0 and crowd.span[_LAUNCH] <= t < crowd.span[_CAMPAIGN_END]:
         outcome.first_ms = t
         outcome.arm = decision.arm
-        outcome.held_out = 1 if held_out else 0
+        outcome.marks = (outcome.marks | _HELD_OUT) if held_out else (outcome.marks & ~_HELD_OUT)
 
 
 @kernel
@@ -139,7 +156,7 @@ def touch(crowd, visitor, t):
     if week != visitor.touch_week:
         flush_touches(crowd, visitor)
         visitor.touch_week = week
-    visitor.touches = raised(visitor.touches)
+    visitor.touches = raised_small(visitor.touches)
 
 
 @kernel
@@ -172,11 +189,15 @@ def count_ghost(crowd, visitor, ghost):
 
 @kernel
 def count_click(crowd, model, visitor, event, t):
+    """A click, and the claim to the reward that it makes."""
     count_day(crowd, model, t, _CLICKS, 1)
+    outcome = crowd.outcomes[outcome_row(crowd, visitor, int(event.campaign))]
+    outcome.marks |= _CLAIMED
     if launched(crowd, t):
         visitor.clicks = raised(visitor.clicks)
-        outcome = crowd.outcomes[outcome_row(crowd, visitor, int(event.campaign))]
-        outcome.clicks = raised(outcome.clicks)
+        outcome.clicks = raised_small(outcome.clicks)
+        if outcome.exposures == 1:
+            outcome.marks |= _FIRST_CLICKED
 
 
 @kernel
@@ -186,14 +207,29 @@ def count_negative(crowd, model, visitor, event, t):
         visitor.negatives = raised(visitor.negatives)
         outcome = crowd.outcomes[outcome_row(crowd, visitor, int(event.campaign))]
         outcome.negatives = raised(outcome.negatives)
+        if event.kind == _COMPLAINT:
+            visitor.complaints = raised(visitor.complaints)
+        elif outcome.exposures == 1:
+            outcome.marks |= _FIRST_CLOSED
 
 
 @kernel
 def count_conversion(crowd, visitor, slot, t):
+    """A conversion; it redeems the reward that a click claimed."""
+    outcome = crowd.outcomes[outcome_row(crowd, visitor, slot)]
+    claimed = outcome.marks & _CLAIMED
+    outcome.marks &= ~_CLAIMED
     if launched(crowd, t):
         visitor.conversions = raised(visitor.conversions)
-        outcome = crowd.outcomes[outcome_row(crowd, visitor, slot)]
         outcome.conversions = raised(outcome.conversions)
+        if claimed:
+            outcome.redeemed = raised_small(outcome.redeemed)
+
+
+@kernel
+def count_instalment(crowd, model, visitor, t):
+    count_day(crowd, model, t, _INSTALMENTS, 1)
+    visitor.instalments = raised(visitor.instalments)
 
 
 @kernel
@@ -209,6 +245,8 @@ def count_event(crowd, model, visitor, event, decision):
         crowd.daily[day, _LOGINS] += 1
     elif kind == _REGISTER:
         crowd.daily[day, _JOINED] += 1
+    elif kind == _INSTALMENT:
+        count_instalment(crowd, model, visitor, t)
     if visitor.first_row != NONE:
         count_goal(crowd, model, visitor, t, kind)
     if decision.credited != NONE:
@@ -218,15 +256,22 @@ def count_event(crowd, model, visitor, event, decision):
 # --- launch and end ---------------------------------------------------------------------------------------------------
 @kernel
 def reset_measures(crowd):
-    """At launch: measurement begins, what customers have seen stays."""
+    """At launch: measurement begins, what customers have seen stays; what came before is kept as covariates."""
     for row in range(len(crowd.visitors)):
         v = crowd.visitors[row]
+        v.before_spend, v.before_visits = v.spend, v.visits
         v.spend, v.touches, v.touch_week = 0, 0, NONE
         v.visits, v.exposures, v.clicks, v.negatives, v.conversions, v.payments = 0, 0, 0, 0, 0, 0
+        v.complaints, v.instalments = 0, 0
+        if v.stage == _GONE:
+            v.marks |= _GONE_BEFORE
+        if v.marks & _USED:
+            v.marks |= _USED_BEFORE
     for row in range(crowd.outcome_count[0]):
         o = crowd.outcomes[row]
         o.first_ms, o.spend = 0, 0
-        o.exposures, o.clicks, o.negatives, o.conversions, o.goals = 0, 0, 0, 0, 0
+        o.exposures, o.clicks, o.negatives, o.conversions, o.goals, o.redeemed = 0, 0, 0, 0, 0, 0
+        o.marks &= _CLAIMED
 
 
 @kernel

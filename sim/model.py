@@ -55,6 +55,13 @@ POPULATION = np.dtype(
         ("high_risk", "f8"),
         ("female", "f8"),
         ("history_ms", "i8"),  # customers joined over so long before day 0
+        ("instalment_at_view", "f8"),  # of those who see the page for it
+        ("margin", "f8"),  # of what customers spend, what the issuer keeps
+        ("complaint_cost", "f8"),  # fen to answer one
+        ("horizon_days", "f8"),  # the closing value looks so far ahead
+        ("fraud_rate", "f8"),  # losses to fraud per customer and day, unless protected
+        ("fraud_loss", "f8"),  # fen a fraud takes
+        ("protects", "f8"),  # share of frauds that using the safety feature stops
     ],
     align=True,
 )
@@ -85,6 +92,7 @@ FACE = np.dtype(
         ("reward", "f8"),  # fen
         ("click_factor", "f8"),
         ("close_factor", "f8"),
+        ("act_factor", "f8"),  # of those who click, how many more or fewer go on to act
         ("attention", "f8"),  # annoyance an exposure adds
         ("topic", "i2"),
         ("offers_snooze", "i1"),
@@ -114,6 +122,18 @@ class Mark(IntEnum):
     YOUNG = 64
     UNBOUND = 256  # the card is not yet bound: it cannot pay
     ACTED = 128  # the event at hand is an act, not what a page did
+    SAFE = 512  # the safety feature stops the fraud that would come
+    GONE_BEFORE = 1024  # had left for good at launch
+    USED_BEFORE = 2048  # had used the card at launch
+
+
+class Seen(IntEnum):
+    """Bits of OUTCOME.marks."""
+
+    HELD_OUT = 1
+    CLAIMED = 2  # clicked an offer whose reward is not yet redeemed
+    FIRST_CLICKED = 4  # the first exposure since launch was clicked
+    FIRST_CLOSED = 8  # … was closed or muted
 
 
 VISITOR = np.dtype(
@@ -126,7 +146,6 @@ VISITOR = np.dtype(
         ("react_ms", "i8"),
         ("act_ms", "i8"),
         ("react_key", "i8"),  # opportunity of the exposure being reacted to
-        ("balance", "i8"),
         ("annoyed_ms", "i8"),
         ("annoyance", "f8"),  # at annoyed_ms; halves with the half-life
         ("visit_rate", "f8"),
@@ -140,18 +159,23 @@ VISITOR = np.dtype(
         ("next_visit", "i4"),
         ("gaps", "i4"),  # number of the next organic purchase; 0 is the first use
         ("react_exposure", "i4"),
-        ("spend", "i4"),  # since launch, fen; stays at the most an i4 holds
-        ("react_campaign", "i2"),
-        ("act_campaign", "i2"),
-        ("touches", "i2"),  # of the week at hand
-        ("touch_week", "i2"),
-        ("visits", "i2"),  # since launch
-        ("exposures", "i2"),
+        ("balance", "i4"),  # fen; money stays at the most an i4 holds
+        ("spend", "i4"),  # since launch (until then: since the start), fen
+        ("before_spend", "i4"),  # before launch
+        ("before_visits", "i2"),
+        ("visits", "i2"),  # since launch (until then: since the start)
+        ("exposures", "i2"),  # since launch, as are the counts below
         ("clicks", "i2"),
         ("negatives", "i2"),
+        ("complaints", "i2"),
         ("conversions", "i2"),
         ("payments", "i2"),
+        ("instalments", "i2"),
         ("marks", "i2"),
+        ("react_campaign", "i1"),
+        ("act_campaign", "i1"),
+        ("touches", "i1"),  # of the week at hand
+        ("touch_week", "i1"),
         ("city", "i1"),
         ("home_city", "i1"),
         ("page", "i1"),
@@ -172,14 +196,15 @@ OUTCOME = np.dtype(
         ("next", "i4"),
         ("seen", "i2"),  # exposures ever, before launch too: wear-out
         ("exposures", "i2"),  # since launch, as are the counts below
-        ("clicks", "i2"),
         ("negatives", "i2"),
         ("conversions", "i2"),
         ("goals", "i2"),  # goal events within the window from first_ms
+        ("clicks", "i1"),  # counts in an i1 stay at 127
+        ("redeemed", "i1"),  # rewards
         ("campaign", "i1"),
         ("arm", "i1"),
-        ("held_out", "i1"),
-        ("snoozes", "i1"),  # ever; stays at 127
+        ("marks", "i1"),  # Seen bits
+        ("snoozes", "i1"),  # ever
     ],
     align=True,
 )
@@ -210,6 +235,31 @@ class Daily(IntEnum):
     LEFT_ANNOYED = 19
     DROPPED_OUT = 20
     JOINED = 21
+    INSTALMENTS = 22
+
+
+class Measure(IntEnum):
+    """What one customer did and was worth since launch. Counts, and money in fen."""
+
+    VISITS = 0
+    EXPOSURES = 1
+    CLICKS = 2
+    NEGATIVES = 3  # closes, mutes, complaints; one per exposure
+    CLOSES_AND_MUTES = 4
+    COMPLAINTS = 5
+    CONVERSIONS = 6
+    PAYMENTS = 7
+    FIRST_PAYMENTS = 8
+    INSTALMENTS = 9
+    SPEND = 10
+    REWARDS = 11  # face value redeemed
+    CHANNEL_COST = 12
+    FRAUD_LOSS = 13
+    LEFT_ANNOYED = 14
+    CLOSING_VALUE = 15  # margin expected after the end
+    PROFIT = 16  # margin − rewards − channel − complaints − fraud + closing value
+    BEFORE_VISITS = 17  # before launch
+    BEFORE_SPEND = 18
 
 
 class Model(NamedTuple):

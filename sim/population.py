@@ -152,7 +152,7 @@ def draw_account(model, crowd, visitor, profile, customer):
     n = model.numbers[0]
     start = int(crowd.span[_START])
     u_balance, u_points, u_expiry, u_login = uniforms(model.stream, customer, _PROFILE, 2)
-    visitor.balance = int(exponential(u_balance) * n.balance_mean) if visitor.marks & _PREPAID else NEVER_MS
+    visitor.balance = int(exponential(u_balance) * n.balance_mean) if visitor.marks & _PREPAID else 0
     profile.balance = int(visitor.balance) if visitor.marks & _PREPAID else n.credit_line
     profile.points = int(exponential(u_points) * n.points_mean) if profile.purchases > 0 else 0
     profile.points_expire_ms = start + int(u_expiry * _YEAR_MS)

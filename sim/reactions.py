@@ -101,9 +101,10 @@ def chosen_reaction(topic, face, u, p_click, closes):
 
 
 @kernel
-def plan_act(visitor, topic, slot, key, u_act, u_delay):
+def plan_act(visitor, topic, face, slot, key, u_act, u_delay):
     """Who clicks may do what the message asks, some time later."""
-    if u_act >= topic.act or visitor.act_ms != NEVER_MS or (topic.does == _PAYMENT and visitor.marks & _UNBOUND):
+    cannot = visitor.act_ms != NEVER_MS or (topic.does == _PAYMENT and visitor.marks & _UNBOUND)
+    if cannot or u_act >= topic.act * face.act_factor:
         return
     visitor.act_ms = visitor.react_ms + 1_000 + int(exponential(u_delay) * topic.delay_ms)
     visitor.act_campaign = slot
@@ -154,7 +155,7 @@ def perceive(model, crowd, visitor, customer, event, decision):
         # A pop-up is dealt with before the page is left.
         visitor.until_ms = max(int(visitor.until_ms), int(visitor.react_ms) + 300)
     if kind == _CLICK:
-        plan_act(visitor, topic, slot, key, u_act, u_act_delay)
+        plan_act(visitor, topic, face, slot, key, u_act, u_act_delay)
 
 
 @kernel

@@ -45,6 +45,8 @@ class Draw(IntEnum):
     LEAVING = 25  # what was shown: leaves for good
     BIND = 27  # page view: binds the card
     TOP_UP = 19  # page view: tops up of their own accord
+    INSTALMENT = 28  # page view: takes an instalment plan of their own accord
+    FRAUD = 29  # 0: waiting time, -, -, stopped by the safety feature
 
 
 def mul_hi(a, b):  # type: ignore[no-untyped-def]

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from engine.days import day_index
 from engine.decide import Shard, decide, empty_shard
 from engine.records import (
     ARMS_MAX,
@@ -25,6 +26,8 @@ from engine.records import (
     records,
 )
 from engine.rules.digest import LANE_SEEDS, sum_hashes
+from engine.rules.experiments import mark_universal_holdout
+from engine.rules.segments import segments_of
 
 DIGEST_MODULUS = 1 << 128
 
@@ -123,6 +126,19 @@ class CustomerShard:
             self.arrays.customers, self.arrays.rings, int(self.arrays.first[0]), names, np.array(LANE_SEEDS)
         )
         return f"{(int(high) << 64) + int(low):032x}"
+
+    def segments(self, t: int) -> np.ndarray:
+        """Number of each customer's segment at t (i8[n]); the number of segments means "other"."""
+        numbers = np.zeros(len(self.customers), np.int64)
+        day = self.tables.days[day_index(self.tables.days, t)]
+        segments_of(self.customers, records(1, EVENT)[0], self.tables, day, t, numbers)
+        return numbers
+
+    def universal_holdout(self) -> np.ndarray:
+        """Who is in the universal holdout: bool[n]."""
+        apart = np.zeros(len(self.customers), np.bool_)
+        mark_universal_holdout(self.tables.policy[0], int(self.arrays.first[0]), apart)
+        return apart
 
     def snapshot(self) -> Snapshot:
         return Snapshot(

@@ -30,10 +30,11 @@ from engine.records import ARMS_MAX, CAPS_MAX, SHARE_ONE
 ChannelName = Literal["popup", "push", "sms", "email", "voice", "inbox", "carousel", "campaign_page"]
 TriggerEvent = Literal[
     "login", "page_view", "slot_view", "balance_query", "bill_viewed", "payment", "top_up", "card_bound",
-    "feature_used", "register", "moment",
+    "feature_used", "register", "instalment", "moment",
 ]  # fmt: skip
 GoalEvent = Literal[
     "first_use", "payment", "top_up", "card_bound", "bill_viewed", "balance_query", "feature_used", "login", "register",
+    "instalment",
 ]  # fmt: skip
 Purpose = Literal["activation", "transaction", "churn_prevention", "education", "service"]
 OPT_OUT_CHANNELS = ("push", "sms", "email", "voice")  # their messages say how to stop them

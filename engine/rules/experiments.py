@@ -43,10 +43,24 @@ def assigned_arm(campaign, replication, customer):
 
 
 @kernel
+def held_out_of_all(policy, customer):
+    """In the universal holdout, which sees no campaign but service messages."""
+    if policy.universal_holdout == 0:
+        return False
+    return bucket(policy.universal_salt, policy.replication, customer) < policy.universal_holdout
+
+
+@kernel
+def mark_universal_holdout(policy, first, apart):
+    """Write who is in the universal holdout (bool[n]) of the customers from `first` on."""
+    for row in range(len(apart)):
+        apart[row] = held_out_of_all(policy, first + row)
+
+
+@kernel
 def held_out(campaign, policy, customer):
     """Held out by the universal holdout (service messages are not in it) or by the campaign's own."""
-    universal = policy.universal_holdout > 0 and campaign.service == 0
-    if universal and bucket(policy.universal_salt, policy.replication, customer) < policy.universal_holdout:
+    if campaign.service == 0 and held_out_of_all(policy, customer):
         return True
     if campaign.holdout_share == 0:
         return False

@@ -189,3 +189,10 @@ def segment(customer, event, tables, day, t):
         if holds(int(tables.segments[i]), customer, event, tables, day, t):
             return i
     return count
+
+
+@kernel
+def segments_of(customers, event, tables, day, t, numbers):
+    """Write each customer's segment at t (i8[n]); event: any, segments do not read it."""
+    for row in range(len(customers)):
+        numbers[row] = segment(customers[row], event, tables, day, t)
