@@ -116,11 +116,12 @@ def test_published_values() -> None:
 @pytest.mark.parametrize(
     "refused",
     [
-        Proportion(4, 1_000).interval(),
-        Proportion(997, 1_000).interval(),
         Proportion(10, CUSTOMERS_LEAST - 1).interval(),
-        TwoProportions(Proportion(100, 1_000), Proportion(3, 1_000)).difference(),
-        TwoProportions(Proportion(100, 1_000), Proportion(3, 1_000)).relative(),
+        TwoProportions(Proportion(6, 1_000), Proportion(3, 1_000)).difference(),
+        TwoProportions(Proportion(6, 1_000), Proportion(3, 1_000)).relative(),
+        TwoProportions(Proportion(996, 1_000), Proportion(995, 1_000)).difference(),
+        TwoProportions(Proportion(20, 1_000), Proportion(0, 1_000)).relative(),  # nothing bounds it above
+        TwoProportions(Proportion(100, 1_000), Proportion(3, 1_000)).relative(),  # few, but not rare
         Mean(CUSTOMERS_LEAST - 1, 50.0, 200.0).interval(),
         Mean(1_000, 0.0, 0.0).interval(),
         Ratio(1_000, 19.0, 2_000.0, 19.0, 5_000.0, 40.0).interval(),

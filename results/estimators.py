@@ -1,0 +1,363 @@
+"""Estimates that need more than counts: adjusted for the past, winsorised, paired, adaptive. Frozen values that add.
+
+As in results/statistics.py an interval that grading (results/grading.py) shows to miss is refused, not approximated.
+"""
+
+import bisect
+import functools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from results.statistics import (
+    CONFIDENCE,
+    REFUSED,
+    TOO_FEW,
+    Interval,
+    Mean,
+    TwoMeans,
+    t_quantile,
+)
+
+Floats = NDArray[np.float64]
+
+WINSORISED_AT = 0.999  # of the customers of both groups together (FIDELITY 15)
+FEW_DIFFERENCES = 200  # non-zero ones, below which the bootstrap is used (FIDELITY 15)
+DIFFERENCES_LEAST = 20  # and below these nothing
+BOOTSTRAPS = 1_999
+BOOTSTRAP_SEED = 20250303
+WORLDS_LEAST = 10  # FIDELITY 10
+PROBABILITY_LEAST = 0.05  # FIDELITY 8
+ASSIGNED_LEAST = 100  # customers who got the arm, of an adaptive experiment
+EVENTS_LEAST_ADJUSTED = 10  # of a 0/1 outcome, in each group
+
+
+# --- Adjusted for what customers did before ---------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Moments:
+    """Sums over n customers of an outcome y and up to two covariates c known before the experiment.
+
+    `sums`: of y, c1, c2. `products`: of the upper triangle by rows: yy, y c1, y c2, c1 c1, c1 c2, c2 c2.
+    """
+
+    n: float
+    sums: tuple[float, ...]
+    products: tuple[float, ...]
+
+    @staticmethod
+    def of(columns: Floats) -> "Moments":
+        """`columns`: (n, 1 + covariates), y first."""
+        products = columns.T @ columns
+        upper = products[np.triu_indices(columns.shape[1])]
+        return Moments(len(columns), tuple(columns.sum(0).tolist()), tuple(upper.tolist()))
+
+    def __add__(self, other: "Moments") -> "Moments":
+        assert len(self.sums) == len(other.sums), "moments of the same columns add"
+        sums = tuple(a + b for a, b in zip(self.sums, other.sums, strict=True))
+        products = tuple(a + b for a, b in zip(self.products, other.products, strict=True))
+        return Moments(self.n + other.n, sums, products)
+
+    @property
+    def outcome(self) -> Mean:
+        return Mean(self.n, self.sums[0], self.products[0])
+
+    @property
+    def enough(self) -> bool:
+        """A sum of 0 and 1 equals the sum of its squares: then events and non-events count."""
+        events, ones = self.sums[0], self.sums[0] == self.products[0]
+        return self.outcome.enough and (not ones or min(events, self.n - events) >= EVENTS_LEAST_ADJUSTED)
+
+    def centred(self) -> Floats:
+        """Sums of products of deviations from this group's means, (k, k)."""
+        size = len(self.sums)
+        matrix = np.zeros((size, size))
+        matrix[np.triu_indices(size)] = self.products
+        matrix = matrix + np.triu(matrix, 1).T
+        sums = np.array(self.sums)
+        centred: Floats = matrix - np.outer(sums, sums) / self.n
+        return centred
+
+
+@dataclass(frozen=True)
+class Adjusted:
+    """A difference of means less what the covariates explain: CUPED (Deng, Xu, Kohavi, Walker 2013, WSDM, "Improving
+    the Sensitivity of Online Controlled Experiments by Utilizing Pre-Experiment Data", eq. 4 and appendix A).
+
+    theta is pooled over both groups, each around its own mean, so that an effect does not bend it.
+    """
+
+    treated: Moments
+    control: Moments
+
+    def __add__(self, other: "Adjusted") -> "Adjusted":
+        return Adjusted(self.treated + other.treated, self.control + other.control)
+
+    @property
+    def raw(self) -> TwoMeans:
+        """Printed beside the adjusted figure (FIDELITY 6)."""
+        return TwoMeans(self.treated.outcome, self.control.outcome)
+
+    @property
+    def theta(self) -> tuple[float, ...]:
+        """Change of y per unit of each covariate; 0 for one that never varies."""
+        pooled = self.treated.centred() + self.control.centred()
+        scale = np.sqrt(np.maximum(np.diag(pooled)[1:], 0.0))  # spend and visits differ by orders of magnitude
+        scale[scale == 0] = 1.0
+        within = pooled[1:, 1:] / np.outer(scale, scale)
+        return tuple((np.linalg.lstsq(within, pooled[1:, 0] / scale, rcond=1e-10)[0] / scale).tolist())
+
+    def groups(self) -> TwoMeans:
+        """Of y - theta c in each group; their difference is the adjusted one."""
+        weights = np.array((1.0, *(-theta for theta in self.theta)))
+        return TwoMeans(*(_weighted(group, weights) for group in (self.treated, self.control)))
+
+    @property
+    def value(self) -> float:
+        means = self.groups()
+        return means.treated.total / means.treated.n - means.control.total / means.control.n
+
+    @property
+    def variance_removed(self) -> float:
+        """Share of the variance of the raw difference; 0.4 is worth 1 / (1 - 0.4) times the customers."""
+        before, after = (
+            sum(group.variance / group.n for group in (two.treated, two.control)) for two in (self.raw, self.groups())
+        )
+        return 1 - after / before if before else 0.0
+
+    def difference(self, confidence: float = CONFIDENCE) -> Interval:
+        if not (self.treated.enough and self.control.enough):
+            return REFUSED
+        return self.groups().difference(confidence)
+
+
+def _weighted(group: Moments, weights: Floats) -> Mean:
+    total = float(weights @ np.array(group.sums))
+    around_mean = float(weights @ group.centred() @ weights)
+    return Mean(group.n, total, around_mean + total * total / group.n)
+
+
+# --- Winsorised -------------------------------------------------------------------------------------------------------
+@functools.cache
+def bin_edges(largest: int = 10**10) -> tuple[int, ...]:
+    """Lower edges of bins in fen: 0, then steps of about 2^(1/4) (19 %) up to 100 million yuan; the last bin is open.
+
+    Bin k holds edges[k] <= x < edges[k + 1]; what is below 0 falls in the first and is never cut.
+    """
+    steps = range(math.ceil(4 * math.log2(largest)) + 1)
+    return (0, *sorted({round(2 ** (step / 4)) for step in steps}))
+
+
+@dataclass(frozen=True)
+class Binned:
+    """A measure over customers as a histogram: how many, their sum and their sum of squares in each bin."""
+
+    edges: tuple[int, ...]
+    counts: tuple[float, ...]
+    totals: tuple[float, ...]
+    squares: tuple[float, ...]
+
+    @staticmethod
+    def of(values: Floats, edges: tuple[int, ...] | None = None) -> "Binned":
+        edges = edges or bin_edges()
+        bins = np.maximum(np.searchsorted(edges, values, side="right") - 1, 0)
+        sums = (np.bincount(bins, weights, len(edges)).tolist() for weights in (None, values, values * values))
+        return Binned(edges, *map(tuple, sums))
+
+    def __add__(self, other: "Binned") -> "Binned":
+        assert self.edges == other.edges, "histograms with the same edges add"
+        columns = ((self.counts, other.counts), (self.totals, other.totals), (self.squares, other.squares))
+        return Binned(self.edges, *(tuple(a + b for a, b in zip(x, y, strict=True)) for x, y in columns))
+
+    def threshold(self, share: float = WINSORISED_AT) -> float:
+        """Upper edge of the bin that holds this quantile; infinite in the last bin."""
+        below = np.cumsum(self.counts)
+        reached = int(np.searchsorted(below, share * below[-1], side="left"))
+        return float(self.edges[reached + 1]) if reached + 1 < len(self.edges) else math.inf
+
+    def mean(self, threshold: float) -> Mean:
+        """Of min(x, threshold), which must be an edge or infinite."""
+        kept = bisect.bisect_left(self.edges, threshold)
+        n, cut = sum(self.counts), sum(self.counts[kept:])
+        capped = cut * threshold if cut else 0.0
+        return Mean(n, sum(self.totals[:kept]) + capped, sum(self.squares[:kept]) + capped * threshold)
+
+
+@dataclass(frozen=True)
+class Winsorised:
+    """Difference of means of a skewed measure, each value cut at one threshold for both groups (FIDELITY 15).
+
+    For estimates, never for the truth: an effect on the few largest values is understated.
+    """
+
+    treated: Binned
+    control: Binned
+
+    def __add__(self, other: "Winsorised") -> "Winsorised":
+        return Winsorised(self.treated + other.treated, self.control + other.control)
+
+    @property
+    def threshold(self) -> float:
+        return (self.treated + self.control).threshold()
+
+    @property
+    def raw(self) -> TwoMeans:
+        return self.cut_at(math.inf)
+
+    def cut_at(self, threshold: float) -> TwoMeans:
+        return TwoMeans(self.treated.mean(threshold), self.control.mean(threshold))
+
+    def difference(self, confidence: float = CONFIDENCE) -> Interval:
+        return self.cut_at(self.threshold).difference(confidence)
+
+
+# --- Paired -----------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class PairedCustomers:
+    """What each of n customers did under one policy less what the same customer did under the other.
+
+    `differences` keeps the non-zero ones while there are fewer than 200, and is None from then on.
+    """
+
+    n: float
+    total: float
+    squares: float
+    nonzero: int
+    differences: tuple[float, ...] | None = None
+
+    @staticmethod
+    def of(differences: Floats) -> "PairedCustomers":
+        """`differences`: (n,), one a customer, zeros too."""
+        some = differences[differences != 0]
+        kept = tuple(some.tolist()) if len(some) < FEW_DIFFERENCES else None
+        return PairedCustomers(len(differences), float(some.sum()), float(some @ some), len(some), kept)
+
+    def __add__(self, other: "PairedCustomers") -> "PairedCustomers":
+        nonzero = self.nonzero + other.nonzero
+        known = self.differences is not None and other.differences is not None and nonzero < FEW_DIFFERENCES
+        kept = (self.differences or ()) + (other.differences or ()) if known else None
+        mean = self.mean + other.mean
+        return PairedCustomers(mean.n, mean.total, mean.squares, nonzero, kept)
+
+    @property
+    def mean(self) -> Mean:
+        return Mean(self.n, self.total, self.squares)
+
+    @property
+    def value(self) -> float | None:
+        return self.mean.value
+
+    def interval(self, confidence: float = CONFIDENCE) -> Interval:
+        if self.nonzero >= FEW_DIFFERENCES:
+            return self.mean.interval(confidence)
+        note = f"the policies differ for only {self.nonzero} of {self.n:,.0f} customers"
+        if self.nonzero < DIFFERENCES_LEAST or not self.mean.enough:
+            return Interval(None, None, f"{TOO_FEW}: {note}")
+        assert self.differences is not None and len(self.differences) == self.nonzero, "few differences are kept"
+        low, high = _bootstrap_t(np.array(self.differences), int(self.n), confidence)
+        return Interval(low, high, note)
+
+
+def _bootstrap_t(nonzero: Floats, n: int, confidence: float) -> tuple[float, float]:
+    """Studentised bootstrap over customers, zeros included (Efron and Tibshirani 1993, "An Introduction to the
+    Bootstrap", 12.5).
+
+    A resample gives each customer a Poisson(1) weight (Chamandy et al. 2012, "Estimating Uncertainty for Massive Data
+    Streams"), all zeros together one Poisson draw, so that its cost is in the non-zero ones.
+    """
+    weights = _poisson_weights()[:, : len(nonzero)]
+    zeros = np.random.default_rng(BOOTSTRAP_SEED).poisson(n - len(nonzero), BOOTSTRAPS)
+    sizes = weights.sum(1) + zeros
+    means, squares = weights @ nonzero / sizes, weights @ nonzero**2 / sizes
+    mean = float(nonzero.sum()) / n
+    error = math.sqrt(max(float(nonzero @ nonzero) / n - mean * mean, 0.0) / n)
+    errors = np.sqrt(np.maximum(squares - means**2, 0.0) / sizes)
+    t = (means - mean) / np.where(errors > 0, errors, np.inf)
+    outside = (1 - confidence) / 2
+    below, above = np.quantile(t, (outside, 1 - outside))
+    return float(mean - above * error), float(mean - below * error)
+
+
+@functools.cache
+def _poisson_weights() -> Floats:
+    """(BOOTSTRAPS, FEW_DIFFERENCES): the same in every call, so that an interval is a function of its data."""
+    return np.random.default_rng(BOOTSTRAP_SEED + 1).poisson(1.0, (BOOTSTRAPS, FEW_DIFFERENCES)).astype(np.float64)
+
+
+@dataclass(frozen=True)
+class PairedWorlds:
+    """One figure a world: one policy's less the other's on the same random numbers. The unit is the world."""
+
+    differences: tuple[float, ...]
+
+    def __add__(self, other: "PairedWorlds") -> "PairedWorlds":
+        return PairedWorlds(self.differences + other.differences)
+
+    @property
+    def worlds(self) -> int:
+        return len(self.differences)
+
+    @property
+    def value(self) -> float | None:
+        return math.fsum(self.differences) / self.worlds if self.differences else None
+
+    @property
+    def deviation(self) -> float:
+        """Standard deviation between worlds, n - 1."""
+        return float(np.std(self.differences, ddof=1))
+
+    def interval(self, confidence: float = CONFIDENCE) -> Interval:
+        """Student 1908; worlds that all agree exactly (a policy that changes nothing) give an interval of width 0."""
+        if self.worlds < WORLDS_LEAST:
+            return Interval(None, None, f"{TOO_FEW}: {self.worlds} of at least {WORLDS_LEAST} worlds")
+        middle = math.fsum(self.differences) / self.worlds
+        half = t_quantile(confidence, self.worlds - 1) * self.deviation / math.sqrt(self.worlds)
+        return Interval(middle - half, middle + half)
+
+
+def pairing_factor(a: Sequence[float], b: Sequence[float]) -> float | None:
+    """Width of the interval with independent seeds over its width with common random numbers; `a`, `b`: a figure a
+    world under each policy, in the same order. None under two worlds or where the policies differ by a constant."""
+    together = float(np.var(np.subtract(a, b), ddof=1)) if len(a) > 1 else 0.0
+    apart = float(np.var(a, ddof=1) + np.var(b, ddof=1)) if len(a) > 1 else 0.0
+    return math.sqrt(apart / together) if together else None
+
+
+# --- Adaptive arms ----------------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Aipw:
+    """An arm, or one arm less another, where the assignment probabilities followed the results.
+
+    `scores`: over all customers of the experiment, from `aipw_scores` (for a contrast, the score of one arm less the
+    other's). `raw`: the outcomes of those who got the arm, whose mean is biased (Nie et al. 2018, "Why Adaptively
+    Collected Data Have Negative Bias") and is shown struck through.
+    """
+
+    scores: Mean
+    raw: Mean
+
+    def __add__(self, other: "Aipw") -> "Aipw":
+        return Aipw(self.scores + other.scores, self.raw + other.raw)
+
+    @property
+    def value(self) -> float | None:
+        return self.scores.value
+
+    def interval(self, confidence: float = CONFIDENCE) -> Interval:
+        """Scores are uncorrelated, so their sum of squares gives the error (Hadad, Hirshberg, Zhan, Wager, Athey 2021,
+        PNAS 118: e2014602118, with constant weights, which a floor of 5 % allows)."""
+        return self.scores.interval(confidence) if self.raw.n >= ASSIGNED_LEAST else REFUSED
+
+
+def aipw_scores(outcomes: Floats, got_arm: NDArray[np.bool_], probabilities: Floats, expected: Floats) -> Floats:
+    """Score of each customer for one arm, (n,): m + [got it] / e (y - m) (Robins, Rotnitzky, Zhao 1994, JASA 89:
+    846).
+
+    `probabilities`: e, of that arm in force when the customer was assigned, at least 5 %. `expected`: m, a guess of the
+    outcome under the arm made before this customer's was known; it may be wrong without harm to the truth of the mean.
+    """
+    assert float(probabilities.min()) >= PROBABILITY_LEAST - 1e-9, "every arm keeps at least 5 %"
+    scores: Floats = expected + np.where(got_arm, (outcomes - expected) / probabilities, 0.0)
+    return scores
