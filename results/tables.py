@@ -34,7 +34,8 @@ _OUTCOME_SUMS = (
 _POPULATION_COUNTS = (
     "launched", "active", "left_annoyed", "dropped_out", "visits", "page_views", "dwell_ms", "logins", "payments",
     "payment_amount", "first_payments", "cards_bound", "top_ups", "features_used", "bills_viewed", "instalments",
-    "induced_added", "induced_brought_forward", "induced_switched", "lost_payments", "exposures", "clicks", "negatives", "events",
+    "induced_added", "induced_brought_forward", "induced_switched", "lost_payments", "exposures", "clicks",
+    "negatives", "events",
 )  # fmt: skip
 
 SCHEMAS: dict[str, pa.Schema] = {

@@ -14,7 +14,7 @@ from engine.policy.document import Policy
 from engine.policy.tables import compile_policy
 from engine.policy.yaml_source import read
 from engine.records import DAY_MS
-from scenarios.document import Population
+from scenarios.population_document import Population
 from scenarios.run import calendar_of
 from scenarios.worker import CohortWorker, RunPlan, WorkerResult
 from sim.cohort import Spans

@@ -12,7 +12,7 @@ from engine.policy.document import Policy
 from engine.policy.quantities import UnreadableError
 from engine.policy.tables import CompiledPolicy
 from engine.records import ARMS_MAX, CHANNELS, DAY_MS, SHARE_ONE, Channel, EventKind, records
-from scenarios.document import Annoyance, Population, Topic
+from scenarios.population_document import Annoyance, Population, Topic
 from sim.cohort import Spans
 from sim.model import FACE, POPULATION, TOPIC, Model
 

@@ -1,322 +1,30 @@
-"""Populations and scenarios as people write them: strict models over the same YAML machinery as policies.
+"""Scenarios as people write them: who lives under which policy, what is compared with what, what is expected."""
 
-Bounds are where the simulation still means something; what population and policy must agree on is in `build.misfits`.
-"""
-
-from collections.abc import Collection, Iterator, Sequence
+import re
+from collections.abc import Iterator
 from datetime import date
 from functools import partial
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from engine.policy.checks import Checks, known, repeated
-from engine.policy.quantities import (
-    Block,
-    Count,
-    Date,
-    Duration,
-    Factor,
-    Identifier,
-    Money,
-    Number,
-    Path,
-    Problem,
-    Share,
-    Text,
-    Truth,
-    share_text,
-)
-from engine.records import CATEGORIES_MAX, HOUR_MS, SHARE_ONE, TAGS_MAX
+from engine.policy.checks import Checks, repeated
+from engine.policy.quantities import Block, Count, Date, Identifier, Problem, Raw, Share, Text, Truth
 from scenarios.expect import Expectation, ExpectationError
 
 CUSTOMERS_LEAST, CUSTOMERS_MAX, DAYS_MAX = 100, 100_000_000, 366
 CUSTOMER_BASE_MAX = 10_000_000_000
 START_FIRST, START_LAST = date(2001, 1, 1), date(2060, 12, 31)  # keys of visits count seconds from 2000 to 2067
-STAYS_MAX_MS = HOUR_MS
-PURCHASES_PER_DAY_MAX = 10  # on average
-AMOUNT_MEAN_MAX = 1_000_000  # yuan
 EXPECTATIONS_MAX = 100
-ROUNDING = 1e-9  # shares are summed as floats
-
-NUMBER_MAX = 1_000  # of what is multiplied or put into an exponent
-Shape = Annotated[Number, Field(ge=0.05, le=NUMBER_MAX)]  # of gamma distributions: below, their draws round to 0
-Positive = Annotated[Number, Field(gt=0)]
-NotNegative = Annotated[Number, Field(ge=0, le=NUMBER_MAX)]
-Weight = Annotated[Factor, Field(le=NUMBER_MAX)]
-Twelve = Annotated[list[Weight], Field(min_length=12, max_length=12)]
-
-
-def all_known(names: Collection[str], path: Path, where: str, declared: Collection[str]) -> Iterator[Problem]:
-    """Keys of a block that are not declared."""
-    for name in names:
-        yield from known(name, (*path, name), where, declared)
-
-
-def whole(shares: Sequence[int], path: Path) -> Iterator[Problem]:
-    """A problem unless shares are everybody."""
-    if sum(shares) != SHARE_ONE:
-        yield path, f"must have shares that sum to 100% (got {share_text(sum(shares))})"
-
-
-def part(shares: dict[str, int], path: Path) -> Iterator[Problem]:
-    """A problem where shares of the same people are more than everybody."""
-    if sum(shares.values()) > SHARE_ONE:
-        yield path, f"must have {' + '.join(shares)} of at most 100% (got {share_text(sum(shares.values()))})"
-
-
-class Visits(Block):
-    """How often and when the app is opened."""
-
-    per_day: Annotated[Number, Field(gt=0, le=4)]
-    shape: Shape = 1.0
-    hours: Annotated[list[NotNegative], Field(min_length=24, max_length=24)]
-    weekdays: Annotated[list[Weight], Field(min_length=7, max_length=7)] = [1.0] * 7
-    months: Twelve = [1.0] * 12
-    after_dropping_out: NotNegative = 0.15
-
-    def cross_checks(self) -> Checks:
-        yield self.some_hour_has_visits
-
-    def some_hour_has_visits(self) -> Iterator[Problem]:
-        if not any(self.hours):
-            yield ("hours",), "must have an hour above 0 (got 0 in all 24)"
-
-
-class Page(Block):
-    """stays: mean; leads: shares of where to go next, the rest leaves; event: what opening the page does."""
-
-    stays: Annotated[Duration, Field(ge=500, le=STAYS_MAX_MS)]
-    leads: dict[Identifier, NotNegative] = {}
-    event: Literal["balance_query", "bill_viewed", "card_bound", "instalment", "payment"] | None = None
-
-    def cross_checks(self) -> Checks:
-        yield self.leads_leave_nobody_twice
-
-    def leads_leave_nobody_twice(self) -> Iterator[Problem]:
-        if sum(self.leads.values()) > 1.0 + ROUNDING:
-            yield ("leads",), f"must add up to at most 1, the rest leaves (got {sum(self.leads.values()):g})"
-
-
-class Amount(Block):
-    """Gamma-Gamma; gamma in yuan."""
-
-    p: Shape
-    q: Annotated[Number, Field(gt=1, le=NUMBER_MAX)]
-    gamma: Positive
-
-    def cross_checks(self) -> Checks:
-        yield self.mean_can_be_paid
-
-    def mean_can_be_paid(self) -> Iterator[Problem]:
-        mean = self.p * self.gamma / (self.q - 1)
-        if mean > AMOUNT_MEAN_MAX:
-            yield (), f"must have a mean, p × gamma / (q - 1), of at most {AMOUNT_MEAN_MAX} yuan (got {mean:.6g})"
-
-
-class Purchases(Block):
-    """BG/NBD; alpha in `unit`."""
-
-    unit: Literal["day", "week"]
-    r: Shape
-    alpha: Positive
-    a: Shape
-    b: Shape
-    amount: Amount
-    brought_forward_within: Duration = 14 * 86_400_000
-    curves: Truth = True  # season, weekday and hour move purchases too
-
-    def cross_checks(self) -> Checks:
-        yield self.purchases_can_be_lived
-
-    def purchases_can_be_lived(self) -> Iterator[Problem]:
-        a_day = self.r / self.alpha / (7 if self.unit == "week" else 1)
-        if a_day > PURCHASES_PER_DAY_MAX:
-            most = f"at most {PURCHASES_PER_DAY_MAX} purchases a day on average"
-            yield ("alpha",), f"must give {most}, r / alpha (got {a_day:.6g})"
-
-
-class Cards(Block):
-    unbound: Share = 0
-    binds_when_seen: Share = 0
-    unused: Share = 0
-    first_use_per_day: Annotated[Number, Field(ge=0, le=1)] = 0.0
-    prepaid: Share = 0
-    balance: Money = 0
-    credit_line: Money = 2_000_000  # what cards that are not prepaid may spend
-    low_balance: Money = 0
-    top_up: Money = 20_000
-    top_up_when_seen: Share = 0
-    top_up_when_paying: Share = 1_000_000
-    leave_when_it_fails: Share = 0
-    points: Annotated[Count, Field(le=10_000_000)] = 0
-    instalments_when_seen: Share = 0
-
-    def cross_checks(self) -> Checks:
-        yield self.a_top_up_is_money
-
-    def a_top_up_is_money(self) -> Iterator[Problem]:
-        if self.prepaid and self.top_up == 0 and self.top_up_when_seen:
-            yield ("top_up",), "must be > 0 where customers top up, prepaid and top_up_when_seen (got 0)"
-
-
-class AgeBand(Block):
-    share: Share
-    from_: Annotated[Count, Field(alias="from", le=120)]
-    until: Annotated[Count, Field(le=120)]
-
-    def cross_checks(self) -> Checks:
-        yield self.some_years
-
-    def some_years(self) -> Iterator[Problem]:
-        if self.until <= self.from_:
-            yield ("until",), f"must be more than from, {self.from_} (got {self.until})"
-
-
-class Customers(Block):
-    joined_within: Annotated[Duration, Field(ge=1)] = 730 * 86_400_000
-    ages: Annotated[list[AgeBand], Field(min_length=1, max_length=20)]
-    female: Share = 500_000
-    cities: Annotated[dict[Identifier, Share], Field(min_length=1, max_length=CATEGORIES_MAX)]
-    tiers: Annotated[dict[Identifier, Share], Field(max_length=CATEGORIES_MAX)] = {}
-    tags: Annotated[dict[Identifier, Share], Field(max_length=TAGS_MAX)] = {}
-    consents: dict[Literal["push", "sms", "email", "voice"], Share] = {}
-    personalisation_off: Share = 0
-    likely_minor: Share = 0
-    high_risk: Share = 0
-    logs_in_from_elsewhere: Share = 0
-
-    def cross_checks(self) -> Checks:
-        yield lambda: whole([band.share for band in self.ages], ("ages",))
-        yield self.ages_ascend
-        yield lambda: whole(list(self.cities.values()), ("cities",))
-        yield lambda: whole(list(self.tiers.values()), ("tiers",)) if self.tiers else ()
-
-    def ages_ascend(self) -> Iterator[Problem]:
-        for number, (before, band) in enumerate(zip(self.ages, self.ages[1:], strict=False), start=1):
-            if band.from_ < before.until:
-                sentence = f"must be >= {before.until}, where the band before ends (got {band.from_})"
-                yield ("ages", number, "from"), sentence
-
-
-class Taste(Block):
-    spread: Annotated[Number, Field(ge=0, le=3)] = 0.0
-    young: Weight = 1.0
-    young_spread: Annotated[Number, Field(ge=0, le=3)] = 1.0
-
-
-class Annoyance(Block):
-    """What exposures add, by style, and what annoyance costs."""
-
-    half_life: Annotated[Duration, Field(ge=60_000)]
-    full_screen: NotNegative = 0.0
-    overlay: NotNegative = 0.0
-    banner: NotNegative = 0.0
-    plain: NotNegative = 0.0
-    closing: NotNegative = 0.0
-    clicks_lost: NotNegative = 0.0
-    closes_gained: NotNegative = 0.0
-    visits_lost: NotNegative = 0.0
-    leaving: Annotated[Number, Field(ge=0, le=1)] = 0.0
-
-
-class Look(Block):
-    """Factors of a style or a colour on the shares of a topic. acts: of those who click."""
-
-    clicks: NotNegative = 1.0
-    closes: NotNegative = 1.0
-    acts: NotNegative = 1.0
-
-
-class Topic(Block):
-    """How people take a message about this: shares of exposures, and what those who click go on to do."""
-
-    clicks: Share
-    acts: Share
-    does: Literal["payment", "top_up", "bill_viewed", "feature_used", "card_bound", "instalment"]
-    after: Duration = 60_000
-    reward_half: Money = 0
-    closes: Share = 0
-    mutes: Share = 0
-    reminds: Share = 0
-    complains: Share = 0
-    brought_forward: Share = 0
-    switched: Share = 0
-    revives: Share = 0
-    reminded: Weight = 1.4  # appeal after "remind me later"
-
-    def cross_checks(self) -> Checks:
-        yield lambda: part(self.shares_of("clicks", "closes", "mutes", "reminds", "complains"), ())
-        yield lambda: part(self.shares_of("brought_forward", "switched"), ())
-
-    def shares_of(self, *names: str) -> dict[str, int]:
-        return {name: getattr(self, name) for name in names}
-
-
-class Worth(Block):
-    """What customers are worth to the issuer. margin: of what they spend; horizon: of the closing value."""
-
-    margin: Share = 0
-    complaint: Money = 0
-    horizon: Annotated[Duration, Field(ge=86_400_000, le=3650 * 86_400_000)] = 365 * 86_400_000
-
-
-class Fraud(Block):
-    """Losses to fraudsters who get at an account; `stopped` by the safety feature, of those who have used it."""
-
-    per_year: Annotated[Number, Field(ge=0, le=10)] = 0.0
-    loss: Annotated[Money, Field(le=200_000_000)] = 0
-    stopped: Share = 0
-
-
-class Population(Block):
-    population: Identifier
-    calibration: Literal["none", "funnel", "backtested"] = "none"
-    visits: Visits
-    enters: Annotated[dict[Identifier, NotNegative], Field(min_length=1)]  # where a visit begins
-    pages: Annotated[dict[Identifier, Page], Field(min_length=1)]
-    purchase_path: Annotated[list[Identifier], Field(min_length=1, max_length=8)]
-    purchases: Purchases
-    cards: Cards = Cards()
-    customers: Customers
-    taste: Taste = Taste()
-    wear_out: NotNegative = 0.0
-    annoyance: Annoyance
-    styles: dict[Literal["full_screen", "overlay", "banner", "plain"], Look] = {}
-    colours: dict[Identifier, Look] = {}
-    topics: Annotated[dict[Identifier, Topic], Field(max_length=CATEGORIES_MAX)]
-    worth: Worth = Worth()
-    fraud: Fraud = Fraud()
-
-    def cross_checks(self) -> Checks:
-        yield lambda: all_known(self.enters, ("enters",), "pages", self.pages)
-        yield self.visits_begin_somewhere
-        yield self.purchase_path_is_pages
-        yield self.purchase_path_ends_with_a_payment
-        for name in self.pages:
-            yield partial(self.leads_are_pages, name)
-
-    def visits_begin_somewhere(self) -> Iterator[Problem]:
-        if not any(self.enters.values()):
-            yield ("enters",), "must have a page above 0 (got 0 for all)"
-
-    def leads_are_pages(self, name: str) -> Iterator[Problem]:
-        return all_known(self.pages[name].leads, ("pages", name, "leads"), "pages", self.pages)
-
-    def purchase_path_is_pages(self) -> Iterator[Problem]:
-        for number, page in enumerate(self.purchase_path):
-            yield from known(page, ("purchase_path", number), "pages", self.pages)
-        yield from repeated(self.purchase_path, ("purchase_path",))
-
-    def purchase_path_ends_with_a_payment(self) -> Iterator[Problem]:
-        *before, last = self.purchase_path
-        if last in self.pages and self.pages[last].event != "payment":
-            got = self.pages[last].event or "nothing"
-            yield ("pages", last, "event"), f"must be payment, for purchase_path ends here (got {got})"
-        for page in before:
-            if page in self.pages and self.pages[page].event == "payment":
-                sentence = f"must not be payment, for purchase_path goes on to {last} (got payment)"
-                yield ("pages", page, "event"), sentence
+WORLDS_LEAST, WORLDS_MAX, WORLD_CUSTOMERS_MAX = 10, 2_000, 2_000_000
+POLICIES_MAX = 20
+MARGIN = re.compile(r"(\d+(?:\.\d+)?)(%?)")  # 0.05 in the measure's own unit, or 1% of the level of the reference
+
+GoalMeasure = Literal["profit", "payments", "first_payments", "spend", "instalments", "visits", "fraud_loss"]
+GuardedMeasure = Literal[
+    "profit", "payments", "first_payments", "spend", "instalments", "visits", "fraud_loss", "negatives",
+    "closes_and_mutes", "complaints", "left_annoyed", "rewards", "channel_cost", "closing_value", "exposures",
+]  # fmt: skip
 
 
 class Without(Block):
@@ -325,12 +33,79 @@ class Without(Block):
     without: list[Identifier]
 
 
+class Variant(Block):
+    """Another policy: a file, or the scenario's own policy without some campaigns or with some fields set."""
+
+    policy: Text | None = None
+    without: list[Identifier] | None = None
+    set: dict[Text, Raw] | None = None  # path → YAML; `none` takes the field out
+
+    def cross_checks(self) -> Checks:
+        yield self.one_way
+
+    def one_way(self) -> Iterator[Problem]:
+        given = [name for name in ("policy", "without", "set") if getattr(self, name) is not None]
+        if len(given) != 1:
+            yield (), f"must have exactly one of policy, without, set (got {' and '.join(given) or 'none of them'})"
+
+
+class Goal(Block):
+    """What decides. matters: the least difference worth a change; precision: half-width of the interval aimed at."""
+
+    measure: GoalMeasure = "profit"
+    matters: Raw = "1%"
+    precision: Raw | None = None  # default: half of `matters`
+
+    def cross_checks(self) -> Checks:
+        yield lambda: is_margin(self.matters, ("matters",))
+        yield lambda: is_margin(self.precision, ("precision",)) if self.precision is not None else ()
+
+
+def is_margin(text: str, path: tuple[str, ...]) -> Iterator[Problem]:
+    match = MARGIN.fullmatch(text)
+    if match is None or float(match[1]) <= 0:
+        yield path, f'must be "1%" of the reference or an amount above 0 like "0.05" (got {text})'
+
+
+class Compare(Block):
+    """Worlds lived side by side. Each has its own population; all policies of a world share it, and its luck."""
+
+    customers: Annotated[Count, Field(ge=CUSTOMERS_LEAST, le=WORLD_CUSTOMERS_MAX)] = 20_000  # of one world
+    worlds: Annotated[Count, Field(ge=WORLDS_LEAST, le=WORLDS_MAX)] = 40  # at most
+    pilot: Annotated[Count, Field(ge=WORLDS_LEAST, le=WORLDS_MAX)] = 10  # the first worlds, which say how many it takes
+    goal: Goal = Goal()
+    guardrails: dict[GuardedMeasure, Share] = {}  # at most so much worse than the reference
+    policies: Annotated[dict[Identifier, Text | Variant], Field(max_length=POLICIES_MAX)] = {}
+    truth: list[Identifier] = []  # campaigns whose effect is lived out in twin worlds
+    assumption_sets: Annotated[Count, Field(le=500)] = 50
+    expect: Annotated[list[Text], Field(max_length=EXPECTATIONS_MAX)] = []
+
+    def cross_checks(self) -> Checks:
+        yield lambda: repeated(self.truth, ("truth",))
+        yield self.pilot_is_of_the_worlds
+        yield partial(are_expectations, self.expect)
+
+    def pilot_is_of_the_worlds(self) -> Iterator[Problem]:
+        if self.pilot > self.worlds:
+            yield ("pilot",), f"must be <= worlds, {self.worlds} (got {self.pilot})"
+
+
+def are_expectations(texts: list[str]) -> Iterator[Problem]:
+    yield from repeated(texts, ("expect",))
+    for number, text in enumerate(texts):
+        try:
+            Expectation.parse(text)
+        except ExpectationError as error:
+            yield ("expect", number), f"must be {error} (got {text})"
+
+
 class Scenario(Block):
     scenario: Identifier
     says: Text  # what it shows, for the report
     policy: Text  # path, relative to this file
     baseline: Text | Without  # what customers lived under before
     population: Text
+    set: dict[Text, Raw] = {}  # `policy.path` or `population.path` → YAML, in place of what the file says
     customers: Annotated[Count, Field(ge=CUSTOMERS_LEAST, le=CUSTOMERS_MAX)]
     customer_base: Annotated[Count, Field(ge=1, le=CUSTOMER_BASE_MAX)] | None = None  # figures are scaled to so many
     start: Date
@@ -341,19 +116,18 @@ class Scenario(Block):
     primary: Identifier | None = None  # the campaign the report leads with
     known_case: Truth = False
     expect: Annotated[list[Text], Field(max_length=EXPECTATIONS_MAX)] = []
+    compare: Compare = Compare()
 
     def cross_checks(self) -> Checks:
         yield self.start_is_in_range
-        yield lambda: repeated(self.expect, ("expect",))
-        yield self.expectations_are_regions
+        yield partial(are_expectations, self.expect)
+        yield self.changes_name_a_document
 
     def start_is_in_range(self) -> Iterator[Problem]:
         if not START_FIRST <= self.start <= START_LAST:
             yield ("start",), f"must be between {START_FIRST} and {START_LAST} (got {self.start})"
 
-    def expectations_are_regions(self) -> Iterator[Problem]:
-        for number, text in enumerate(self.expect):
-            try:
-                Expectation.parse(text)
-            except ExpectationError as error:
-                yield ("expect", number), f"must be {error} (got {text})"
+    def changes_name_a_document(self) -> Iterator[Problem]:
+        for path in self.set:
+            if path.partition(".")[0] not in ("policy", "population"):
+                yield ("set", path), f"must begin with policy. or population. (got {path})"

@@ -1,7 +1,8 @@
 """Reads a scenario with its policy, baseline and population; every problem of all of them at once."""
 
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
@@ -13,11 +14,12 @@ from engine.policy.document import Policy
 from engine.policy.quantities import Block, UnreadableError
 from engine.policy.registry import Registry
 from engine.policy.tables import CompiledPolicy, compile_policy
-from engine.policy.yaml_source import DocumentError, Loaded, read
+from engine.policy.yaml_source import NO_CHANGES, DocumentError, Loaded, read
 from engine.records import DAY_MS
 from scenarios.build import misfits
-from scenarios.document import Population, Scenario, Without
+from scenarios.document import Scenario, Without
 from scenarios.expect import Expectation, ExpectationError, misread
+from scenarios.population_document import Population
 from scenarios.worker import RunPlan
 from sim.cohort import Spans
 
@@ -38,6 +40,7 @@ class Options:
     after: int | None = None
     seed: int | None = None
     policy: Path | None = None
+    set: Mapping[str, str] = field(default_factory=dict)  # `policy.path` or `population.path` → YAML
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,7 @@ class LoadedScenario:
     expectations: tuple[Expectation, ...]
     texts: dict[str, str]
     sources: dict[str, str]
+    changes: dict[str, str]  # what `set` of the scenario and the command line put in place of what the files say
 
     @property
     def paused(self) -> tuple[str, ...]:
@@ -67,12 +71,12 @@ class Reader:
     def __init__(self) -> None:
         self.problems: list[str] = []
 
-    def read(self, path: Path | None, model: type[B]) -> Loaded[B] | None:
+    def read(self, path: Path | None, model: type[B], changes: Mapping[str, str] = NO_CHANGES) -> Loaded[B] | None:
         """The document, or what could be read of it: a broken field hides nothing of the rest."""
         if path is None:
             return None
         try:
-            return read(path, model)
+            return read(path, model, changes)
         except DocumentError as error:
             self.problems += error.problems
             return error.partial
@@ -106,8 +110,9 @@ def load_scenario(path: Path, options: Options = Options(), copies: Path | None 
     if loaded is None:
         raise DocumentError(reader.problems)
     paths = named_files(reader, loaded, path, options, copies)
-    policy = reader.read(paths.get("policy.yaml"), Policy)
-    population = reader.read(paths.get("population.yaml"), Population)
+    changes = {**loaded.document.__dict__.get("set", {}), **options.set}
+    policy = reader.read(paths.get("policy.yaml"), Policy, below(changes, "policy"))
+    population = reader.read(paths.get("population.yaml"), Population, below(changes, "population"))
     baseline = reader.read(paths["baseline.yaml"], Policy) if "baseline.yaml" in paths else policy
     if policy:
         reader.say(loaded.source, misnamed(loaded.document, policy.document))
@@ -120,10 +125,17 @@ def load_scenario(path: Path, options: Options = Options(), copies: Path | None 
         path, scenario, policy.document, baseline.document, population.document,
         tuple(Expectation.parse(text) for text in scenario.expect),
         {name: file.read_text("utf-8") for name, file in paths.items()},
-        {"policy": policy.source, "baseline": baseline.source},
+        {"policy": policy.source, "baseline": baseline.source}, changes,
     )  # fmt: skip
     compiled(result)  # conditions are checked before anything runs
     return result
+
+
+def below(changes: Mapping[str, str], document: str) -> dict[str, str]:
+    """The changes of one document, by path in it."""
+    return {
+        path.removeprefix(f"{document}."): text for path, text in changes.items() if path.startswith(f"{document}.")
+    }
 
 
 def named_files(
@@ -156,6 +168,8 @@ def misnamed(scenario: Scenario, policy: Policy) -> list[tuple[str, str]]:
     named = [("primary", fields["primary"])] if fields.get("primary") is not None else []
     if isinstance(baseline := fields.get("baseline"), Without):
         named += [(f"baseline.without[{i}]", name) for i, name in enumerate(baseline.__dict__.get("without", []))]
+    if (compare := fields.get("compare")) is not None:
+        named += [(f"compare.truth[{i}]", name) for i, name in enumerate(compare.__dict__.get("truth", []))]
     for path, name in named:
         problems += [(path, sentence) for _, sentence in known(name, (), "the policy's campaigns", names)]
     for i, text in enumerate(fields.get("expect", [])):
@@ -164,18 +178,27 @@ def misnamed(scenario: Scenario, policy: Policy) -> list[tuple[str, str]]:
     return problems
 
 
-def compiled(loaded: LoadedScenario, replication: int = 0) -> tuple[CompiledPolicy, CompiledPolicy]:
-    """(baseline, policy) as arrays over the run's days, with one numbering of campaigns."""
-    scenario = loaded.scenario
+def compiled_all(
+    policies: Sequence[tuple[Policy, str]], scenario: Scenario, replication: int = 0
+) -> list[CompiledPolicy]:
+    """Policies (each with its source) as arrays over a scenario's days, with one numbering of campaigns."""
     first = scenario.start - timedelta(days=scenario.before + 1)
     last = scenario.start + timedelta(days=scenario.days + scenario.after + 1)
     registry = Registry()
-    for name in (*loaded.baseline.campaigns, *loaded.policy.campaigns):
-        registry.claim(name)
-    policy = compile_policy(loaded.policy, first, last, replication, registry, loaded.sources["policy"])
+    for policy, _ in policies:
+        for name in policy.campaigns:
+            registry.claim(name)
+    return [compile_policy(policy, first, last, replication, registry, source) for policy, source in policies]
+
+
+def compiled(loaded: LoadedScenario, replication: int = 0) -> tuple[CompiledPolicy, CompiledPolicy]:
+    """(baseline, policy) as arrays over the run's days, with one numbering of campaigns."""
+    policy = (loaded.policy, loaded.sources["policy"])
     if loaded.baseline is loaded.policy:
-        return policy, policy
-    return compile_policy(loaded.baseline, first, last, replication, registry, loaded.sources["baseline"]), policy
+        both = compiled_all([policy], loaded.scenario, replication) * 2
+    else:
+        both = compiled_all([(loaded.baseline, loaded.sources["baseline"]), policy], loaded.scenario, replication)
+    return both[0], both[1]
 
 
 def spans_of(scenario: Scenario, zone: ZoneInfo) -> Spans:

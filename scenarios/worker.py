@@ -1,5 +1,6 @@
 """One worker: a cohort of the population and the CustomerShard that decides for it, side by side."""
 
+import copy
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -9,8 +10,8 @@ from engine.host.shard import CustomerShard
 from engine.policy.tables import CompiledPolicy
 from engine.records import Tables, Tallies
 from scenarios.build import model_of
-from scenarios.document import Population
 from scenarios.inline import compiled_waves
+from scenarios.population_document import Population
 from sim.cohort import Cohort, Spans
 from sim.waves import CHUNK, waves_of
 
@@ -32,6 +33,7 @@ class RunPlan:
     replication: int = 0
     chunk: int = CHUNK
     record: bool = False
+    paused: tuple[int, ...] = ()  # slots paused from launch on
 
 
 @dataclass(frozen=True)
@@ -116,9 +118,19 @@ class CohortWorker:
         """Day 0: the policy under test replaces the baseline, measurement begins."""
         self.before = self.shard.tallies
         self.shard.adopt(self.plan.policy.tables, self.plan.policy.registry.slots)
+        self.shard.pause(self.plan.paused)
         self.cohort.adopt(self._launch_model)
         self.cohort.launch()
         self._choose_play()
+
+    def fork(self, plan: RunPlan) -> "CohortWorker":
+        """The same customers at the same moment before launch, to live on under another policy."""
+        twin = copy.copy(self)
+        twin.plan = owned(plan)
+        twin._launch_model = model_of(plan.population, twin.plan.policy, plan.spans, (plan.seed, plan.replication))
+        twin.cohort, twin.shard = self.cohort.fork(), copy.deepcopy(self.shard)
+        twin._choose_play()
+        return twin
 
     def end_campaign(self) -> None:
         self.shard.pause(self.plan.paused_after)

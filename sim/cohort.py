@@ -127,6 +127,13 @@ class Cohort:
         measure_customers(self.crowd, self.model, 0, values)
         return values
 
+    def reached(self, slot: int) -> np.ndarray:
+        """Whom a campaign reached, by customer (i8[customers, 7]): enrolled, arm, held out, converted, spend within the
+        goal's window, first exposure clicked, first exposure closed."""
+        values = np.zeros((len(self.crowd.visitors), 7), np.int64)
+        list_reached(self.crowd, slot, values)
+        return values
+
     def statistics(self, apart: np.ndarray, edges: np.ndarray) -> dict[str, np.ndarray]:
         """Integers that add over cohorts. Products are kept as high and low parts, so that sums stay exact.
 
@@ -215,6 +222,23 @@ def sum_outcomes(crowd, apart, edges, sums, products, bins, values):
                 sums[o.campaign, o.arm, held_out, i] += values[i]
             add_products(values, products[o.campaign, o.arm, held_out])
             add_to_bin(edges, bins[o.campaign, o.arm, held_out], int(o.spend))
+
+
+@kernel
+def list_reached(crowd, slot, values):
+    """Write the outcomes of one campaign by customer; see Cohort.reached."""
+    for customer in range(len(crowd.visitors)):
+        row = int(crowd.visitors[customer].first_row)
+        while row != NONE:
+            o = crowd.outcomes[row]
+            row = int(o.next)
+            if o.campaign != slot or o.first_ms == 0:
+                continue
+            values[customer, 0], values[customer, 1] = 1, o.arm
+            values[customer, 2] = 1 if o.marks & _HELD_OUT else 0
+            values[customer, 3], values[customer, 4] = 1 if o.goals > 0 else 0, o.spend
+            values[customer, 5] = 1 if o.marks & _FIRST_CLICKED else 0
+            values[customer, 6] = 1 if o.marks & _FIRST_CLOSED else 0
 
 
 @kernel

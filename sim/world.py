@@ -30,15 +30,25 @@ class Calendar:
 
 
 class World:
-    """Drives workers from the start of a run to its end.
+    """Drives workers from the start of a run to its end, or over a part of it: [since, until), ms.
 
     Order at one instant: settlement, then the campaign's end, then launch, then moments in their own order.
     """
 
-    def __init__(self, workers: Workers, spans: Spans, calendar: Calendar, progress: Callable[[int], None]) -> None:
-        self.env = simpy.Environment(initial_time=spans.start)
+    def __init__(
+        self,
+        workers: Workers,
+        spans: Spans,
+        calendar: Calendar,
+        progress: Callable[[int], None],
+        since: int | None = None,
+        until: int | None = None,
+    ) -> None:
+        self.since = spans.start if since is None else since
+        self.until = spans.end if until is None else until
+        self.env = simpy.Environment(initial_time=self.since)
         self.workers, self.spans, self.calendar, self.progress = workers, spans, calendar, progress
-        self.settled_ms = spans.start
+        self.settled_ms = self.since
         self.settlements = 0
 
     def settle(self, t: int) -> None:
@@ -50,8 +60,8 @@ class World:
             self.progress(t)
 
     def _settlements(self) -> Generator[simpy.Event, None, None]:
-        while self.env.now < self.spans.end:
-            t = min(int(self.env.now) + self.calendar.settle_every_ms, self.spans.end)
+        while self.env.now < self.until:
+            t = min(int(self.env.now) + self.calendar.settle_every_ms, self.until)
             yield self.env.timeout(t - self.env.now)
             self.settle(t)
 
@@ -64,11 +74,15 @@ class World:
         """Run to the end; raises what a worker raises."""
         spans, env = self.spans, self.env
         env.process(self._settlements())
-        if spans.campaign_end < spans.end:
+        if self._holds(spans.campaign_end):
             env.process(self._at(spans.campaign_end, self.workers.end_campaign))
-        env.process(self._at(spans.launch, self.workers.launch))
+        if self._holds(spans.launch):
+            env.process(self._at(spans.launch, self.workers.launch))
         for t, number in self.calendar.moments:
-            if spans.start <= t < spans.end:
+            if self._holds(t):
                 env.process(self._at(t, lambda t=t, number=number: self.workers.moment(t, number)))  # type: ignore[misc]
         env.run()
-        assert self.settled_ms == spans.end
+        assert self.settled_ms == self.until
+
+    def _holds(self, t: int) -> bool:
+        return self.since <= t < self.until

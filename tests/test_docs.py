@@ -28,8 +28,9 @@ from engine.records import FIRST_PERSONAL_FACT, Reason
 from results.catalogue import METRICS
 from results.words import REASONS
 from scenarios import commands, exits
-from scenarios.document import Population, Scenario
+from scenarios.document import Scenario
 from scenarios.expect import Expectation
+from scenarios.population_document import Population
 
 ROOT = Path(__file__).resolve().parent.parent
 LIBRARY = ROOT / "scenarios" / "library"

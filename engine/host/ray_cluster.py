@@ -88,3 +88,27 @@ class RayTeam:
     def close(self) -> None:
         for actor in self.actors:
             self._ray.kill(actor, no_restart=True)
+
+
+class RayPool:
+    """A few actors that take tasks as they become free."""
+
+    def __init__(self, make: Callable[..., Any], argument: Any, workers: int) -> None:
+        self._team = RayTeam(make, [(argument,)] * workers)
+        self._ray = self._team._ray
+
+    def answers(self, method: str, tasks: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
+        """(task, answer) of every task, as they come; raises what an actor raised."""
+        waiting, free = list(reversed(tasks)), list(self._team.actors)
+        running: dict[Any, tuple[Any, Any]] = {}
+        while waiting or running:
+            while waiting and free:
+                actor, task = free.pop(), waiting.pop()
+                running[getattr(actor, method).remote(task)] = actor, task
+            done, _ = self._ray.wait(list(running), num_returns=1)
+            actor, task = running.pop(done[0])
+            free.append(actor)
+            yield task, self._ray.get(done[0])
+
+    def close(self) -> None:
+        self._team.close()

@@ -26,7 +26,7 @@ from engine.records import (
     records,
 )
 from engine.rules.digest import LANE_SEEDS, sum_hashes
-from engine.rules.experiments import mark_universal_holdout
+from engine.rules.experiments import list_assignment, mark_universal_holdout
 from engine.rules.segments import segments_of
 
 DIGEST_MODULUS = 1 << 128
@@ -139,6 +139,13 @@ class CustomerShard:
         apart = np.zeros(len(self.customers), np.bool_)
         mark_universal_holdout(self.tables.policy[0], int(self.arrays.first[0]), apart)
         return apart
+
+    def assignment(self, slot: int) -> np.ndarray:
+        """Group of each customer in a campaign's holdout: i8[n], see `list_assignment`."""
+        groups = np.zeros(len(self.customers), np.int64)
+        policy, campaign = self.tables.policy[0], self.tables.campaigns[slot]
+        list_assignment(campaign, policy, int(self.arrays.first[0]), groups)
+        return groups
 
     def snapshot(self) -> Snapshot:
         return Snapshot(

@@ -280,6 +280,14 @@ Text = Annotated[str, PlainValidator(text), WithJsonSchema({"type": "string", "m
 Identifier = Annotated[str, PlainValidator(identifier), text_schema(r"^[a-z][a-z0-9_]*$", "first_use")]
 Truth = Annotated[bool, PlainValidator(truth), WithJsonSchema({"type": "boolean"}, mode="validation")]
 Count = Annotated[int, PlainValidator(count), number_schema(r"^(0|[1-9][0-9]*)$", "3", "integer")]
+
+
+def raw(value: object) -> str:
+    """Any single value, as it was written."""
+    return written(value, "a single value, in quotes where it is more")
+
+
+Raw = Annotated[str, PlainValidator(raw), WithJsonSchema({"type": ["string", "number", "boolean"]}, mode="validation")]
 Number = Annotated[float, PlainValidator(number), WithJsonSchema({"type": "number"}, mode="validation")]
 Factor = Annotated[
     float, PlainValidator(factor), WithJsonSchema({"type": "number", "exclusiveMinimum": 0}, mode="validation")

@@ -19,6 +19,8 @@ from engine.policy.quantities import BROKEN, DEFER_CHECKS, UNIT_TEXTS, Block, Pa
 
 DOCUMENT_BYTES_MAX = 4_000_000
 VALUES_MAX = 200_000  # of one document, aliases counted each time
+TAKEN_OUT = "none"
+NO_CHANGES: Mapping[str, str] = types.MappingProxyType({})
 REPAIRS_MAX = 8  # rounds of validation; each sees what the one before hid
 
 B = TypeVar("B", bound=Block)
@@ -88,13 +90,18 @@ def load_text(text: str, name: str, model: type[B]) -> B:
     return read_text(text, name, model).document
 
 
-def read(path: str | FilePath, model: type[B]) -> Loaded[B]:
-    """As `load`, with the lines of everything, for problems that show only later."""
-    return read_text(file_text(FilePath(path)), str(path), model)
+def read(path: str | FilePath, model: type[B], changes: Mapping[str, str] = NO_CHANGES) -> Loaded[B]:
+    """As `load`, with the lines of everything, for problems that show only later.
+
+    changes: path → YAML text put there before anything is checked; `none` takes the field out.
+    """
+    return read_text(file_text(FilePath(path)), str(path), model, changes)
 
 
-def read_text(text: str, name: str, model: type[B]) -> Loaded[B]:
+def read_text(text: str, name: str, model: type[B], changes: Mapping[str, str] = NO_CHANGES) -> Loaded[B]:
     tree = Tree.of(text, name)
+    for path, written in changes.items():
+        tree.change(path, written)
     document = validated(tree, model)
     loaded = None if document is None else Loaded(document, tree.source)
     if tree.problems or loaded is None:
@@ -167,6 +174,19 @@ class Tree:
             self.root = value
         elif isinstance(inside := self.at(path[:-1]), dict | list):
             inside[path[-1]] = value  # type: ignore[index]
+
+    def change(self, where: str, text: str) -> None:
+        """Put a YAML text at a path, or take out what is there; a new path has the line of the block around it."""
+        path, lines = parsed_path(where), self.source.lines
+        inside, last = self.at(path[:-1]), path[-1] if path else ""
+        if not isinstance(inside, dict | list) or (isinstance(inside, list) and last not in range(len(inside))):
+            self.tell(path, f"must be there to be set (got nothing at {path_text(path[:-1]) or 'the top'})")
+        elif text == TAKEN_OUT:
+            self.drop(path)
+        elif (node := composed(text, f"{self.source}: {where}")) is not None:
+            line, before = self.source.line(path), set(lines)
+            self.put(path, NodeReader(self).value(node, path))
+            lines.update(dict.fromkeys(set(lines) - before, line))
 
     def drop(self, path: Path) -> None:
         if isinstance(inside := self.at(path[:-1]), dict):

@@ -65,3 +65,14 @@ def held_out(campaign, policy, customer):
     if campaign.holdout_share == 0:
         return False
     return bucket(campaign.holdout_salt, policy.replication, customer) < campaign.holdout_share
+
+
+@kernel
+def list_assignment(campaign, policy, first, groups):
+    """Write each customer's group (i8[n]): 0 assigned, 1 held out from the campaign, 2 held out from everything."""
+    for row in range(len(groups)):
+        groups[row] = 0
+        if campaign.service == 0 and held_out_of_all(policy, first + row):
+            groups[row] = 2
+        elif held_out(campaign, policy, first + row):
+            groups[row] = 1

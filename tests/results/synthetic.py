@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from engine.records import Cell
-from results.tables import MEASURES, REASON_NAMES
+from results.tables import REASON_NAMES
 
 BEFORE, DAYS, AFTER = 28, 30, 28
 SPAN = BEFORE + DAYS + AFTER

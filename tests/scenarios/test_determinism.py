@@ -290,7 +290,7 @@ def twin(cohort: Cohort, shard: CustomerShard, paused: tuple[int, ...]) -> tuple
     people.adopt(model_of(run.population, run.policy, run.spans, (run.seed, run.replication)))
     people.launch()
     live_on(people, engine, run, run.spans.launch, run.spans.campaign_end)
-    return engine.digest(), people.statistics()
+    return engine.digest(), people.statistics(engine.universal_holdout(), SPEND_EDGES)
 
 
 def test_forks_share_the_past_and_agree_under_one_policy() -> None:

@@ -11,8 +11,8 @@ from engine.compiled import kernel
 from engine.host.shard import CustomerShard
 from engine.records import CUSTOMER, DAY_MS, WEEK_MS, records
 from scenarios.build import day_factors, hour_quantiles, model_of, purchase_clock
-from scenarios.document import Cards
 from scenarios.inline import compiled_waves
+from scenarios.population_document import Cards
 from scenarios.worker import RunPlan
 from sim.arrivals import clock_at, drop_chance, time_at
 from sim.cohort import Cohort, empty_crowd

@@ -47,7 +47,8 @@ def both(plan: RunPlan, customers: int) -> tuple[Slow, Keeper]:
     ):
         assert ours[0].dtype == dtype
         assert first_difference(by_customer(ours), by_customer(theirs)) is None
-    mine, other = slow.cohort.statistics(), fast.cohort.statistics()
+    apart, edges = np.zeros(len(fast.cohort.crowd.visitors), np.bool_), np.array([0, 10_000], np.int64)
+    mine, other = slow.cohort.statistics(apart, edges), fast.cohort.statistics(apart, edges)
     assert [name for name in mine if not np.array_equal(mine[name], other[name])] == []
     assert [tallies_of_reference(engine) for engine in slow.engines] == wave_tallies(fast)
     return slow, fast

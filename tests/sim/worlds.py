@@ -16,9 +16,9 @@ from engine.policy.yaml_source import load
 from engine.records import DAY_MS, Bulletin, EventKind, Reason
 from engine.reference import Reference
 from scenarios.build import model_of
-from scenarios.document import Population
 from scenarios.explain import as_records
 from scenarios.load import Options, load_scenario, plan_of
+from scenarios.population_document import Population
 from scenarios.run import RunOptions, calendar_of, live
 from scenarios.worker import CohortWorker, RunPlan, WorkerResult
 from sim.cohort import Cohort, Spans

@@ -1,0 +1,182 @@
+"""A study: worlds, each a population that lives on from one snapshot under several policies; sums are kept, not people.
+
+The past of a world is lived once, then every branch goes on from it with the same luck. What is kept of a world is
+cached under a hash of everything it depends on, so a study that was stopped goes on where it was.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from engine.compiled import ROOT
+from engine.host.ray_cluster import RayPool, cluster
+from engine.policy.tables import CompiledPolicy
+from scenarios.document import Scenario
+from scenarios.outputs import Days
+from scenarios.population_document import Population
+from scenarios.run import calendar_of
+from scenarios.worker import CohortWorker, RunPlan
+from scenarios.world_rows import Branch, Contrast, Life, Rows, rows_of
+from sim.cohort import Spans
+from sim.world import World
+
+SOURCES = ("engine/**/*.py", "sim/*.py", "scenarios/*.py")  # whatever a world's sums may depend on
+ON_RAY_FROM = 40_000_000  # customer-days; below, starting Ray takes longer than it saves
+Progress = Callable[[float], None]
+Task = tuple[int, int]  # number of the plan, replication
+
+
+@dataclass(frozen=True)
+class WorldPlan:
+    """Everything a world depends on but its replication."""
+
+    scenario: Scenario
+    population: Population
+    baseline: CompiledPolicy
+    paused_before: tuple[int, ...]
+    branches: tuple[Branch, ...]
+    contrasts: tuple[Contrast, ...]
+    truth: tuple[str, ...]  # campaigns whose reached customers are kept apart
+    spans: Spans
+    customers: int
+
+    @property
+    def own(self) -> str:
+        """The branch whose holdouts are analysed."""
+        return self.branches[0].name
+
+    @cached_property
+    def key(self) -> str:
+        """Hash of everything that a world's sums depend on, sources included."""
+        digest = hashlib.blake2b(sources_hash().encode(), digest_size=12)
+        parts = [self.population.model_dump_json(), self.baseline.policy.model_dump_json()]
+        for branch in self.branches:
+            parts += [branch.name, branch.policy.policy.model_dump_json(), repr((branch.paused, branch.paused_after))]
+        parts += [repr(value) for value in (self.paused_before, self.contrasts, self.truth, self.spans, self.customers)]
+        scenario = self.scenario
+        parts.append(repr((scenario.seed, scenario.start, scenario.before, scenario.days, scenario.after)))
+        for part in parts:
+            digest.update(part.encode() + b"\0")
+        return digest.hexdigest()
+
+    @property
+    def customer_days(self) -> int:
+        scenario = self.scenario
+        return self.customers * (scenario.before + len(self.branches) * (scenario.days + scenario.after))
+
+    def run_plan(self, branch: Branch, replication: int) -> RunPlan:
+        return RunPlan(
+            self.population, replicated(self.baseline, replication), replicated(branch.policy, replication),
+            self.paused_before, branch.paused_after, self.spans, self.scenario.seed, replication, paused=branch.paused,
+        )  # fmt: skip
+
+
+def sources_hash() -> str:
+    digest = hashlib.blake2b(digest_size=8)
+    for pattern in SOURCES:
+        for path in sorted(ROOT.glob(pattern)):
+            digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+def replicated(compiled: CompiledPolicy, replication: int) -> CompiledPolicy:
+    """The same policy in another world: the replication is part of every experiment's salt."""
+    policy = compiled.tables.policy.copy()
+    policy["replication"] = replication
+    return replace(compiled, tables=compiled.tables._replace(policy=policy))
+
+
+class Player:
+    """Plays worlds of some plans; an actor's inside."""
+
+    def __init__(self, plans: Sequence[WorldPlan]) -> None:
+        self.plans = plans
+
+    def play(self, task: Task) -> Rows:
+        """The sums of one world."""
+        number, replication = task
+        plan = self.plans[number]
+        first = plan.run_plan(plan.branches[0], replication)
+        past = CohortWorker(first, 0, plan.customers)
+        World(past, plan.spans, calendar_of(first), lambda t: None, until=plan.spans.launch).run()
+        segments = past.shard.segments(plan.spans.launch)
+        lives = [self._lived(past, plan, branch, replication) for branch in plan.branches]
+        scenario = plan.scenario
+        days = Days(plan.branches[0].policy, scenario.start, scenario.before, scenario.days, scenario.after)
+        names = [*plan.baseline.policy.segments, "other"]
+        return rows_of(lives, plan.contrasts, plan.own, days, segments, names)
+
+    def _lived(self, past: CohortWorker, plan: WorldPlan, branch: Branch, replication: int) -> Life:
+        run_plan = plan.run_plan(branch, replication)
+        worker = past.fork(run_plan)
+        World(worker, plan.spans, calendar_of(run_plan), lambda t: None, since=plan.spans.launch).run()
+        return Life.of(branch, worker, plan.truth)
+
+
+# --- cache ------------------------------------------------------------------------------------------------------------
+class Cache:
+    """Worlds played before, one JSON file each under the hash of their plan."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self.folder = folder
+
+    def file(self, plan: WorldPlan, replication: int) -> Path | None:
+        return None if self.folder is None else self.folder / plan.key / f"{replication}.json"
+
+    def get(self, plan: WorldPlan, replication: int) -> Rows | None:
+        file = self.file(plan, replication)
+        if file is None or not file.is_file():
+            return None
+        try:
+            rows: Rows = json.loads(file.read_text("utf-8"))
+        except ValueError:  # cut short by a full disk: play it again
+            return None
+        return rows
+
+    def put(self, plan: WorldPlan, replication: int, rows: Rows) -> None:
+        file = self.file(plan, replication)
+        if file is None:
+            return
+        file.parent.mkdir(parents=True, exist_ok=True)
+        draft = file.with_suffix(f".{os.getpid()}.writing")
+        draft.write_text(json.dumps(rows), "utf-8")
+        os.replace(draft, file)
+
+
+# --- playing ----------------------------------------------------------------------------------------------------------
+class Study:
+    """Plays worlds of some plans, each once, on as many cores as there are; goes on where it was stopped."""
+
+    def __init__(self, plans: Sequence[WorldPlan], cache: Cache, workers: int | None, address: str | None) -> None:
+        self.plans, self.cache, self.address = list(plans), cache, address
+        self.workers = workers or os.cpu_count() or 1
+
+    def play(self, tasks: Sequence[Task], progress: Progress) -> dict[Task, Rows]:
+        """The rows of each task. progress is told the share done."""
+        found = {task: rows for task in tasks if (rows := self.cache.get(self.plans[task[0]], task[1])) is not None}
+        left = [task for task in tasks if task not in found]
+        progress(len(found) / max(len(tasks), 1))
+        for task, rows in self._answers(left):
+            self.cache.put(self.plans[task[0]], task[1], rows)
+            found[task] = rows
+            progress(len(found) / len(tasks))
+        return {task: found[task] for task in tasks}
+
+    def _answers(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, Rows]]:
+        work = sum(self.plans[number].customer_days for number, _ in tasks)
+        workers = min(self.workers, len(tasks))
+        if workers < 2 or (work < ON_RAY_FROM and self.address is None):
+            player = Player(self.plans)
+            for task in tasks:
+                yield task, player.play(task)
+            return
+        with cluster(self.address):
+            pool = RayPool(Player, self.plans, workers)
+            try:
+                yield from pool.answers("play", tasks)
+            finally:
+                pool.close()

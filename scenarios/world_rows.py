@@ -1,0 +1,196 @@
+"""What is kept of one world: rows of sums, per branch and per contrast of two branches, customer by customer."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from engine.policy.tables import CompiledPolicy
+from engine.records import Cell, Reason
+from scenarios.outputs import Columns, Days, Outputs, declared
+from scenarios.worker import CohortWorker, WorkerResult
+from sim.cohort import MEASURES
+from sim.model import Daily
+
+Row = dict[str, Any]
+Rows = dict[str, list[Row]]  # table → rows
+REACHED_MEASURES = ("converted", "window_spend", "first_clicked", "first_closed")
+ALL, FEW = "", 200  # of everybody at launch; fewer non-zero differences than this are kept one by one
+_SHARED = (Reason.OUT_OF_STOCK, Reason.BUDGET)
+
+
+@dataclass(frozen=True)
+class Branch:
+    """One way to live on from launch: a policy, and what is paused under it."""
+
+    name: str
+    policy: CompiledPolicy
+    paused: tuple[int, ...] = ()
+    paused_after: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Branch `policy` minus branch `against`, over all customers or those whom a campaign reached in both."""
+
+    policy: str
+    against: str
+    of: str = ALL
+
+
+@dataclass(frozen=True)
+class Life:
+    """A branch that has been lived: measures i8[customers, measures], reached i8[customers, 7] by campaign."""
+
+    branch: Branch
+    measures: np.ndarray
+    reached: dict[str, np.ndarray]
+    result: WorkerResult
+    assigned: dict[str, np.ndarray]  # by campaign with a holdout: 0 assigned, 1 held out, 2 held out from everything
+
+    @classmethod
+    def of(cls, branch: Branch, worker: CohortWorker, campaigns: Sequence[str]) -> "Life":
+        slots = branch.policy.registry.slots
+        there = [name for name in campaigns if name in branch.policy.policy.campaigns]
+        return cls(
+            branch,
+            worker.cohort.measures(),
+            {name: worker.cohort.reached(slots[name]) for name in there},
+            worker.result(),
+            {name: worker.shard.assignment(slots[name]) for name in there},
+        )
+
+    def values(self, of: str) -> tuple[np.ndarray, tuple[str, ...]]:
+        """Measures of the customers spoken of: i8[n, measures], and the measures' names."""
+        if of == ALL:
+            return self.measures, MEASURES
+        reached = self.reached[of]
+        rows = reached[:, 0] > 0
+        return np.hstack([self.measures[rows], reached[rows][:, 3:]]), (*MEASURES, *REACHED_MEASURES)
+
+
+def rows_of(
+    lives: Sequence[Life],
+    contrasts: Sequence[Contrast],
+    own: str,
+    days: Days,
+    segments: np.ndarray,
+    names: Sequence[str],
+) -> Rows:
+    """Everything kept of a world. own: the branch whose holdouts are analysed; segments: of each customer at launch."""
+    by_name = {life.branch.name: life for life in lives}
+    rows: Rows = {"levels": [], "differences": [], "few": [], "phases": [], "by_campaign": [], "lives": []}
+    for life in lives:
+        rows["levels"] += level_rows(life)
+        rows["phases"] += phase_rows(life, days)
+        rows["by_campaign"] += campaign_rows(life, days)
+        rows["lives"].append(life_row(life))
+    for contrast in contrasts:
+        a, b = by_name[contrast.policy], by_name[contrast.against]
+        for row, few in contrast_rows(contrast, a, b, segments, names):
+            rows["differences"].append(row)
+            rows["few"] += few
+    rows |= holdout_rows(by_name[own], days)
+    return rows
+
+
+def level_rows(life: Life) -> Iterator[Row]:
+    for of in (ALL, *life.reached):
+        yield from sums_of(life.branch.name, of, *life.values(of))
+    for campaign, assigned in life.assigned.items():
+        for group, word in enumerate(("assigned", "held_out")):
+            if np.any(assigned == 1):
+                yield from sums_of(life.branch.name, f"{word}/{campaign}", life.measures[assigned == group], MEASURES)
+
+
+def sums_of(policy: str, of: str, values: np.ndarray, names: Sequence[str]) -> Iterator[Row]:
+    for measure, column in zip(names, values.T, strict=True):
+        yield {
+            "policy": policy, "of": of, "measure": measure, "n": len(column), "sum": int(column.sum()),
+            "squares": squares(column),
+        }  # fmt: skip
+
+
+def squares(values: np.ndarray) -> float:
+    return float(np.sum(np.square(values.astype(float))))
+
+
+def contrast_rows(
+    contrast: Contrast, a: Life, b: Life, segments: np.ndarray, names: Sequence[str]
+) -> Iterator[tuple[Row, list[Row]]]:
+    """A row per measure, then per segment and measure; with the few customers who differ where they are few."""
+    left, measures = a.values(contrast.of)
+    right, _ = b.values(contrast.of)
+    if contrast.of != ALL:
+        assert np.array_equal(a.reached[contrast.of][:, 0], b.reached[contrast.of][:, 0]), (
+            "twins reach the same customers"
+        )
+    difference = left - right
+    for number, measure in enumerate(measures):
+        column = difference[:, number]
+        key = {"policy": contrast.policy, "against": contrast.against, "of": contrast.of, "measure": measure}
+        row = difference_row({**key, "segment": ""}, column)
+        few = column[column != 0].tolist() if row["nonzero"] < FEW else []
+        yield row, [{**key, "difference": value} for value in few]
+        if contrast.of == ALL:
+            for place, segment in enumerate(names):
+                yield difference_row({**key, "segment": segment}, column[segments == place]), []
+
+
+def difference_row(key: Row, column: np.ndarray) -> Row:
+    higher, lower = int(np.count_nonzero(column > 0)), int(np.count_nonzero(column < 0))
+    return {
+        **key, "n": len(column), "sum": int(column.sum()), "squares": squares(column), "nonzero": higher + lower,
+        "higher": higher, "lower": lower,
+    }  # fmt: skip
+
+
+def phase_rows(life: Life, days: Days) -> Iterator[Row]:
+    """Daily counts by phase."""
+    daily = life.result.statistics["daily"]
+    for phase in ("before", "campaign", "after"):
+        rows = [row for row in days.rows if days.phase[row] == phase]
+        for measure in Daily:
+            key = {"policy": life.branch.name, "phase": phase, "measure": measure.name.lower(), "days": len(rows)}
+            yield {**key, "count": int(daily[rows, measure].sum())}
+
+
+def campaign_rows(life: Life, days: Days) -> Iterator[Row]:
+    """What became of each campaign from launch on."""
+    measured = [row for row in days.rows if days.phase[row] != "before"]
+    tallies = life.result.measured
+    for name, slot in declared(life.branch.policy):
+        cells = tallies.cells[measured, slot].sum(axis=(0, 1, 2))
+        refused = tallies.waterfall[measured, slot].sum(axis=0)
+        yield {
+            "policy": life.branch.name, "campaign": name,
+            **{cell.name.lower(): int(cells[cell]) for cell in Cell},
+            "lost_arbitration": int(refused[Reason.LOST_ARBITRATION]),
+            "total_cap": int(refused[Reason.TOTAL_CAP]),
+        }  # fmt: skip
+
+
+def life_row(life: Life) -> Row:
+    waterfall = life.result.measured.waterfall
+    return {
+        "policy": life.branch.name,
+        "customers": len(life.measures),
+        "events": int(life.result.statistics["events"][0]),
+        "shared_refusals": int(sum(waterfall[:, :, reason].sum() for reason in _SHARED)),
+        "digest": life.result.digest,
+    }
+
+
+def holdout_rows(life: Life, days: Days) -> Rows:
+    """Sums of those shown and held out, as a run keeps them."""
+    outputs = Outputs([life.result], life.branch.policy, life.branch.policy, days)
+    return {"holdouts": as_rows(outputs.outcomes()), "spend_bins": as_rows(outputs.spend_bins())}
+
+
+def as_rows(columns: Columns) -> list[Row]:
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+
+def with_world(rows: Mapping[str, Sequence[Row]], world: int) -> Rows:
+    return {table: [{"world": world, **row} for row in found] for table, found in rows.items()}
