@@ -78,10 +78,21 @@ def report(run_folder: Annotated[Path, typer.Argument(help="A run's folder.")], 
 def explain(
     run_folder: Annotated[Path, typer.Argument(help="A run's folder.")],
     customer: Annotated[int, typer.Option(help="Number of the customer, from 0.")],
+    level: Annotated[str, typer.Option(help="For whom: customer, support or auditor.")] = "support",
     as_json: Json = False,
 ) -> None:
     """Live one customer's run again and say what each message met, reason by reason."""
-    finish(commands.explain(run_folder, customer, as_json))
+    finish(commands.explain(run_folder, customer, level, as_json))
+
+
+@app.command()
+def replay(
+    run_folder: Annotated[Path, typer.Argument(help="The folder of a run made with --record.")],
+    policy: Annotated[Path, typer.Option(help="Another policy file to decide on the same events.")],
+    as_json: Json = False,
+) -> None:
+    """Say which decisions of a recorded run another policy changes."""
+    finish(commands.replay(run_folder, policy, as_json))
 
 
 @app.command()

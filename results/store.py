@@ -33,6 +33,7 @@ from results.tables import (
     require,
 )
 
+LOG_ROWS = 32_768  # of a recorded log, read at a time
 MANIFEST = "manifest.json"
 HIDDEN = ".writing-"
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
@@ -52,6 +53,21 @@ class Run:
 
     def table(self, name: str) -> dict[str, Any]:
         return columns_of(pq.read_table(self.folder / "tables" / f"{name}.parquet"))
+
+    def log(self, name: str) -> Iterator[np.ndarray]:
+        """The records of `events` or `decision_log` (EVENT, DECISION) in the order they were taken, in batches.
+
+        Raises OSError or ValueError where the file is none, or not as `RunWriter.record` writes it.
+        """
+        schema = record_schema(name)
+        with pq.ParquetFile(self.folder / "tables" / f"{name}.parquet") as file:
+            if not file.schema_arrow.equals(schema):
+                raise ValueError(f"other columns than {', '.join(schema.names)}")
+            for batch in file.iter_batches(LOG_ROWS):
+                records = np.zeros(len(batch), RECORDED[name])
+                for field in schema.names:
+                    records[field] = batch[field].to_numpy()
+                yield records
 
 
 class RunWriter:
@@ -90,10 +106,10 @@ class RunWriter:
         for name, text in (inputs or {}).items():
             require(Path(name).name == name, f"an input's name is a file name (got {name!r})")
             (self.folder / "inputs" / name).write_text(text, encoding="utf-8")
-        _write_manifest(self.folder, full)
+        write_manifest(self.folder, full)
         if finish is not None:
             finish(self.folder)
-        _publish(self.folder, self.final)
+        publish(self.folder, self.final)
         return self.final
 
     def __enter__(self) -> "RunWriter":
@@ -116,7 +132,7 @@ def state_expectations(folder: Path, verdicts: list[dict[str, Any]]) -> None:
     full = {**open_run(folder).manifest, "expectations": verdicts}
     table = _from_rows("expectations", _manifest_rows(full)["expectations"])
     pq.write_table(table, folder / "tables" / "expectations.parquet", compression="zstd")
-    _write_manifest(folder, full)
+    write_manifest(folder, full)
 
 
 def write_run(
@@ -148,7 +164,7 @@ def added_tables(*runs: Run) -> dict[str, dict[str, Any]]:
     return {name: added(name, *(run.table(name) for run in runs)) for name in REQUIRED}
 
 
-def _write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
+def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
@@ -159,10 +175,10 @@ def _full_manifest(manifest: Mapping[str, Any], run_id: str) -> dict[str, Any]:
     names = [campaign["name"] for campaign in manifest["campaigns"]]
     primary = manifest["primary"]
     require(primary is None or primary in names, f"manifest.primary must be a campaign or null (got {primary!r})")
-    return {**manifest, "versions": manifest.get("versions") or _versions()}
+    return {**manifest, "versions": manifest.get("versions") or versions()}
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
     found = {}
     for package in ("numpy", "numba", "simpy", "ray", "pyarrow", "duckdb"):
         try:
@@ -222,7 +238,7 @@ def held_out_share(campaign: Mapping[str, Any]) -> float:
     return (campaign.get("holdout_share") or 0) / 1e6
 
 
-def _publish(folder: Path, final: Path) -> None:
+def publish(folder: Path, final: Path) -> None:
     """Sync files, then folders, then rename: what is visible is on the disk."""
     for path in sorted(folder.rglob("*"), reverse=True):
         _sync(path)

@@ -235,7 +235,7 @@ def check(paths: list[Path], junit: Path | None, customers: int | None, out: Pat
     return guarded(action)
 
 
-# --- report, explain, lint, bench -------------------------------------------------------------------------------------
+# --- report, explain, replay, lint, bench -----------------------------------------------------------------------------
 def report(folder: Path, as_json: bool) -> int:
     def action() -> int:
         from results.report import render
@@ -248,11 +248,26 @@ def report(folder: Path, as_json: bool) -> int:
     return guarded(action)
 
 
-def explain(folder: Path, customer: int, as_json: bool) -> int:
+def explain(folder: Path, customer: int, level: str, as_json: bool) -> int:
     def action() -> int:
         from scenarios.explain import explanation, lines_of
 
-        found = explanation(folder, customer)
+        found = explanation(folder, customer, level)
+        print_json(found) if as_json else print("\n".join(lines_of(found)))
+        return Exit.FINE
+
+    return guarded(action)
+
+
+def replay(folder: Path, policy: Path, as_json: bool) -> int:
+    def action() -> int:
+        from scenarios.replay import recorded_run, replayed
+        from scenarios.replay_text import lines_of
+
+        run = recorded_run(folder)
+        with progress("replay") as tell:
+            warm_up(tell)
+            found = replayed(run, policy, tell)
         print_json(found) if as_json else print("\n".join(lines_of(found)))
         return Exit.FINE
 

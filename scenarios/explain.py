@@ -6,7 +6,7 @@ decisions says so when the run was recorded.
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ from engine.reference import GENDERS, Answer, Reference
 from results.words import channel, reason
 from scenarios.build import model_of
 from scenarios.exits import UsageError
+from scenarios.explain_evidence import Evidence, Witness
+from scenarios.explain_levels import FAMILIES, LEVELS, customer_lines, customer_view
 from scenarios.load import LoadedScenario, Options, load_scenario, plan_of
 from scenarios.run import calendar_of
 from scenarios.run_folder import existing_run
@@ -75,10 +77,11 @@ class Paused:
 
 @dataclass(frozen=True)
 class Met:
-    """One event of a customer, as EVENT fields, and the engine's answer."""
+    """One event of a customer, as EVENT fields, the engine's answer, and what an auditor is told of each candidate."""
 
     event: dict[str, int]
     answer: Answer
+    evidence: dict[int, Evidence] = field(default_factory=dict)
 
 
 class Narrator:
@@ -91,7 +94,8 @@ class Narrator:
     def decide(self, events: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         assert len(events) == 1
         answer = self.engine.decide(events[0], self.bulletin)
-        self.met.append(Met({name: int(events[0][name]) for name in events.dtype.names or ()}, answer))
+        evidence = self.engine.evidence if isinstance(self.engine, Witness) else {}
+        self.met.append(Met({name: int(events[0][name]) for name in events.dtype.names or ()}, answer, evidence))
         return as_records([answer.decision]), as_records(answer.ghosts)
 
 
@@ -108,7 +112,9 @@ def narrated(plan: RunPlan, customer: int, loaded: LoadedScenario) -> list[Answe
     return [met.answer for met in lived(plan, customer, loaded)[1]]
 
 
-def lived(plan: RunPlan, customer: int, loaded: LoadedScenario) -> tuple[np.record, list[Met]]:
+def lived(
+    plan: RunPlan, customer: int, loaded: LoadedScenario, engine_kind: type[Reference] = Reference
+) -> tuple[np.record, list[Met]]:
     """What is known of one customer at the run's start (CUSTOMER), and every event with its answer."""
     stream = (plan.seed, plan.replication)
     size = len(plan.policy.tables.campaigns)
@@ -116,7 +122,7 @@ def lived(plan: RunPlan, customer: int, loaded: LoadedScenario) -> tuple[np.reco
     slots = dict(plan.policy.registry.slots)
 
     def engine_of(policy: Policy) -> Reference:
-        return Reference(policy, {name: slots[name] for name in policy.campaigns}, plan.replication)
+        return engine_kind(policy, {name: slots[name] for name in policy.campaigns}, plan.replication)
 
     profile = cohort.profiles[0]
     engine = engine_of(loaded.baseline)
@@ -145,21 +151,28 @@ def load_run(folder: Path) -> tuple[LoadedScenario, dict[str, Any]]:
     return load_scenario(inputs / "scenario.yaml", options, inputs), manifest
 
 
-def explanation(folder: Path, customer: int) -> dict[str, Any]:
-    """Everything one customer met and did, in order; every candidate of every event with its reason.
+def explanation(folder: Path, customer: int, level: str = "support") -> dict[str, Any]:
+    """Everything one customer met and did, in order, as far as a level tells it (DESK, the law 9).
 
+    support: every candidate of every event with its reason; auditor: with what was compared; customer: categories.
     Raises UsageError where the folder is no run or has no such customer, DocumentError where its inputs are broken.
     """
+    if level not in LEVELS:
+        raise UsageError(f"--level must be one of {', '.join(LEVELS)} (got {level})")
     loaded, manifest = load_run(folder)
     if not 0 <= customer < manifest["customers"]:
         raise UsageError(f"--customer must be between 0 and {manifest['customers'] - 1} (got {customer})")
     plan = plan_of(loaded, replication=manifest["replication"])
-    profile, met = lived(plan, customer, loaded)
+    profile, met = lived(plan, customer, loaded, Witness if level == "auditor" else Reference)
+    if level == "customer":
+        return customer_view([one.answer for one in met], personal_slots(plan), loaded.policy.provider)
     teller = Teller(plan, loaded)
     history = [teller.told(one) for one in met if teller.is_told(one)]
     outcomes = Counter(row["reason"] for row in history)
     reactions = Counter(row["event"] for row in history)
     return {
+        "level": level,
+        **{name: manifest[name] for name in ("policy", "baseline", "seed", "digest") if level == "auditor"},
         "run_id": manifest["run_id"],
         "scenario": manifest["scenario"],
         "customer": customer,
@@ -171,6 +184,12 @@ def explanation(folder: Path, customer: int) -> dict[str, Any]:
         "reactions": {kind.name.lower(): reactions[kind.name.lower()] for kind in REACTIONS},
         "history": history,
     }
+
+
+def personal_slots(plan: RunPlan) -> dict[int, bool]:
+    """Which campaigns read facts about the customer."""
+    tables = (plan.baseline.tables.campaigns, plan.policy.tables.campaigns)
+    return {slot: any(bool(table[slot]["personal"]) for table in tables) for slot in range(len(tables[0]))}
 
 
 class Teller:
@@ -206,6 +225,8 @@ class Teller:
             "reason": Reason(decision["reason"]).name.lower(),
             "counts_for": self.campaigns.get(decision["credited"]),
             "candidates": {self.campaigns[slot]: Reason(r).name.lower() for slot, r in met.answer.reasons.items()},
+            "families": {self.campaigns[slot]: FAMILIES[Reason(r)] for slot, r in met.answer.reasons.items()},
+            "evidence": {self.campaigns[slot]: vars(compared) for slot, compared in met.evidence.items()},
         }
 
     def did(self, event: Mapping[str, int]) -> str:
@@ -242,8 +263,14 @@ def name_of(names: Sequence[str], number: int) -> str | None:
 # --- as text ----------------------------------------------------------------------------------------------------------
 def lines_of(found: Mapping[str, Any]) -> Iterator[str]:
     """An explanation as lines to read."""
+    if found["level"] == "customer":
+        yield from customer_lines(found)
+        return
     yield f"Customer {found['customer']} of {found['run_id']}: {profile_words(found['profile'])}."
     yield summary_words(found)
+    if found["level"] == "auditor":
+        policies = f"policy {found['policy']}, before launch {found['baseline']}"
+        yield f"Decided again by the reference engine: {policies}, seed {found['seed']}, digest {found['digest']}."
     if not found["could_have_shown"]:
         yield "No event of this customer could have shown a message: none was a campaign's trigger."
     width = max((len(name) for row in found["history"] for name in row["candidates"]), default=0)
@@ -254,9 +281,17 @@ def lines_of(found: Mapping[str, Any]) -> Iterator[str]:
             yield f"\n{PHASES[phase]}"
         counted = f"  → the goal of {row['counts_for']}" if row["counts_for"] else ""
         yield f"{row['at'][:10]} {row['at'][11:19]}  {row['did']}{counted}"
-        for name, code in row["candidates"].items():
-            how = f" ({channel(row['channel'])})" if code == "shown" and row["channel"] else ""
-            yield f"{'':19}  {'→' if code == 'shown' else ' '} {name:{width}}  {reason(code)}{how}"
+        for name in row["candidates"]:
+            yield f"{'':19}  {candidate_words(row, name, width)}"
+
+
+def candidate_words(row: Mapping[str, Any], name: str, width: int) -> str:
+    """One campaign at one moment: what became of it, and for an auditor why."""
+    code, compared = row["candidates"][name], row["evidence"].get(name)
+    how = f" ({channel(row['channel'])})" if code == "shown" and row["channel"] else ""
+    family = "" if row["families"][name] in ("shown", reason(code)) else f"{row['families'][name]}: "
+    words = f"{'→' if code == 'shown' else ' '} {name:{width}}  {family}{reason(code)}{how}"
+    return words if compared is None else f"{words}: {', '.join(filter(None, compared.values()))}"
 
 
 def profile_words(profile: Mapping[str, Any]) -> str:

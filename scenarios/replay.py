@@ -1,0 +1,211 @@
+"""Replays a recorded run: the same events to the engine again, under the run's policy and under another one.
+
+It answers which decisions change, and nothing about outcomes: a recorded customer does not react to what another policy
+would have shown. So only the first different decision of each customer is an effect of the policy alone.
+"""
+
+import shlex
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from datetime import date
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engine.host.shard import combined
+from engine.policy.document import Policy
+from engine.policy.quantities import UnreadableError
+from engine.policy.tables import compile_policy
+from engine.policy.yaml_source import Loaded
+from engine.records import CHANNELS, EVENT_KINDS, MOMENTS_MAX, NONE
+from results.store import Run
+from scenarios.exits import UsageError
+from scenarios.explain import load_run
+from scenarios.load import LoadedScenario, Reader, plan_of
+from scenarios.replay_changes import Changes, Findings
+from scenarios.replay_limits import limits
+from scenarios.replay_twins import AFTER, BEFORE, Other, Piece, Twins, require
+from scenarios.run_folder import existing_run
+from scenarios.team import partition_bounds
+from scenarios.worker import RunPlan
+
+NUMBERED = ("pages", "cities", "tiers", "tags")  # names whose numbers stand in events and in what is known of customers
+
+
+# --- reading ----------------------------------------------------------------------------------------------------------
+def recorded_run(folder: Path) -> Run:
+    """The run of a folder. Raises UsageError where it is none or kept no events, with the command that keeps them."""
+    run = existing_run(folder)
+    if not all((folder / "tables" / f"{name}.parquet").is_file() for name in ("events", "decision_log")):
+        command = run.manifest["command"]
+        command += "" if "--record" in command.split() else " --record"
+        raise UsageError(f"{folder} kept no events, so there is nothing to replay (got a run without --record)\n"
+                         f"record it with: {command}")  # fmt: skip
+    return run
+
+
+def other_policy(path: Path, loaded: LoadedScenario, plan: RunPlan) -> Other:
+    """Read and compile the policy to compare with. Raises DocumentError with everything that is wrong with it."""
+    reader = Reader()
+    if not path.is_file():
+        got = "a folder" if path.is_dir() else "no such file"
+        raise UsageError(f"--policy must be a file that exists: {path} (got {got})")
+    found = reader.read(path, Policy)
+    if found is not None:
+        reader.say(found.source, renumbered(found.document, loaded.policy))
+    reader.check()
+    assert found is not None
+    return compiled_other(found, loaded, plan)
+
+
+def renumbered(policy: Policy, run: Policy) -> list[tuple[str, str]]:
+    """(path, what must be) of lists of names that do not begin as the run's do: recorded events carry their numbers."""
+    problems = []
+    for kind in NUMBERED:
+        with suppress(UnreadableError):
+            wanted, got = getattr(run.names, kind), getattr(policy.names, kind)
+            if got[: len(wanted)] != wanted:
+                must = f"must begin with those of the run's policy, whose numbers were recorded: {', '.join(wanted)}"
+                problems.append((f"names.{kind}", f"{must} (got {', '.join(got) or 'nothing'})"))
+    return problems
+
+
+def compiled_other(found: Loaded[Policy], loaded: LoadedScenario, plan: RunPlan) -> Other:
+    """One numbering of campaigns for all three policies: the run's own come first, so theirs stays as recorded."""
+    days = plan.policy.tables.days["date"]
+    first, last = (date(d // 10_000, d // 100 % 100, d % 100) for d in (int(days[0]), int(days[-1])))
+    registry = plan.policy.registry
+    policy = compile_policy(found.document, first, last, plan.replication, registry, found.source)
+    unknown = [name for name in found.document.campaigns if name not in loaded.baseline.campaigns]
+    paused = [name for name in found.document.campaigns if name in (*loaded.paused, *unknown)]
+    moments = list(found.document.moments)
+    moment_of = np.full(MOMENTS_MAX, NONE, np.int16)
+    for number, name in enumerate(loaded.policy.moments):
+        moment_of[number] = moments.index(name) if name in moments else NONE
+    timetable = np.array(sorted(t * MOMENTS_MAX + number for t, number in policy.moments), np.int64)
+    return Other(policy, tuple(registry.slots[name] for name in paused), moment_of, timetable)
+
+
+def log_of(run: Run, name: str) -> Iterator[np.ndarray]:
+    """Batches of a recorded log; UsageError where the file is broken."""
+    try:
+        yield from run.log(name)
+    except (OSError, ValueError) as error:
+        file = run.folder / "tables" / f"{name}.parquet"
+        raise UsageError(f"{file} must be a table as a run writes it (got {str(error).splitlines()[0]})") from None
+
+
+def check_numbers(run: Run, events: np.ndarray, plan: RunPlan) -> None:
+    """Compiled rules look up by these numbers without asking whether they exist."""
+    bounds = {
+        "customer": (0, run.manifest["customers"] - 1),
+        "time_ms": (plan.spans.start, plan.spans.end - 1),
+        "kind": (0, EVENT_KINDS - 1),
+        "page": (NONE, len(plan.policy.policy.names.pages) - 1),
+        "city": (NONE, len(plan.policy.policy.names.cities) - 1),
+        "campaign": (NONE, len(plan.policy.registry) - 1),
+        "channel": (NONE, CHANNELS - 1),
+        "moment": (NONE, MOMENTS_MAX - 1),
+    }
+    for name, (low, high) in bounds.items():
+        wrong = events[name][(events[name] < low) | (events[name] > high)]
+        if len(wrong):
+            file = run.folder / "tables" / "events.parquet"
+            raise UsageError(f"{file}: {name} must be between {low} and {high} (got {wrong[0]})")
+
+
+def pieces(run: Run, plan: RunPlan, firsts: np.ndarray) -> Iterator[Piece]:
+    """The recording, cut where another worker's part begins (`firsts`: their first customers) or another phase."""
+    total = 0
+    for events, recorded in zip(log_of(run, "events"), log_of(run, "decision_log"), strict=True):
+        check_numbers(run, events, plan)
+        total += len(events)
+        worker = np.searchsorted(firsts, events["customer"], "right") - 1
+        phase = np.searchsorted([plan.spans.launch, plan.spans.campaign_end], events["time_ms"], "right")
+        place = worker * (AFTER + 1) + phase
+        cuts = [0, *(np.flatnonzero(np.diff(place)) + 1).tolist(), len(events)]
+        for low, high in pairwise(cuts):
+            if high > low:
+                yield Piece(int(worker[low]), int(phase[low]), events[low:high], recorded[low:high])
+    require(total == run.manifest["events"], f"{total:,} events are kept, {run.manifest['events']:,} were counted")
+
+
+# --- the whole --------------------------------------------------------------------------------------------------------
+def replayed(run: Run, path: Path, progress: Callable[[float], None] = lambda share: None) -> dict[str, Any]:
+    """Which decisions of a recorded run the policy of a file changes.
+
+    Raises UsageError, DocumentError where either cannot be used, AssertionError where the recorded decisions are not
+    met again under the run's own policy.
+    """
+    folder = run.folder
+    loaded, manifest = load_run(folder)
+    plan = plan_of(loaded, replication=manifest["replication"])
+    other = other_policy(path, loaded, plan)
+    changes = changes_of(run, plan, other, progress)
+    return {
+        "run": str(folder),
+        "run_id": manifest["run_id"],
+        "scenario": manifest["scenario"],
+        "policy": str(folder / "inputs" / "policy.yaml"),
+        "other_policy": str(path),
+        **Findings(changes, plan.policy, other.policy, plan.spans).told(),
+        "cannot_answer": limits(plan, other.policy),
+        "command": compare_command(folder, path, manifest),
+    }
+
+
+def compare_command(folder: Path, path: Path, manifest: Mapping[str, Any]) -> str:
+    """What simulates both policies: the scenario's file as the run was given it."""
+    words = shlex.split(manifest["command"])
+    scenario = words[words.index("run") + 1]
+    policies = (str(folder / "inputs" / "policy.yaml"), str(path))
+    return shlex.join(["windtunnel", "compare", scenario, *(word for each in policies for word in ("--policy", each))])
+
+
+def changes_of(run: Run, plan: RunPlan, other: Other, progress: Callable[[float], None]) -> Changes:
+    """Play every worker's part of the recording twice and compare."""
+    bounds = partition_bounds(run.manifest["customers"], run.manifest["shards"])
+    changes = Changes(run.manifest["customers"], plan.policy, other.policy)
+    parts = Parts(plan, other, bounds, changes)
+    done = 0
+    for piece in pieces(run, plan, np.array([first for first, _ in bounds])):
+        parts.take(piece)
+        done += len(piece.events)
+        progress(done / max(1, run.manifest["events"]))
+    digest = parts.end()
+    require(digest == run.manifest["digest"], f"the digest was {run.manifest['digest']} and is {digest} again")
+    return changes
+
+
+class Parts:
+    """The workers of the run, one after the other, as their parts stand in the recording."""
+
+    def __init__(self, plan: RunPlan, other: Other, bounds: list[tuple[int, int]], changes: Changes) -> None:
+        self.plan, self.other, self.bounds, self.changes = plan, other, bounds, changes
+        self.digests: list[str] = []
+        self.twins = Twins(plan, other, *bounds[0])
+
+    def take(self, piece: Piece) -> None:
+        require(piece.worker >= len(self.digests), "customers are not kept in the order of the run's workers")
+        while piece.worker > len(self.digests):
+            self.close()
+            self.twins = Twins(self.plan, self.other, *self.bounds[len(self.digests)])
+        decisions = self.twins.decide(piece)
+        if piece.phase > BEFORE:
+            self.changes.compare(piece.recorded, decisions)
+
+    def close(self) -> None:
+        """A worker's part is over; those to whom nothing happened since launch have come this far too."""
+        self.twins.enter(AFTER)
+        self.changes.segments[self.twins.first : self.twins.first + len(self.twins.segments)] = self.twins.segments
+        self.digests.append(self.twins.own.digest())
+
+    def end(self) -> str:
+        """The digest of all customers."""
+        self.close()
+        while len(self.digests) < len(self.bounds):
+            self.twins = Twins(self.plan, self.other, *self.bounds[len(self.digests)])
+            self.close()
+        return combined(self.digests)
