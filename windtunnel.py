@@ -55,6 +55,32 @@ def run(
 
 
 @app.command()
+def compare(
+    scenario: ScenarioFile,
+    policy: Annotated[
+        list[Path] | None, typer.Option(help="A policy file; the first is what the others are compared with.")
+    ] = None,
+    without: Annotated[list[str] | None, typer.Option(help="The scenario's policy without this campaign.")] = None,
+    each: Annotated[bool, typer.Option("--each", help="Leave out each campaign in turn, and all of them.")] = False,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="The scenario's policy with a field set: fatigue.caps[1].most=3.")
+    ] = None,
+    customers: Annotated[int | None, typer.Option(help="Customers of one world.")] = None,
+    worlds: Annotated[int | None, typer.Option(help="At most so many worlds, each with its own population.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Study seed: same seed, same worlds.")] = None,
+    early: Annotated[bool, typer.Option("--early", help="Stop as soon as the verdict is clear.")] = False,
+    assumption_sets: Annotated[int | None, typer.Option(help="How many joint draws over what is assumed.")] = None,
+    address: Annotated[str | None, typer.Option(help="An existing Ray cluster, as host:port.")] = None,
+    out: Out = Path("runs"),
+    as_json: Json = False,
+) -> None:
+    """Compare policies in twin worlds and say which is better, by how much, and how sure that is."""
+    given = {"policy": policy or [], "without": without or [], "each": each, "set": set_ or []}
+    how = {"customers": customers, "worlds": worlds, "seed": seed, "early": early, "address": address}
+    finish(commands.compare(scenario, given, as_json, out, assumption_sets=assumption_sets, **how))
+
+
+@app.command()
 def check(
     paths: Annotated[
         list[Path] | None, typer.Argument(help="Files or folders with *.scenario.yaml; without any, the library.")

@@ -17,6 +17,7 @@ CUSTOMERS_LEAST = 30  # below this no interval is given
 EVENTS_FEW = 10  # below so many events, or non-events, the exact interval is given
 EVENTS_FEW_LOG = 20  # the same for a ratio: its normal approximation is worse
 EVENTS_LEAST = 5  # events, and non-events, in each group: the log ratio where the exact one does not apply
+EVENTS_LEAST_CONTROL = 3  # of the control group, for a ratio to it
 EVENTS_LEAST_PAIR = 10  # events, and non-events, of two groups together
 RATE_RARE = 0.05  # up to this, events are as good as Poisson
 EVENTS_LEAST_RATIO = 20  # numerator of a ratio of sums: the delta method is an expansion around the mean
@@ -114,7 +115,7 @@ class TwoProportions:
         """Interval of p1 / p2 - 1: exact for few events among many customers, else on the log scale (Katz et al.
         1978, Biometrics 34: 469)."""
         t, c = self.treated, self.control
-        if not self.enough or not c.events:  # nothing bounds the ratio above where the control has no event
+        if not self.enough or c.events < EVENTS_LEAST_CONTROL:  # with none, nothing bounds the ratio above
             return REFUSED
         if min(t.events, c.events) < EVENTS_FEW_LOG and max(t.events / t.n, c.events / c.n) <= RATE_RARE:
             return self._relative_exact(confidence)

@@ -1,6 +1,6 @@
 """The schemas of a run's tables and the way from NumPy columns into them; a wrong column is named, not guessed at."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ TOUCHES_MOST = 20  # the last class of `touches`: this many or more
 _WORD, _DATE, _COUNT, _SUM, _FLAG = pa.string(), pa.date32(), pa.int64(), pa.float64(), pa.bool_()
 
 
-def _schema(**types: Iterable[str]) -> pa.Schema:
+def schema_of(**types: Iterable[str]) -> pa.Schema:
     """A schema from lists of names by type, in the order given; a trailing `_` lets a type come twice."""
     by_name = {"words": _WORD, "dates": _DATE, "counts": _COUNT, "sums": _SUM, "flags": _FLAG}
     return pa.schema([(name, by_name[kind.rstrip("_")]) for kind, names in types.items() for name in names])
@@ -39,39 +39,42 @@ _POPULATION_COUNTS = (
 )  # fmt: skip
 
 SCHEMAS: dict[str, pa.Schema] = {
-    "waterfall": _schema(dates=["date"], words=["phase", "campaign", "reason"], counts=["candidates"]),
-    "decisions": _schema(dates=["date"], words=["phase", "reason"], counts=["decisions"]),
-    "cells": _schema(dates=["date"], words=["phase", "campaign", "arm", "segment"], counts=CELL_COLUMNS),
-    "population": _schema(dates=["date"], words=["phase"], counts=_POPULATION_COUNTS),
-    "touches": _schema(counts=["week", "touches", "customers"]),
-    "outcomes": _schema(
-        words=["campaign", "arm"], flags=["held_out"], counts=["customers", "converted"], sums=_OUTCOME_SUMS
+    "waterfall": schema_of(dates=["date"], words=["phase", "campaign", "reason"], counts=["candidates"]),
+    "decisions": schema_of(dates=["date"], words=["phase", "reason"], counts=["decisions"]),
+    "cells": schema_of(dates=["date"], words=["phase", "campaign", "arm", "segment"], counts=CELL_COLUMNS),
+    "population": schema_of(dates=["date"], words=["phase"], counts=_POPULATION_COUNTS),
+    "touches": schema_of(counts=["week", "touches", "customers"]),
+    "outcomes": schema_of(
+        words=["campaign", "arm"],
+        flags=["held_out"],
+        counts=["customers", "converted", "first_clicked", "first_closed"],
+        sums=_OUTCOME_SUMS,
     ),
-    "spend_bins": _schema(
+    "spend_bins": schema_of(
         words=["campaign", "arm"],
         flags=["held_out"],
         counts=["edge", "next_edge", "customers"],
         sums=["sum", "squares"],
     ),
-    "moments": _schema(words=["measure_a", "measure_b"], counts=["n"], sums=["sum_a", "sum_b", "sum_ab"]),
-    "programme": _schema(
+    "moments": schema_of(words=["measure_a", "measure_b"], counts=["n"], sums=["sum_a", "sum_b", "sum_ab"]),
+    "programme": schema_of(
         flags=["held_out"], words=["measure_a", "measure_b"], counts=["n"], sums=["sum_a", "sum_b", "sum_ab"]
     ),
-    "paths": _schema(words=["from_page", "to_page"], counts=["moves", "dwell_ms"]),
-    "failures": _schema(words=["kind", "where", "sentence"], counts=["count"]),
+    "paths": schema_of(words=["from_page", "to_page"], counts=["moves", "dwell_ms"]),
+    "failures": schema_of(words=["kind", "where", "sentence"], counts=["count"]),
     # Written from the manifest, so that every number of the report has a query.
-    "run": _schema(
+    "run": schema_of(
         counts=["customers", "customer_base", "before_days", "campaign_days", "after_days", "events"],
         sums=["wall_s"],
         counts_=["shards"],
     ),
-    "campaigns": _schema(
+    "campaigns": schema_of(
         words=["campaign", "purpose", "topic", "channel", "goal"],
         counts=["goal_window_ms", "value", "reward"],
         sums=["holdout_share"],
     ),
-    "arms": _schema(words=["campaign", "arm", "style", "colour"], sums=["share"]),
-    "expectations": _schema(
+    "arms": schema_of(words=["campaign", "arm", "style", "colour"], sums=["share"]),
+    "expectations": schema_of(
         counts=["number"], words=["text", "verdict", "unit"], sums=["value", "low", "high"], counts_=["n"]
     ),
 }
@@ -98,12 +101,16 @@ RECORDED = {"events": EVENT, "decision_log": DECISION}  # optional, appended whi
 def arrow_table(name: str, columns: Columns) -> pa.Table:
     """Columns as an Arrow table of the named schema; AssertionError says table, column, bound and what it got."""
     require(name in SCHEMAS, f"table {name!r} is not one of {', '.join(SCHEMAS)}")
-    schema = SCHEMAS[name]
-    _require_columns(name, schema, columns)
-    arrays = [_array(f"{name}.{f.name}", f.type, columns[f.name], (name, f.name) in NULLABLE) for f in schema]
-    table = pa.Table.from_arrays(arrays, schema=schema)
+    table = table_of(name, SCHEMAS[name], columns, {column for table, column in NULLABLE if table == name})
     _require_values(name, table)
     return table
+
+
+def table_of(name: str, schema: pa.Schema, columns: Columns, nullable: Collection[str] = ()) -> pa.Table:
+    """Columns as an Arrow table of any schema."""
+    _require_columns(name, schema, columns)
+    arrays = [_array(f"{name}.{f.name}", f.type, columns[f.name], f.name in nullable) for f in schema]
+    return pa.Table.from_arrays(arrays, schema=schema)
 
 
 def added(name: str, *parts: Columns) -> dict[str, Any]:

@@ -219,6 +219,13 @@ def print_run(result: Any) -> None:
     print(f"repeat  {manifest['command']}")
 
 
+# --- compare ----------------------------------------------------------------------------------------------------------
+def compare(path: Path, given: dict[str, Any], as_json: bool, out: Path, **how: Any) -> int:
+    from scenarios.comparing import compare_command
+
+    return compare_command(path, given, as_json, out, how)
+
+
 # --- check ------------------------------------------------------------------------------------------------------------
 def check(paths: list[Path], junit: Path | None, customers: int | None, out: Path, as_json: bool) -> int:
     def action() -> int:

@@ -13,7 +13,9 @@ from sim.cohort import LOW_BITS, MEASURES, OUTCOME_MEASURES
 from sim.model import Daily
 
 Columns = dict[str, list[Any]]
-_ONE, _CONVERTED = OUTCOME_MEASURES.index("one"), OUTCOME_MEASURES.index("converted")
+ONLY_ARM = "only"
+_ONE = OUTCOME_MEASURES.index("one")
+_FLAGS = ("converted", "first_clicked", "first_closed")
 _SQUARED = ("goals", "spend", "exposures", "clicks", "negatives", "conversions")
 _WITH_EXPOSURES = ("clicks", "negatives", "conversions")
 _BEFORE = ("before_visits", "before_spend")
@@ -70,7 +72,7 @@ def append(columns: Columns, **values: Any) -> None:
 
 def arm_names(compiled: CompiledPolicy, campaign: str) -> list[str]:
     arms = compiled.policy.campaigns[campaign].arms
-    return [arm.name for arm in arms] if arms else ["only"]
+    return [arm.name for arm in arms] if arms else [ONLY_ARM]
 
 
 class Outputs:
@@ -195,7 +197,7 @@ class Outputs:
         squares = [f"{name}_squared" for name in _SQUARED]
         crossed = [f"exposures_{name}" for name in _WITH_EXPOSURES]
         columns = empty(
-            ["campaign", "arm", "held_out", "customers", "converted", *_SQUARED, *squares, *crossed, *covariates()]
+            ["campaign", "arm", "held_out", "customers", *_FLAGS, *_SQUARED, *squares, *crossed, *covariates()]
         )
         sums, products = self.statistics["outcome_sums"], exact(self.statistics["outcome_products"])
         place = {name: OUTCOME_MEASURES.index(name) for name in OUTCOME_MEASURES}
@@ -211,7 +213,7 @@ class Outputs:
                         arm=arm_name,
                         held_out=bool(held_out),
                         customers=int(s[_ONE]),
-                        converted=int(s[_CONVERTED]),
+                        **{name: int(s[place[name]]) for name in _FLAGS},
                         **{measure: float(s[place[measure]]) for measure in _SQUARED},
                         **{f"{measure}_squared": p[place[measure], place[measure]] for measure in _SQUARED},
                         **{f"exposures_{m}": p[place["exposures"], place[m]] for m in _WITH_EXPOSURES},

@@ -12,6 +12,8 @@ from typing import Any
 from engine.compiled import is_compiled, mark_compiled
 from engine.host.ray_cluster import cluster
 from engine.host.shard import combined
+from engine.policy.document import Policy
+from engine.records import SHARE_ONE
 from results.checks import check_waterfall
 from results.metrics import metrics
 from results.report import render
@@ -21,7 +23,7 @@ from results.tables import REQUIRED, SCHEMAS
 from scenarios.build import doubts
 from scenarios.expect import CONFIDENCE, Expectation, Verdict
 from scenarios.load import LoadedScenario, Options, plan_of
-from scenarios.outputs import Days, Outputs, arm_names
+from scenarios.outputs import ONLY_ARM, Days, Outputs
 from scenarios.team import Team
 from scenarios.worker import CohortWorker, RunPlan, WorkerResult
 from sim.world import Calendar, World
@@ -124,12 +126,12 @@ def new_run_id(scenario: str, out: Path) -> str:
     return run_id
 
 
-def campaign_blocks(loaded: LoadedScenario, plan: RunPlan) -> list[dict[str, Any]]:
+def campaign_blocks(policy: Policy) -> list[dict[str, Any]]:
     blocks = []
-    for name, campaign in loaded.policy.campaigns.items():
+    for name, campaign in policy.campaigns.items():
         arms = [(arm.name, arm.share, arm.creative) for arm in campaign.arms or []]
         if campaign.creative is not None:
-            arms = [(arm_names(plan.policy, name)[0], 1_000_000, campaign.creative)]
+            arms = [(ONLY_ARM, SHARE_ONE, campaign.creative)]
         blocks.append(
             {
                 "name": name,
@@ -174,7 +176,7 @@ def manifest_of(
         "after": scenario.after,
         "zone": policy.time_zone,
         "segments": [*policy.segments, "other"],
-        "campaigns": campaign_blocks(loaded, plan),
+        "campaigns": campaign_blocks(policy),
         "universal_holdout_share": holdout.share if holdout else 0,
         "wall_s": round(wall_s, 3),
         "events": sum(int(result.statistics["events"][0]) for result in results),

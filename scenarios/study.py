@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -154,6 +155,14 @@ class Study:
     def __init__(self, plans: Sequence[WorldPlan], cache: Cache, workers: int | None, address: str | None) -> None:
         self.plans, self.cache, self.address = list(plans), cache, address
         self.workers = workers or os.cpu_count() or 1
+        self._stack = ExitStack()
+        self._pool: RayPool | None = None
+
+    def __enter__(self) -> "Study":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
 
     def play(self, tasks: Sequence[Task], progress: Progress) -> dict[Task, Rows]:
         """The rows of each task. progress is told the share done."""
@@ -168,15 +177,17 @@ class Study:
 
     def _answers(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, Rows]]:
         work = sum(self.plans[number].customer_days for number, _ in tasks)
-        workers = min(self.workers, len(tasks))
-        if workers < 2 or (work < ON_RAY_FROM and self.address is None):
+        if self._pool is None and (min(self.workers, len(tasks)) < 2 or (work < ON_RAY_FROM and self.address is None)):
             player = Player(self.plans)
             for task in tasks:
                 yield task, player.play(task)
             return
-        with cluster(self.address):
-            pool = RayPool(Player, self.plans, workers)
-            try:
-                yield from pool.answers("play", tasks)
-            finally:
-                pool.close()
+        yield from self._started_pool().answers("play", tasks)
+
+    def _started_pool(self) -> RayPool:
+        """Actors on every core, started once and kept until the study ends."""
+        if self._pool is None:
+            self._stack.enter_context(cluster(self.address))
+            self._pool = RayPool(Player, self.plans, self.workers)
+            self._stack.callback(self._pool.close)
+        return self._pool

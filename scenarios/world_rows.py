@@ -107,7 +107,7 @@ def level_rows(life: Life) -> Iterator[Row]:
 def sums_of(policy: str, of: str, values: np.ndarray, names: Sequence[str]) -> Iterator[Row]:
     for measure, column in zip(names, values.T, strict=True):
         yield {
-            "policy": policy, "of": of, "measure": measure, "n": len(column), "sum": int(column.sum()),
+            "policy": policy, "of": of, "measure": measure, "n": len(column), "total": int(column.sum()),
             "squares": squares(column),
         }  # fmt: skip
 
@@ -131,8 +131,8 @@ def contrast_rows(
         column = difference[:, number]
         key = {"policy": contrast.policy, "against": contrast.against, "of": contrast.of, "measure": measure}
         row = difference_row({**key, "segment": ""}, column)
-        few = column[column != 0].tolist() if row["nonzero"] < FEW else []
-        yield row, [{**key, "difference": value} for value in few]
+        few = column[column != 0].tolist() if 0 < row["nonzero"] < FEW else []
+        yield row, [{**key, "differences": few}] if few else []
         if contrast.of == ALL:
             for place, segment in enumerate(names):
                 yield difference_row({**key, "segment": segment}, column[segments == place]), []
@@ -141,7 +141,7 @@ def contrast_rows(
 def difference_row(key: Row, column: np.ndarray) -> Row:
     higher, lower = int(np.count_nonzero(column > 0)), int(np.count_nonzero(column < 0))
     return {
-        **key, "n": len(column), "sum": int(column.sum()), "squares": squares(column), "nonzero": higher + lower,
+        **key, "n": len(column), "total": int(column.sum()), "squares": squares(column), "nonzero": higher + lower,
         "higher": higher, "lower": lower,
     }  # fmt: skip
 

@@ -268,6 +268,9 @@ def _outcomes(
     return {name: [row[name] for row in rows] for name in SCHEMAS["outcomes"].names}
 
 
+MEASURES = ("visits", "exposures", "clicks", "negatives", "conversions", "payments", "spend")
+
+
 def _moments(rng: np.random.Generator, logs: dict[str, dict[str, np.ndarray]], customers: int) -> dict[str, Any]:
     x: dict[str, np.ndarray] = {"visits": rng.poisson(rng.gamma(2, 10, customers)).astype(float)}
     for name, flag in (

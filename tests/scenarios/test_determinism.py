@@ -16,7 +16,7 @@ from engine.policy.registry import Registry
 from engine.records import DAY_MS, DECISION, EVENT, HOUR_MS, MINUTE_MS, NONE, records
 from scenarios.build import model_of
 from scenarios.run import RunOptions, calendar_of, live
-from scenarios.worker import CohortWorker, RunPlan, WorkerResult
+from scenarios.worker import SPEND_EDGES, CohortWorker, RunPlan, WorkerResult
 from sim.cohort import Cohort
 from sim.waves import waves_of
 from tests.sim.interpreted import command

@@ -1,0 +1,168 @@
+"""The command `compare`: which policies, told in which words."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from engine.policy.yaml_source import DocumentError
+from scenarios.commands import folder_for_runs, guarded, print_json, progress, warm_up
+from scenarios.exits import Exit, UsageError
+
+
+def compare_command(path: Path, given: dict[str, Any], as_json: bool, out: Path, how: dict[str, Any]) -> int:
+    def action() -> int:
+        from scenarios.compare import CompareOptions, compare
+        from scenarios.load import Options, load_scenario
+
+        check_numbers(how)
+        loaded = load_scenario(path, Options(seed=how["seed"]))
+        loaded = with_numbers(loaded, how)
+        rivals = chosen(loaded, given)
+        warm_up(lambda share: None)
+        options = CompareOptions(
+            out, how["early"], None, how["address"], how["assumption_sets"], tuple(command_words(path, given, how))
+        )
+        with folder_for_runs(out):
+            found = compare(loaded, rivals, options, progress)
+        print_json(as_object(found)) if as_json else print_comparison(found)
+        return Exit.MISSED if found.missed else Exit.FINE
+
+    return guarded(action)
+
+
+def check_numbers(how: dict[str, Any]) -> None:
+    from scenarios.document import CUSTOMERS_LEAST, WORLD_CUSTOMERS_MAX, WORLDS_LEAST, WORLDS_MAX
+
+    bounds = {"customers": (CUSTOMERS_LEAST, WORLD_CUSTOMERS_MAX), "worlds": (WORLDS_LEAST, WORLDS_MAX),
+              "seed": (0, 2**62), "assumption_sets": (0, 500)}  # fmt: skip
+    wrong = [
+        f"--{name.replace('_', '-')} must be between {low} and {high} (got {how[name]})"
+        for name, (low, high) in bounds.items()
+        if how[name] is not None and not low <= how[name] <= high
+    ]
+    if wrong:
+        raise UsageError("\n".join(wrong))
+
+
+def with_numbers(loaded: Any, how: dict[str, Any]) -> Any:
+    block = loaded.scenario.compare
+    update = {name: how[name] for name in ("customers", "worlds") if how[name] is not None}
+    if "worlds" in update:
+        update["pilot"] = min(block.pilot, update["worlds"])
+    scenario = loaded.scenario.model_copy(update={"compare": block.model_copy(update=update)})
+    return replace(loaded, scenario=scenario)
+
+
+def chosen(loaded: Any, given: dict[str, Any]) -> list[Any]:
+    """The policies to compare, the reference first. Raises DocumentError and UsageError with all problems."""
+    from scenarios.rivals import from_file, left_out, own, variants, with_fields, without
+
+    problems: list[str] = []
+    found = []
+
+    def tried(make: Any, *arguments: Any) -> None:
+        try:
+            found.append(make(*arguments))
+        except DocumentError as error:
+            problems.extend(error.problems)
+
+    names = file_names(given["policy"], loaded.policy.policy)
+    for path, name in zip(given["policy"], names, strict=True):
+        tried(from_file, path, name, loaded)
+    for campaign in given["without"]:
+        tried(without, [campaign], f"without_{campaign}", loaded)
+    if given["set"]:
+        tried(with_fields, changes_of(given["set"]), "changed", loaded)
+    if problems:
+        raise DocumentError(problems)
+    if given["each"]:
+        found += left_out(loaded)
+    if not found:
+        found = variants(loaded)
+        if not found and not loaded.scenario.compare.truth:
+            raise UsageError(
+                f"{loaded.path}: nothing to compare with: give --policy FILE, --without CAMPAIGN, --each or "
+                "--set FIELD=VALUE, or write policies under compare: in the scenario"
+            )
+    return found if len(given["policy"]) > 1 else [own(loaded), *found]
+
+
+def file_names(paths: Sequence[Path], taken: str) -> list[str]:
+    """A name for each policy file: its own, numbered where two are alike."""
+    names: list[str] = []
+    for path in paths:
+        name = "".join(letter if letter.isalnum() else "_" for letter in path.stem.lower()).strip("_") or "policy"
+        used = [*names, *([taken] if len(paths) == 1 else [])]
+        number = next(n for n in range(1, 1000) if (name if n == 1 else f"{name}_{n}") not in used)
+        names.append(name if number == 1 else f"{name}_{number}")
+    return names
+
+
+def changes_of(texts: Sequence[str]) -> dict[str, str]:
+    wrong = [f"--set must be FIELD=VALUE (got {text})" for text in texts if "=" not in text]
+    if wrong:
+        raise UsageError("\n".join(wrong))
+    pairs = [text.split("=", 1) for text in texts]
+    return {name.strip(): value.strip() for name, value in pairs}
+
+
+def command_words(path: Path, given: dict[str, Any], how: dict[str, Any]) -> Iterator[str]:
+    yield from ("windtunnel", "compare", str(path))
+    for name in ("policy", "without", "set"):
+        for value in given[name]:
+            yield from (f"--{name}", str(value))
+    if given["each"]:
+        yield "--each"
+    for name in ("customers", "worlds", "seed", "assumption_sets"):
+        if how[name] is not None:
+            yield from (f"--{name.replace('_', '-')}", str(how[name]))
+    if how["early"]:
+        yield "--early"
+
+
+# --- told -------------------------------------------------------------------------------------------------------------
+def as_object(found: Any) -> dict[str, Any]:
+    """The object of --json."""
+    from results.store import Run
+
+    names = ("run_id", "scenario", "seed", "digest", "reference", "rivals", "worlds", "worlds_wanted", "stopped",
+             "customers", "unit", "command", "wall_s")  # fmt: skip
+    table = Run(found.folder, found.manifest).table("verdicts")
+    verdicts = [
+        {name: plain(value) for name, value in zip(table, row, strict=True)}
+        for row in zip(*table.values(), strict=True)
+    ]
+    return {
+        **{name: found.manifest[name] for name in names},
+        "verdicts": verdicts,
+        "figures": {
+            name: {"value": e.value, "low": e.low, "high": e.high, "unit": e.unit, "n": e.n, "of": e.unit_of_analysis,
+                   "note": e.note}
+            for name, e in found.estimates.items()
+        },
+        "expectations": [vars(verdict) for verdict in found.verdicts],
+        "report": str(found.folder / "report.html"),
+        "page": str(found.folder / "page.html"),
+    }  # fmt: skip
+
+
+def plain(value: Any) -> Any:
+    """NumPy's numbers as Python's; what is no number as null."""
+    value = value.item() if hasattr(value, "item") else value
+    return None if isinstance(value, float) and value != value else value
+
+
+def print_comparison(found: Any) -> None:
+    from results.comparison_lead import plain_first_sentences
+
+    manifest = found.manifest
+    for sentence in plain_first_sentences(found.folder):
+        print(sentence)
+    for verdict in found.verdicts:
+        print(f"  {verdict.verdict:9}  {verdict.sentence()}")
+    print(f"\nreport  {found.folder / 'report.html'}   one page for the meeting: {found.folder / 'page.html'}")
+    people = f"{manifest['worlds']} worlds of {manifest['customers']:,} customers"
+    print(f"worlds  {people} in {manifest['wall_s']:.0f} s; stopped because {manifest['stopped']}")
+    print(f"seed    {manifest['seed']}   digest {manifest['digest']}")
+    print(f"repeat  {manifest['command']}")
