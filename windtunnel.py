@@ -140,6 +140,18 @@ def bench(
     finish(commands.bench(only, as_json))
 
 
+@app.command()
+def grade(
+    studies: Annotated[int | None, typer.Option(help="Studies a row (100 to 100 000); without, 2 000.")] = None,
+    only: Annotated[str | None, typer.Option(help="One subject: holdout, rare, clicks, spend, paired, …")] = None,
+    as_json: Json = False,
+) -> None:
+    """Put every interval to studies with a known truth and say which of them hold."""
+    from scenarios.grading import grade as graded
+
+    finish(graded(studies, only, as_json))
+
+
 def finish(code: int) -> None:
     raise typer.Exit(code)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from results.comparison_tables import MONEY
-from results.estimators import PairedCustomers, PairedWorlds, pairing_factor
+from results.paired import PairedCustomers, PairedWorlds, pairing_factor
 from results.query import Database, quoted
 from results.statistics import (
     CONFIDENCE,
@@ -110,7 +110,8 @@ def difference(database: Database, pair: Pair, measure: str, confidence: float =
         )
     query = f"SELECT sum(n), sum(total), sum(squares), sum(nonzero) {pair.rows(measure)}"
     paired = paired_customers(database, pair, measure)
-    interval = paired.interval(confidence) if paired.nonzero else Interval(0.0, 0.0, "no customer differs")
+    counts = measure not in MONEY
+    interval = paired.interval(confidence, counts) if paired.nonzero else Interval(0.0, 0.0, "no customer differs")
     return estimate(database, value, interval, unit_of(measure), int(paired.n), "customer", BY_CUSTOMER, query)
 
 

@@ -1,32 +1,32 @@
-"""Settings of grading whose unit is the customer: holdouts, click rates, spend, few events, pairs, adaptive arms."""
+"""Settings of grading by customer where each counts once: holdouts, few events, click rates, adaptive arms, SRM."""
 
-import functools
 import math
-from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from results.estimators import Adjusted, Aipw, Binned, Moments, PairedCustomers, Winsorised, bin_edges
+from results.estimators import Aipw
 from results.graded import (
-    STUDIES,
+    ANY,
     Claim,
     Floats,
     Hits,
     Limits,
     Setting,
+    chunks,
     hits,
     interval,
     must_fail,
     one_sample,
+    refused,
+    with_given,
 )
 from results.statistics import (
     Interval,
     Mean,
     Proportion,
     Ratio,
-    TwoMeans,
     TwoProportions,
     TwoRatios,
     binomial_limits,
@@ -34,7 +34,9 @@ from results.statistics import (
 )
 
 Generator = np.random.Generator
+Counts = NDArray[np.int64]
 SRM_ALARM = 0.001
+NONE = Interval(None, None)
 
 
 # --- Holdouts and few events ------------------------------------------------------------------------------------------
@@ -47,9 +49,9 @@ def holdout(rng: Generator, studies: int, width: float, effect: bool, held_out: 
 
 
 def _two_proportions(
-    shown: NDArray[np.int64],
+    shown: Counts,
     treated: int,
-    held: NDArray[np.int64],
+    held: Counts,
     control: int,
     truths: tuple[Floats | float, Floats | float],
     width: float,
@@ -87,9 +89,9 @@ def _few_expected(rng: Generator, studies: int) -> Floats:
 
 # --- Click rates ------------------------------------------------------------------------------------------------------
 def clicks(rng: Generator, studies: int, width: float, effect: bool) -> tuple[Hits, ...]:
-    """1 500 customers a group with 1 + Poisson(2) exposures each; how often one clicks differs from one to the next."""
-    treated = [_ratios(rng, size, 0.22 if effect else 0.2) for size in _chunks(studies, 250)]
-    control = [_ratios(rng, size, 0.2) for size in _chunks(studies, 250)]
+    """1 500 customers a group with 1 + Poisson(3) exposures each; how often one clicks differs from one to the next."""
+    treated = [_ratios(rng, size, 0.22 if effect else 0.2) for size in chunks(studies, 250)]
+    control = [_ratios(rng, size, 0.2) for size in chunks(studies, 250)]
     ones, twos = [r for chunk in treated for r in chunk], [r for chunk in control for r in chunk]
     pairs = [TwoRatios(one, two) for one, two in zip(ones, twos, strict=True)]
     alone, both = np.array([r.x / r.y for r in twos]), np.array([r.x / r.y for r in ones])
@@ -103,103 +105,10 @@ def clicks(rng: Generator, studies: int, width: float, effect: bool) -> tuple[Hi
 
 
 def _ratios(rng: Generator, studies: int, rate: float) -> list[Ratio]:
-    y = (1 + rng.poisson(2.0, (studies, 1_500))).astype(np.float64)
-    x = rng.binomial(y.astype(np.int64), rng.beta(3 * rate, 3 * (1 - rate), y.shape)).astype(np.float64)
+    y = (1 + rng.poisson(3.0, (studies, 1_500))).astype(np.float64)
+    x = rng.binomial(y.astype(np.int64), rng.beta(2.5 * rate, 2.5 * (1 - rate), y.shape)).astype(np.float64)
     sums = zip(*(s.tolist() for s in (x.sum(1), y.sum(1), (x * x).sum(1), (y * y).sum(1), (x * y).sum(1))), strict=True)
     return [Ratio(1_500, *row) for row in sums]
-
-
-def _chunks(studies: int, size: int) -> Iterator[int]:
-    yield from (min(size, studies - start) for start in range(0, studies, size))
-
-
-# --- Spend ------------------------------------------------------------------------------------------------------------
-class Pool(NamedTuple):
-    """A population to draw customers from; its means are the truth. Spend in fen over 39 weeks."""
-
-    before: Floats  # (customers, 2): spend and visits in the 39 weeks before
-    untreated: Floats
-    treated: Floats
-    bins_untreated: NDArray[np.int64]
-    bins_treated: NDArray[np.int64]
-
-
-@functools.cache
-def pool(customers: int = 200_000) -> Pool:
-    """Purchases by BG/NBD (Fader, Hardie, Lee 2005, Marketing Science 24: 275, table 2), amounts by Gamma-Gamma (Fader
-    and Hardie 2013, "The Gamma-Gamma Model of Monetary Value", section 5), both as fitted to CDNOW. A treated customer
-    spends a tenth more on each purchase, with a luck of its own."""
-    rng = np.random.default_rng(1997)
-    rate = rng.gamma(0.243, 1 / 4.414, customers)  # purchases a week
-    lives = rng.geometric(np.maximum(rng.beta(0.793, 2.426, customers), 1e-9))  # the purchase after which one leaves
-    scale = 1 / rng.gamma(3.74, 1 / 15.44, customers)
-    bought = np.minimum(np.cumsum(rng.poisson(rate * 39, (2, customers)), 0), lives)
-    purchases = np.diff(bought, axis=0, prepend=np.zeros((1, customers), np.int64))
-    visits = rng.poisson(0.5 + 3.0 * purchases[0])
-    spend = [np.round(100 * scale * rng.gamma(6.25 * np.maximum(n, 1e-12))) * (n > 0) for n in purchases]
-    treated = np.round(spend[1] * rng.gamma(50.0, 1.1 / 50.0, customers))
-    bins = (np.searchsorted(bin_edges(), values, side="right") - 1 for values in (spend[1], treated))
-    return Pool(np.column_stack([spend[0], visits]), spend[1], treated, *bins)
-
-
-def spend(rng: Generator, studies: int, width: float, effect: bool, held_out: float = 0.5) -> tuple[Hits, ...]:
-    people, control = pool(), round(6_000 * held_out)
-    found = [_spend_study(rng, people, 6_000 - control, control, effect) for _ in range(studies)]
-    truth = float(people.treated.mean() - people.untreated.mean()) * effect
-    adjusted, cut = [a for a, _ in found], [w for _, w in found]
-    raw = [a.raw for a in adjusted]
-    cut_means = [w.cut_at(w.threshold) for w in cut]
-    saved = f"variance -{np.mean([a.variance_removed for a in adjusted]):.0%}"
-    return (
-        hits(_differences(raw), [two.difference() for two in raw], truth, width),
-        hits(_differences(cut_means), [w.difference() for w in cut], truth, width),
-        hits([a.value for a in adjusted], [a.difference() for a in adjusted], truth, width, saved),
-    )
-
-
-def _spend_study(rng: Generator, people: Pool, treated: int, control: int, effect: bool) -> tuple[Adjusted, Winsorised]:
-    groups = []
-    for size, shown in ((treated, effect), (control, False)):
-        who = rng.integers(0, len(people.untreated), size)
-        y = (people.treated if shown else people.untreated)[who]
-        bins = (people.bins_treated if shown else people.bins_untreated)[who]
-        sums = (np.bincount(bins, weights, len(bin_edges())).tolist() for weights in (None, y, y * y))
-        groups.append((Moments.of(np.column_stack([y, people.before[who]])), Binned(bin_edges(), *map(tuple, sums))))
-    (one, one_binned), (two, two_binned) = groups
-    return Adjusted(one, two), Winsorised(one_binned, two_binned)
-
-
-def _differences(pairs: list[TwoMeans]) -> Floats:
-    return np.array([two.treated.total / two.treated.n - two.control.total / two.control.n for two in pairs])
-
-
-def converted(rng: Generator, studies: int, width: float, effect: bool) -> tuple[Hits, ...]:
-    """A 0/1 outcome among 4 000 customers, a tenth held out, with a covariate that foretells it."""
-    lift, found = 0.05 * effect, []
-    for size in _chunks(studies, 250):
-        past = rng.random((size, 4_000))
-        bought = rng.random((size, 4_000)) < 0.4 * past**2 + lift * (np.arange(4_000) >= 400)
-        columns = np.stack([bought, past, rng.poisson(4 * past)], axis=2).astype(np.float64)
-        found += [Adjusted(Moments.of(rows[400:]), Moments.of(rows[:400])) for rows in columns]
-    saved = f"variance -{np.mean([a.variance_removed for a in found]):.0%}"
-    raw = [a.raw for a in found]
-    return (
-        hits(_differences(raw), [two.difference() for two in raw], lift, width),
-        hits([a.value for a in found], [a.difference() for a in found], lift, width, saved),
-    )
-
-
-# --- Paired by customer -----------------------------------------------------------------------------------------------
-def paired(rng: Generator, studies: int, width: float, effect: bool, differ: int = 400) -> tuple[Hits, ...]:
-    """20 000 customers under two policies; about `differ` of them spend, or do not, under one alone (CDNOW amounts)."""
-    amounts = pool().untreated[pool().untreated > 0]
-    gain = 0.8 if effect else 0.5
-    truth = differ / 20_000 * (2 * gain - 1) * float(amounts.mean())
-    found = []
-    for count in rng.binomial(20_000, differ / 20_000, studies).tolist():
-        some = rng.choice(amounts, count) * np.where(rng.random(count) < gain, 1.0, -1.0)
-        found.append(PairedCustomers.of(np.concatenate([some, np.zeros(20_000 - count)])))
-    return (hits([p.total / p.n for p in found], [p.interval() for p in found], truth, width),)
 
 
 # --- Adaptive arms ----------------------------------------------------------------------------------------------------
@@ -211,27 +120,24 @@ class Arms(NamedTuple):
     got: tuple[Floats, Floats]  # customers and events of the first
 
 
-def adaptive(rng: Generator, studies: int, width: float, effect: bool) -> tuple[Hits, ...]:
-    """Two arms at 10 %, or the first at 14 %; 4 000 customers in batches of 40, Thompson sampling with a floor of 5 %."""
-    rates, customers = (0.14 if effect else 0.1, 0.1), 4_000
-    arms = thompson(rng, studies, rates, 100, 40)
+def adaptive(
+    rng: Generator, studies: int, width: float, effect: bool, first: float = 0.1, batches: int = 200, size: int = 100
+) -> tuple[Hits, ...]:
+    """Two arms, at `first` and 10 %, with Thompson sampling and a floor of 5 %; without an effect both at 10 %."""
+    rates, customers = (first if effect else 0.1, 0.1), batches * size
+    arms = thompson(rng, studies, rates, batches, size)
     n, events = arms.got
     raw = [Mean(a, b, b) for a, b in zip(n.tolist(), events.tolist(), strict=True)]
     one, apart = (
         [Aipw(Mean(customers, *sums), r) for r, *sums in zip(raw, *(s.tolist() for s in pair), strict=True)]
         for pair in (arms.scores, arms.contrast)
     )
-    remark = f"average {np.mean(events / n):.1%}, true {rates[0]:.0%}"
+    means, raw_means = arms.scores[0] / customers, events / np.maximum(n, 1)
+    said = [f"average {np.mean(m):.1%}, true {rates[0]:.0%}" for m in (means, raw_means)]
     return (
-        hits(
-            arms.scores[0] / customers,
-            [a.interval() for a in one],
-            rates[0],
-            width,
-            f"average {arms.scores[0].mean() / customers:.1%}, true {rates[0]:.0%}",
-        ),
+        hits(means, [a.interval() for a in one], rates[0], width, said[0]),
         hits(arms.contrast[0] / customers, [a.interval() for a in apart], rates[0] - rates[1], width),
-        hits(events / n, [r.interval() for r in raw], rates[0], width, remark),
+        hits(raw_means, [r.interval() if r.n > 1 else NONE for r in raw], rates[0], width, said[1]),
     )
 
 
@@ -252,8 +158,8 @@ def thompson(rng: Generator, studies: int, rates: tuple[float, float], batches: 
     return Arms((scores[0], scores[1]), (contrast[0], contrast[1]), (n[0], events[0]))
 
 
-def _score_sums(guess: Floats, got: Floats, won: Floats, chances: Floats, signs: Floats, expected: Floats) -> Floats:
-    """Total and squares of a batch's scores, (2, studies): `expected` plus the residual of the arm got over its chance."""
+def _score_sums(guess: Floats, got: Counts, won: Counts, chances: Floats, signs: Floats, expected: Floats) -> Floats:
+    """Total and squares of a batch's scores, (2, studies): `expected` plus residual / chance of the arm got."""
     hit, miss = (expected + signs[:, None] * (y - guess) / chances for y in (1.0, 0.0))
     lost = got - won
     return np.stack([(won * hit + lost * miss).sum(0), (won * hit**2 + lost * miss**2).sum(0)])
@@ -296,30 +202,48 @@ def nearly_all_alarm(studies: int) -> Limits:
 
 
 # --- The table --------------------------------------------------------------------------------------------------------
-def _with(draw: Callable[..., tuple[Hits, ...]], **given: float) -> Callable[..., tuple[Hits, ...]]:
-    return functools.partial(draw, **given)
-
-
 HOLDOUT = (interval("difference"), interval("relative lift"))
-SPEND = (interval("Welch, raw"), interval("Welch, winsorised"), interval("CUPED"))
+AIPW = (one_sample("AIPW, an arm"), interval("AIPW, arm less arm"))
+RAW_MEAN = must_fail("raw mean", positives=False)
 ALARMS = Claim("chi-square", None, few_alarms)
 
 CUSTOMERS: tuple[Setting, ...] = (
-    *(Setting("holdout", f"{share:.0%} of 20 000 held out", HOLDOUT, _with(holdout, held_out=share)) for share in (0.5, 0.1, 0.01)),
-    Setting("holdout", "0/1 outcome, covariates, 10 % of 4 000 held out", (interval("raw"), interval("CUPED")), converted),
+    *(
+        Setting("holdout", f"{share:.0%} of 20 000 held out", HOLDOUT, with_given(holdout, held_out=share))
+        for share in (0.5, 0.1, 0.01)
+    ),
     Setting("rare", "2-40 events of 20 000", (one_sample("proportion"),), rare_one),
-    Setting("rare", "2-40 events of 10 000, and as many", HOLDOUT, rare_two),
-    Setting("rare", "2-40 events of 2 000, 18 000 shown", HOLDOUT, _with(rare_two, control=2_000)),
-    Setting("clicks", "3 exposures a customer, 1 500 customers",
-            (one_sample("ratio, delta method"), must_fail("ratio, binomial", positives=False),
-             interval("difference"), interval("relative lift")), clicks),
-    Setting("spend", "CDNOW, 3 000 and 3 000", SPEND, spend),
-    Setting("spend", "CDNOW, 10 % of 6 000 held out", SPEND, _with(spend, held_out=0.1)),
-    *(Setting("paired", f"by customer, {count:,} of 20 000 differ".replace(",", " "), (interval("t" if count > 200 else "bootstrap"),), _with(paired, differ=count))
-      for count in (2_000, 400, 100, 40)),
-    Setting("adaptive", "Thompson, floor 5 %",
-            (interval("AIPW, an arm"), interval("AIPW, arm less arm"), must_fail("raw mean", positives=False)), adaptive),
+    Setting("rare", "2-40 events of 10 000, as many shown", HOLDOUT, rare_two),
+    Setting("rare", "2-40 events of 2 000, 18 000 shown", HOLDOUT, with_given(rare_two, control=2_000)),
+    Setting(
+        "clicks",
+        "4 exposures each, 1 500 customers",
+        (
+            one_sample("ratio, delta method"),
+            must_fail("ratio, binomial", positives=False),
+            interval("difference"),
+            interval("relative lift"),
+        ),
+        clicks,
+    ),
+    Setting("adaptive", "two equal arms, 20 000 customers", (*AIPW, RAW_MEAN), adaptive),
+    Setting(
+        "adaptive",
+        "14% and 10%, 20 000 customers",
+        (*AIPW, RAW_MEAN._replace(expected=ANY)),
+        with_given(adaptive, first=0.14),
+    ),
+    Setting(
+        "adaptive",
+        "two equal arms, 200 customers",
+        (*map(refused, AIPW), RAW_MEAN),
+        with_given(adaptive, batches=200, size=1),
+    ),
     Setting("srm", "clean, 40 000 customers", (ALARMS,), sample_ratio),
-    Setting("srm", "2 % of one arm lost, 400 000 customers", (Claim("chi-square", None, nearly_all_alarm),),
-            _with(sample_ratio, customers=400_000, lost=0.02)),
-)  # fmt: skip
+    Setting(
+        "srm",
+        "2% of one arm lost, 400 000 customers",
+        (Claim("chi-square", None, nearly_all_alarm),),
+        with_given(sample_ratio, customers=400_000, lost=0.02),
+    ),
+)

@@ -13,13 +13,16 @@ from typing import Any
 import pytest
 
 from scenarios import pytest_plugin
+from scenarios.compare import Comparison
 from scenarios.exits import Exit, UsageError
 from scenarios.junit import write_junit
-from scenarios.pytest_plugin import ADDS_UP, DOCUMENT, SUFFIX, WATCH, Finding, Watch
+from scenarios.pytest_plugin import ADDS_UP, COMPARES, DOCUMENT, SUFFIX, WATCH, Finding, Watch
+from scenarios.run import RunResult
 
 # No traces of pytest: no terminal of its own, no cache, no conftest of the folder, nobody else's plugins or options.
 _PLUGINS_OFF = ("terminal", "cacheprovider", "faulthandler")
 _ENVIRONMENT = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": None, "PYTEST_PLUGINS": None}
+RUNS = (ADDS_UP, COMPARES)
 _WORDS = {"holds": "hold", "fails": "fail", "undecided": "undecided", "not judged": "not judged"}
 
 
@@ -131,8 +134,12 @@ def told(finding: Finding) -> list[str]:
     """The lines of one finding."""
     if finding.test == DOCUMENT:
         return [f"{finding.file}: cannot be read", *(f"  {line}" for line in finding.problem.splitlines())]
-    if finding.test == ADDS_UP:
-        if finding.result is None:
+    if finding.test == COMPARES and isinstance(finding.result, Comparison):
+        manifest, folder = finding.result.manifest, finding.result.folder
+        worlds = f"{manifest['worlds']} worlds of {manifest['customers']:,} customers"
+        return [f"{finding.file}: compared in {worlds}", f"  report     {folder / 'report.html'}"]
+    if finding.test in RUNS:
+        if not isinstance(finding.result, RunResult):
             return [f"{finding.file}: the run failed", f"  {finding.outcome:9}  {finding.problem.splitlines()[-1]}"]
         manifest = finding.result.run.manifest
         days = manifest["before"] + manifest["days"] + manifest["after"]
@@ -146,8 +153,8 @@ def told(finding: Finding) -> list[str]:
 def counts(findings: Sequence[Finding]) -> dict[str, dict[str, int]]:
     """How many scenarios and how many expectations came to which end."""
     ends = {"holds": "ran", "unreadable": "cannot be read"}
-    scenarios = Counter(ends.get(f.outcome, "failed") for f in findings if f.test in (ADDS_UP, DOCUMENT))
-    expectations = Counter(_WORDS[f.outcome] for f in findings if f.test not in (ADDS_UP, DOCUMENT))
+    scenarios = Counter(ends.get(f.outcome, "failed") for f in findings if f.test in (*RUNS, DOCUMENT))
+    expectations = Counter(_WORDS[f.outcome] for f in findings if f.test not in (*RUNS, DOCUMENT))
     return {"scenarios": dict(scenarios), "expectations": dict(expectations)}
 
 
@@ -167,7 +174,7 @@ def summary(findings: Sequence[Finding], seconds: float, code: int) -> dict[str,
         row: dict[str, Any] = {"file": finding.file, "test": finding.test, "outcome": finding.outcome}
         row |= {"problem": finding.problem, "repeat": finding.repeat if finding.outcome != "holds" else ""}
         if finding.result is not None:
-            row["run"] = str(finding.result.run.folder)
+            row["run"] = str(finding.result.folder)
         if finding.verdict is not None:
             row |= {name: getattr(finding.verdict, name) for name in ("value", "low", "high", "n", "unit")}
         rows.append(row)

@@ -12,8 +12,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from results.comparison_store import KIND, write_comparison, write_table
+from results.comparison_tables import MONEY
 from results.comparisons import scale_of, study_estimates
 from results.judgement import judged_rivals
+from results.paired import DIFFERENCES_LEAST_MONEY
 from results.query import Database
 from results.sequential import early_stop, stein_worlds
 from results.statistics import Estimate, normal_quantile
@@ -155,8 +157,12 @@ class Worlds:
         rows = self.differences(rival, measure)
         n, scale = sum(row["n"] for row in rows), scale_of(measure)
         mean = sum(row["total"] for row in rows) / n / scale
+        differ, least = sum(row["nonzero"] for row in rows), DIFFERENCES_LEAST_MONEY
+        if not differ:
+            return self.count
         variance = max(sum(row["squares"] for row in rows) / n / scale**2 - mean * mean, 0.0)
-        return math.ceil(normal_quantile(0.95) ** 2 * variance / half**2 / self.plan.customers)
+        narrow = math.ceil(normal_quantile(0.95) ** 2 * variance / half**2 / self.plan.customers)
+        return max(narrow, math.ceil(self.count * least / differ) if measure in MONEY else narrow)
 
     @property
     def matters(self) -> float:

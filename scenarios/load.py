@@ -19,6 +19,7 @@ from engine.records import DAY_MS
 from scenarios.build import misfits
 from scenarios.document import Scenario, Without
 from scenarios.expect import Expectation, ExpectationError, misread
+from scenarios.expect_comparison import misread_comparison
 from scenarios.population_document import Population
 from scenarios.worker import RunPlan
 from sim.cohort import Spans
@@ -175,6 +176,11 @@ def misnamed(scenario: Scenario, policy: Policy) -> list[tuple[str, str]]:
     for i, text in enumerate(fields.get("expect", [])):
         with suppress(ExpectationError, UnreadableError):
             problems += [(f"expect[{i}]", sentence) for sentence in misread(Expectation.parse(text), policy)]
+    if compare is not None and not problems:
+        for i, text in enumerate(compare.__dict__.get("expect", [])):
+            with suppress(ExpectationError, UnreadableError, KeyError):
+                found = misread_comparison(Expectation.parse(text), policy, compare)
+                problems += [(f"compare.expect[{i}]", sentence) for sentence in found]
     return problems
 
 

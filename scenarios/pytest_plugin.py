@@ -3,24 +3,29 @@
 Use: pytest -p scenarios.pytest_plugin PATHS [--scenario-customers N] [--scenario-out FOLDER]
 """
 
+import shlex
 import tempfile
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import pytest
 
 from engine.policy.yaml_source import DocumentError
+from scenarios.compare import CompareOptions, Comparison, compare
 from scenarios.document import CUSTOMERS_LEAST, CUSTOMERS_MAX
 from scenarios.expect import Verdict
 from scenarios.load import LoadedScenario, Options, load_scenario
+from scenarios.rivals import own, variants
 from scenarios.run import Progress, RunOptions, RunResult, repeat_command, run_scenario
 
+R = TypeVar("R")
 SUFFIX = ".scenario.yaml"
 ADDS_UP = "adds up"  # the test that a run ends and its invariants hold
+COMPARES = "compares"  # the test that the worlds of a comparison end
 DOCUMENT = "document"  # the test that a scenario can be read
 Watch = Callable[[str], AbstractContextManager[Progress]]  # shows how far a run is
 WATCH = pytest.StashKey[Watch]()
@@ -47,7 +52,7 @@ class Finding:
     outcome: str
     problem: str = ""
     verdict: Verdict | None = None
-    result: RunResult | None = None
+    result: RunResult | Comparison | None = None
     repeat: str = ""
     seconds: float = 0.0
 
@@ -86,11 +91,28 @@ def shown_path(path: Path) -> Path:
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
-class ScenarioFile(pytest.File):
-    """A scenario and, once asked for, its run."""
+class Once(Generic[R]):
+    """Something played at the first call; what failed is not tried again."""
 
-    result: RunResult | None = None
-    failed = False
+    def __init__(self, play: Callable[[], R], repeat: str) -> None:
+        self.play, self.repeat = play, repeat
+        self.result: R | None = None
+        self.failed = False
+
+    def __call__(self) -> R:
+        if self.failed:
+            pytest.skip("not judged: the run failed")
+        if self.result is None:
+            try:
+                self.result = self.play()
+            except Exception:
+                self.failed = True
+                raise
+        return self.result
+
+
+class ScenarioFile(pytest.File):
+    """A scenario and, once asked for, its run and its comparison."""
 
     def options(self) -> RunOptions:
         out = self.config.getoption("--scenario-out") or Path(tempfile.gettempdir()) / "windtunnel-runs"
@@ -112,23 +134,50 @@ class ScenarioFile(pytest.File):
         except DocumentError as error:
             yield BrokenScenario.from_parent(self, name=DOCUMENT, error=error)
             return
-        yield RunItem.from_parent(self, name=ADDS_UP)
+        yield RunItem.from_parent(self, name=ADDS_UP, play=self.run)
         for number, expectation in enumerate(expectations):
-            yield ExpectationItem.from_parent(self, name=expectation.text, number=number)
+            yield ExpectationItem.from_parent(self, name=expectation.text, number=number, play=self.run)
+        texts = self.loaded.scenario.compare.expect
+        if texts:
+            yield RunItem.from_parent(self, name=COMPARES, play=self.compare)
+        for number, text in enumerate(texts):
+            yield ExpectationItem.from_parent(self, name=text, number=number, play=self.compare)
 
-    def run(self) -> RunResult:
-        """The run, made at the first call; a run that failed is not tried again."""
-        if self.failed:
-            pytest.skip("not judged: the run failed")
-        if self.result is None:
-            watch = self.config.stash.get(WATCH, unwatched)
-            try:
-                with watch(self.loaded.scenario.scenario) as tell:
-                    self.result = run_scenario(self.loaded, self.options(), tell)
-            except Exception:
-                self.failed = True
-                raise
-        return self.result
+    @property
+    def watch(self) -> Watch:
+        return self.config.stash.get(WATCH, unwatched)
+
+    @cached_property
+    def run(self) -> "Once[RunResult]":
+        """The run, made when it is first asked for."""
+
+        def play() -> RunResult:
+            with self.watch(self.loaded.scenario.scenario) as tell:
+                return run_scenario(self.loaded, self.options(), tell)
+
+        return Once(play, self.repeat)
+
+    @cached_property
+    def compare(self) -> "Once[Comparison]":
+        """The comparison that the scenario asks for, with the policies that it names."""
+        loaded, words = self.compared, ("windtunnel", "compare", str(shown_path(self.path)))
+        options = CompareOptions(out=self.options().out, assumption_sets=0, command=words)
+
+        def play() -> Comparison:
+            return compare(loaded, [own(loaded), *variants(loaded)], options, self.watch)
+
+        return Once(play, shlex.join(words))
+
+    @property
+    def compared(self) -> LoadedScenario:
+        """With at most so many customers in a world as the command line allows."""
+        customers, block = self.options().scenario.customers, self.loaded.scenario.compare
+        if customers is None or customers >= block.customers:
+            return self.loaded
+        scenario = self.loaded.scenario.model_copy(
+            update={"compare": block.model_copy(update={"customers": customers})}
+        )
+        return replace(self.loaded, scenario=scenario)
 
 
 class ScenarioItem(pytest.Item):
@@ -168,35 +217,39 @@ class BrokenScenario(ScenarioItem):
 
 
 class RunItem(ScenarioItem):
-    """The run ends and its invariants hold."""
+    """The run (or the comparison) ends and its invariants hold."""
+
+    def __init__(self, *, play: Once[Any], **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.play = play
 
     def runtest(self) -> None:
-        self.parent.run()
+        self.play()
 
     def finding(self, call: pytest.CallInfo[None]) -> Finding:
         outcome, problem = "holds", ""
         if call.excinfo is not None:
             broken = isinstance(call.excinfo.value, AssertionError)
             outcome, problem = "broken" if broken else "error", call.excinfo.exconly()
-        return Finding(self.file, self.name, outcome, problem, None, self.parent.result, self.parent.repeat)
+        return Finding(self.file, self.name, outcome, problem, None, self.play.result, self.play.repeat)
 
 
 class ExpectationItem(ScenarioItem):
     """One expectation."""
 
-    def __init__(self, *, number: int, **arguments: Any) -> None:
+    def __init__(self, *, number: int, play: Once[Any], **arguments: Any) -> None:
         super().__init__(**arguments)
-        self.number = number
+        self.number, self.play = number, play
 
     def runtest(self) -> None:
-        verdict = self.parent.run().verdicts[self.number]
+        verdict = self.play().verdicts[self.number]
         if verdict.missed:
-            raise Missed(f"{verdict.sentence()}\nrepeat: {self.parent.repeat}")
+            raise Missed(f"{verdict.sentence()}\nrepeat: {self.play.repeat}")
 
     def finding(self, call: pytest.CallInfo[None]) -> Finding:
-        result = self.parent.result
+        result = self.play.result
         if result is None:
             return Finding(self.file, self.name, "not judged")
         verdict = result.verdicts[self.number]
         problem = verdict.sentence() if verdict.missed else ""
-        return Finding(self.file, self.name, verdict.verdict, problem, verdict, result, self.parent.repeat)
+        return Finding(self.file, self.name, verdict.verdict, problem, verdict, result, self.play.repeat)

@@ -63,6 +63,10 @@ class RunResult:
     verdicts: list[Verdict]
 
     @property
+    def folder(self) -> Path:
+        return self.run.folder
+
+    @property
     def missed(self) -> list[Verdict]:
         return [verdict for verdict in self.verdicts if verdict.missed]
 

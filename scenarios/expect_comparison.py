@@ -1,0 +1,48 @@
+"""What a scenario may expect of its comparison: the figures there will be, by the names expectations use."""
+
+import difflib
+from collections.abc import Iterator
+
+from engine.policy.document import Policy
+from scenarios.document import Compare
+from scenarios.expect import Expectation
+from sim.cohort import MEASURES
+
+SHOWN_MAX = 6
+_OF_TRUTH = (
+    "true_lift[{0}]", "true_relative_lift[{0}]", "true_profit[{0}]", "true_uptake[{0}/shown]",
+    "true_uptake[{0}/held_out]", "estimated_lift[{0}]", "estimated_relative_lift[{0}]", "covered[{0}]",
+    "growth[{0}/shown]", "growth[{0}/held_out]", "true_increment[{0}]", "anyway_share[{0}]", "last_touch[{0}]",
+    "estimated_increment[{0}]",
+)  # fmt: skip
+_OF_ARMS = ("first_clicks", "first_closes", "estimated_first_clicks", "estimated_first_closes", "arm_profit")
+_OF_RIVALS = ("difference", "relative_difference")
+
+
+def comparison_figures(policy: Policy, compare: Compare) -> list[str]:
+    """Every figure that the comparison of a scenario will have."""
+    measures = [measure for measure in MEASURES if not measure.startswith("before_")]
+    rivals = list(compare.policies)
+    found = [f"{name}[{rival}/{measure}]" for name in _OF_RIVALS for rival in rivals for measure in measures]
+    found += [f"level[{name}/{measure}]" for name in (policy.policy, *rivals) for measure in measures]
+    found += [f"pairing_factor[{rival}]" for rival in rivals]
+    for campaign in compare.truth:
+        found += [pattern.format(campaign) for pattern in _OF_TRUTH]
+        arms = [arm.name for arm in policy.campaigns[campaign].arms or []]
+        found += [f"{name}[{campaign}/{a}/{b}]" for name in _OF_ARMS for a in arms for b in arms if a != b]
+    return found
+
+
+def misread_comparison(expectation: Expectation, policy: Policy, compare: Compare) -> Iterator[str]:
+    """What is wrong with the figure an expectation of a comparison names: `must …`."""
+    there = comparison_figures(policy, compare)
+    if expectation.metric in there:
+        return
+    same = [figure for figure in there if figure.partition("[")[0] == expectation.name]
+    if not same:
+        names = ", ".join(sorted({figure.partition("[")[0] for figure in there})) or "none without policies or truth"
+        yield f"must be a figure of the comparison: {names} (got {expectation.metric})"
+        return
+    close = difflib.get_close_matches(expectation.metric, same, 1)
+    shown = ", ".join(same[:SHOWN_MAX]) + (", …" if len(same) > SHOWN_MAX else "")
+    yield f"must be one of {shown} (got {expectation.metric}{f', did you mean {close[0]}?' if close else ''})"
