@@ -72,8 +72,8 @@ def summary(rows: Sequence[Row], studies: int, seconds: float) -> list[str]:
     (low, high), (least, most) = honest_coverage(studies), honest_positives(studies)
     wrong = [row for row in rows if not row.as_expected]
     lines = [
-        f"\n{studies:,} studies a row in {seconds:.0f} s. Of those in which an interval is given, an honest 95% interval covers",
-        f"the truth in {low:.1%} to {high:.1%}, and finds an effect where there is none in {least:.1%} to {most:.1%}.",
+        f"\n{studies:,} studies a row in {seconds:.0f} s. Of the intervals given, honest 95% ones cover the",
+        f"truth in {low:.1%} to {high:.1%}, and find an effect where there is none in {least:.1%} to {most:.1%}.",
         f"{len(rows) - len(wrong)} of {len(rows)} rows are as they must be.",
     ]
     for row in wrong:
