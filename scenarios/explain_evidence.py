@@ -140,8 +140,8 @@ def quiet(taken: OneEvent, slot: int, campaign: Campaign) -> Pair:
 
 def resting(taken: OneEvent, slot: int, campaign: Campaign) -> Pair:
     rule = taken.policy.fatigue.back_off
-    after = "" if rule is None else f", after {rule.closes} closes in a row"
-    return moment(taken, taken.t), f"not before {moment(taken, taken.customer['rest_until'])}{after}"
+    closes = "" if rule is None else f", after {rule.closes} close{'s' if rule.closes > 1 else ''} in a row"
+    return moment(taken, taken.t), f"not before {moment(taken, taken.customer['rest_until'])}{closes}"
 
 
 def cool_down(taken: OneEvent, slot: int, campaign: Campaign) -> Pair:

@@ -19,7 +19,7 @@ from engine.policy.document import Policy
 from engine.policy.quantities import UnreadableError
 from engine.policy.tables import compile_policy
 from engine.policy.yaml_source import Loaded
-from engine.records import CHANNELS, EVENT_KINDS, MOMENTS_MAX, NONE
+from engine.records import CHANNELS, EVENT_KINDS, MOMENTS_MAX, NONE, EventKind
 from results.store import Run
 from scenarios.exits import UsageError
 from scenarios.explain import load_run
@@ -31,6 +31,7 @@ from scenarios.run_folder import existing_run
 from scenarios.team import partition_bounds
 from scenarios.worker import RunPlan
 
+MOMENTS = (0, MOMENTS_MAX - 1)
 NUMBERED = ("pages", "cities", "tiers", "tags")  # names whose numbers stand in events and in what is known of customers
 
 
@@ -107,10 +108,10 @@ def check_numbers(run: Run, events: np.ndarray, plan: RunPlan) -> None:
         "city": (NONE, len(plan.policy.policy.names.cities) - 1),
         "campaign": (NONE, len(plan.policy.registry) - 1),
         "channel": (NONE, CHANNELS - 1),
-        "moment": (NONE, MOMENTS_MAX - 1),
     }
-    for name, (low, high) in bounds.items():
-        wrong = events[name][(events[name] < low) | (events[name] > high)]
+    of_moments = events[events["kind"] == EventKind.MOMENT]
+    for name, (low, high), rows in (*((*row, events) for row in bounds.items()), ("moment", MOMENTS, of_moments)):
+        wrong = rows[name][(rows[name] < low) | (rows[name] > high)]
         if len(wrong):
             file = run.folder / "tables" / "events.parquet"
             raise UsageError(f"{file}: {name} must be between {low} and {high} (got {wrong[0]})")

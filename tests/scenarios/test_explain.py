@@ -12,6 +12,7 @@ import pytest
 from engine.records import DECISION, EventKind, Reason
 from results.store import Run
 from scenarios.explain import EVENTS, REACTIONS, Met, Teller, explanation, lines_of, lived, load_run
+from scenarios.explain_levels import FAMILIES
 from scenarios.load import Options, plan_of
 from scenarios.run import RunOptions, run_scenario
 from tests.scenarios.shop import POLICY, Edit, cli, loaded
@@ -134,11 +135,13 @@ def test_a_customer_whom_nothing_could_reach(tmp_path: Path) -> None:
 
 
 def row(at: str, phase: str, did: str, counts_for: str | None = None, **candidates: str) -> dict[str, Any]:
+    families = {name: FAMILIES[Reason[code.upper()]] for name, code in candidates.items()}
     return {"at": f"2026-09-{at}+08:00", "phase": phase, "did": did, "counts_for": counts_for, "channel": "popup",
-            "candidates": candidates}  # fmt: skip
+            "candidates": candidates, "families": families, "evidence": {}}  # fmt: skip
 
 
 FOUND: dict[str, Any] = {
+    "level": "support",
     "run_id": "spring-20260907-101500",
     "customer": 7,
     "profile": {"gender": "female", "age": 34, "home_city": "wuhan", "tier": "gold", "tags": ["thrifty"],
@@ -159,12 +162,12 @@ consents to push message and SMS.
 
 Before the campaign, under the baseline
 2026-09-06 20:34:58  opened home
-                       spring      campaign paused
+                       spring      schedule: campaign paused
 
 The campaign
 2026-09-07 20:34:58  stayed 5s on home
                      → spring      shown (pop-up)
-                       bill_ready  another campaign won the place
+                       bill_ready  competition: another campaign won the place
 2026-09-07 20:35:01  clicked spring
 2026-09-07 20:36:01  paid 128.50 yuan  → the goal of spring"""
 
