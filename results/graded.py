@@ -171,7 +171,10 @@ def _row(setting: Setting, claim: Claim, studies: int, found: Hits | None, null:
     seen = found if claim.coverage and found else null
     assert seen is not None, "a claim asks something"
     withheld = 1 - float(seen.given.mean())
-    verdict = REFUSED if withheld >= REFUSED_FROM else HOLDS if holds and few else FAILS
+    if withheld >= REFUSED_FROM:
+        verdict, coverage, positives = REFUSED, None, None
+    else:
+        verdict = HOLDS if holds and few else FAILS
     return Row(
         setting.subject, setting.name, claim.estimator, studies, coverage, coverage_band, positives, positives_band,
         withheld, verdict, claim.expected, seen.remark,
