@@ -50,6 +50,7 @@ VERDICTS = {"holds": "holds", "fails": "fails", "undecided": "undecided: not eno
 UNITS = {  # unit of a metric -> how it is written
     "share": "percent", "points": "points", "yuan": "yuan", "seconds": "seconds", "count": "count",
     "per customer": "number", "per visit": "number", "p": "p", "estimated count": "about",
+    "yuan each": "each", "per 1,000": "thousand",
 }  # fmt: skip
 
 
@@ -68,6 +69,11 @@ def goal(event: str) -> tuple[str, str]:
 
 def channel(name: str) -> str:
     return CHANNELS.get(name, plain(name))
+
+
+def people(count: int) -> str:
+    """A customer base as one says it: 10 M, 1.25 M, 400,000."""
+    return f"{count / 1_000_000:,.10g} M" if count >= 1_000_000 and count % 10_000 == 0 else f"{count:,}"
 
 
 def formatted(value: float | None, spec: str) -> str:
@@ -92,6 +98,8 @@ def span(low: float, high: float, spec: str) -> str:
     kind, _, decimals = spec.lstrip("+").partition(":")
     places = int(decimals) if decimals else places_of(kind, high, high - low)
     ends = [formatted(end, f"{_BARE.get(kind, kind)}:{places}") for end in (low, high)]
+    if kind in _SAID_ONCE and low >= 0:
+        ends[1] = ends[1].removeprefix("¥")
     return f"{ends[0]} to {ends[1]}" if low < 0 or high < 0 else f"{ends[0]}–{ends[1]}"
 
 
@@ -104,7 +112,7 @@ def spec_of(unit: str, value: float | None, low: float | None = None, high: floa
 
 def places_of(kind: str, value: float, width: float | None) -> int:
     """Decimals: two digits of the interval's half-width; without one, what a reader takes in."""
-    scale = 100 if kind in ("percent", "points", "bare") else 1
+    scale = _SCALES.get(kind, 1)
     size = abs(value) * scale
     if kind in _FIXED:
         return _FIXED[kind]
@@ -116,10 +124,13 @@ def places_of(kind: str, value: float, width: float | None) -> int:
         wanted = 1 if size >= 1 or not size else 2
     else:
         wanted = 2 - math.floor(math.log10(size)) if size else 0
-    return min(max(wanted, 0), 2 if kind == "yuan" else 3)
+    return min(max(wanted, _LEAST.get(kind, 0)), _MOST.get(kind, 3))
 
 
-_FIXED = {"count": 0, "p": 3, "seconds": 1}
+_FIXED = {"count": 0, "p": 3, "seconds": 1, "total": 2, "many": 2}
+_SCALES = {"percent": 100, "points": 100, "bare": 100, "thousand": 1000}
+_LEAST, _MOST = {"each": 2}, {"yuan": 2, "each": 4}
+_SAID_ONCE = ("each", "total")  # their ¥ stands before an interval once
 
 
 def _percent(value: float, places: int) -> str:
@@ -146,6 +157,28 @@ def _number(value: float, places: int) -> str:
     return f"{value:,.{places}f}"
 
 
+def _each(value: float, places: int) -> str:
+    return f"¥{value:,.{places}f}"
+
+
+def _total(value: float, digits: int) -> str:
+    return "¥" + _many(value, digits)
+
+
+def _many(value: float, digits: int) -> str:
+    """So many significant digits, and M or bn: 72,000, 4.2 M."""
+    exponent = math.floor(math.log10(value)) if value else 0
+    size = round(value, digits - 1 - exponent)
+    for least, word in ((1e9, "bn"), (1e6, "M")):
+        if size >= least:
+            return f"{size / least:,.{max(0, digits - 1 - math.floor(math.log10(size / least)))}f} {word}"
+    return f"{size:,.{max(0, digits - 1 - exponent) if size < 1 else 0}f}"
+
+
+def _thousand(value: float, places: int) -> str:
+    return f"{value * 1000:,.{places}f}"
+
+
 def _seconds(value: float, places: int) -> str:
     minutes, seconds = divmod(round(value), 60)
     return f"{minutes} min {seconds} s" if minutes else f"{value:.{places}f} s"
@@ -158,5 +191,6 @@ def _p(value: float, places: int) -> str:
 _BARE = {"percent": "bare", "points": "bare"}
 _WRITERS = {
     "percent": _percent, "points": _points, "bare": _bare, "yuan": _yuan, "number": _number, "count": _number,
-    "seconds": _seconds, "p": _p, "about": _about,
+    "seconds": _seconds, "p": _p, "about": _about, "each": _each, "total": _total, "many": _many,
+    "thousand": _thousand,
 }  # fmt: skip

@@ -1,0 +1,181 @@
+"""What every part of a comparison's report stands on: its folder opened, verdicts as rows, figures as markup."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from results.comparison_words import fine, measure_in_chinese, measure_name
+from results.comparisons import study_estimates
+from results.judgement import GOAL, GUARDRAIL
+from results.markup import figure, interval, number, source
+from results.query import Database, quoted
+from results.statistics import Estimate
+from results.store import open_run
+from results.words import NOTHING, places_of, span
+
+_COLUMNS = (
+    "policy", "against", "measure", "role", "word", "unit", "value", "low", "high", "level", '"limit"', "confidence",
+    "worlds_needed", "n", "note",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A row of the table `verdicts`."""
+
+    policy: str
+    against: str
+    measure: str
+    role: str
+    word: str
+    unit: str
+    value: float | None
+    low: float | None
+    high: float | None
+    level: float | None
+    limit: float | None
+    confidence: float
+    worlds_needed: int | None
+    n: int
+    note: str
+
+    def sql(self, column: str) -> str:
+        where = f"policy = {quoted(self.policy)} AND measure = {quoted(self.measure)} AND role = {quoted(self.role)}"
+        return f"SELECT {column} FROM verdicts WHERE {where}"
+
+    def spec(self, sign: str = "", value: float | None = None) -> str:
+        """As fine as the interval deserves; without one, as the value does."""
+        kind = "each" if self.unit == "yuan" else "thousand"
+        width = None if self.low is None or self.high is None else self.high - self.low
+        return f"{sign}{kind}:{places_of(kind, (self.value if value is None else value) or 0.0, width)}"
+
+    def shown(self, column: str = "value", sign: str = "+") -> Markup:
+        value = getattr(self, column)
+        return number(value, self.spec(sign, value), self.sql(f'"{column}"'))
+
+    def interval(self) -> Markup:
+        if self.low is None or self.high is None:
+            return Markup('<span class="none given">{}</span>').format(self.note or NOTHING)
+        return spanned(self.low, self.high, self.sql("low"), self.sql("high"), self.spec())
+
+    @property
+    def beyond_matters(self) -> bool:
+        """Whether the gain or loss may be as large as what was said to matter."""
+        ends = [abs(end) for end in (self.low, self.high) if end is not None]
+        return bool(ends) and max(ends) > (self.limit or 0.0)
+
+
+@dataclass(frozen=True)
+class Findings:
+    """A comparison's folder, opened: tables, manifest, every figure, every verdict."""
+
+    database: Database
+    manifest: dict[str, Any]
+    found: dict[str, Estimate]
+    judged: tuple[Judged, ...]
+
+    @property
+    def reference(self) -> str:
+        return str(self.manifest["reference"])
+
+    @property
+    def rivals(self) -> list[str]:
+        return list(self.manifest["rivals"])
+
+    @property
+    def measure(self) -> str:
+        return str(self.manifest["goal"]["measure"])
+
+    @property
+    def days(self) -> int:
+        return int(self.manifest["days"]) + int(self.manifest["after"])
+
+    def goal(self, rival: str) -> Judged:
+        return next(row for row in self.judged if row.policy == rival and row.role == GOAL)
+
+    def guardrails(self, rival: str) -> list[Judged]:
+        return [row for row in self.judged if row.policy == rival and row.role == GUARDRAIL]
+
+    def campaign(self, name: str) -> dict[str, Any]:
+        return next(campaign for campaign in self.manifest["campaigns"] if campaign["name"] == name)
+
+    def count(self, sql: str) -> int:
+        return int(self.database.number(sql))
+
+
+@contextmanager
+def findings(folder: Path) -> Iterator[Findings]:
+    """Opens a comparison's folder; every figure is computed once."""
+    manifest = open_run(Path(folder)).manifest
+    with Database(Path(folder)) as database:
+        rows = database.table(f"SELECT {', '.join(_COLUMNS)} FROM verdicts")
+        yield Findings(database, manifest, study_estimates(database, manifest), tuple(Judged(**row) for row in rows))
+
+
+# --- markup -----------------------------------------------------------------------------------------------------------
+def spanned(low: float, high: float, low_query: str, high_query: str, spec: str) -> Markup:
+    """An interval both of whose ends are queries."""
+    tag = '<span class="span" data-low="{}" data-high="{}" data-query-low="{}" data-query-high="{}" data-format="{}">'
+    return Markup(tag + "{}</span>").format(repr(low), repr(high), low_query, high_query, spec, span(low, high, spec))
+
+
+def shown(key: str, estimate: Estimate, sign: str = "") -> Markup:
+    return figure(key, fine(estimate), sign)
+
+
+def ends(key: str, estimate: Estimate) -> Markup:
+    """An estimate's interval; why there is none is words."""
+    if estimate.low is None:
+        return Markup('<span class="none given">{}</span>').format(estimate.note or NOTHING)
+    return interval(key, fine(estimate))
+
+
+def cell(key: str, estimate: Estimate, sign: str = "", bare: bool = False) -> Markup:
+    """Figure and interval as a table's cell; `bare` keeps silent where there is no interval."""
+    if estimate.value is None:
+        return right(NOTHING)
+    below = Markup("") if bare and estimate.low is None else Markup("<br>{}").format(ends(key, estimate))
+    return right(shown(key, estimate, sign) + below)
+
+
+def right(content: Any) -> Markup:
+    return Markup('<td class="right">{}</td>').format(content)
+
+
+def left(content: Any) -> Markup:
+    return Markup("<td>{}</td>").format(content)
+
+
+def head(content: Any) -> Markup:
+    return Markup('<th scope="row">{}</th>').format(content)
+
+
+def row(*cells: Markup) -> Markup:
+    return Markup("<tr>{}</tr>").format(Markup("").join(cells))
+
+
+def rows_table(heads: Sequence[Any], rows: Sequence[Markup], words: int = 1, css: str = "") -> Markup:
+    """Rows under their heads; the first `words` columns are words, the others numbers."""
+    tops = Markup("").join(
+        Markup('<th scope="col"{}>{}</th>').format(Markup(' class="right"') if at >= words else "", content)
+        for at, content in enumerate(heads)
+    )
+    tag = '<div class="scroll" tabindex="0"><table class="{}"><thead class="given"><tr>{}</tr></thead>'
+    return Markup(tag + "<tbody>{}</tbody></table></div>").format(css, tops, Markup("").join(rows))
+
+
+def badge(word: str) -> Markup:
+    css = "fails" if word in ("broken", "don't") else "holds" if word in ("kept", "launch") else word.split()[0]
+    return Markup('<span class="badge {}">{}</span>').format(css, word)
+
+
+def both_names(measure: str) -> Markup:
+    return Markup('{} <span lang="zh">{}</span>').format(measure_name(measure), measure_in_chinese(measure))
+
+
+def sources(queries: Sequence[str], method: str = "") -> Markup:
+    return source(*queries, method=method)

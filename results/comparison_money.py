@@ -1,0 +1,142 @@
+"""Where a difference of profit comes from, what one more message costs, and what each campaign is worth alone."""
+
+from markupsafe import Markup
+
+from results.comparison_marks import Findings, ends, head, right, row, rows_table, shown, sources
+from results.comparisons import Pair
+from results.markup import Column, number, queried, sentence, source, table, words
+from results.paired import PairedWorlds
+from results.query import quoted
+from results.statistics import CONFIDENCE, Estimate
+from results.words import plain
+
+COSTS = (("rewards", "rewards redeemed"), ("channel_cost", "channel cost"), ("fraud_loss", "fraud loss"))
+EXPOSURES_DIFFER_LEAST = 0.01  # of the reference: under it a price of attention divides by next to nothing
+
+
+# --- waterfall --------------------------------------------------------------------------------------------------------
+def parts_sql(opened: Findings, rival: str) -> str:
+    """Parts of the difference of profit, in yuan a customer; the last part is what is left over, so that it adds up."""
+    pair = Pair(rival, opened.reference)
+
+    def of(measure: str) -> str:
+        return f"(SELECT sum(total) / sum(n) / 100.0 {pair.rows(measure)})"
+
+    margin = margin_of(opened)
+    known = [("closing value", of("closing_value"))]
+    known = [*((label, f"-{of(measure)}") for measure, label in COSTS), *known]
+    first = [("margin on what is spent", margin.format(spend=of("spend"), margin=of("margin")))] if margin else []
+    last = "complaints answered" if margin else "margin, less complaints answered"
+    lines = [*first, *known]
+    rest = f"{of('profit')} - ({' + '.join(value for _, value in lines)})"
+    lines.insert(len(first) + 2 if first else 0, (last, rest))
+    rows = " UNION ALL ".join(
+        f"SELECT {place} AS place, {quoted(label)} AS part, {value} AS amount"
+        for place, (label, value) in enumerate(lines, 1)
+    )
+    return f"""
+WITH parts AS ({rows})
+SELECT place, part, amount FROM parts
+UNION ALL SELECT 99, 'profit', {of("profit")} ORDER BY place"""
+
+
+def margin_of(opened: Findings) -> str:
+    """SQL of the margin, where the tables or the manifest give it."""
+    if any(key.startswith(f"level[{opened.reference}/margin") for key in opened.found):
+        return "{margin}"
+    share = (opened.manifest.get("worth") or {}).get("margin")
+    return f"{float(share)!r} * {{spend}}" if share is not None else ""
+
+
+def waterfall(opened: Findings, rival: str) -> Markup:
+    columns = [Column("part", "part of the difference, yuan a customer"), Column("amount", "difference", "+each:4")]
+    shown_table = table(opened.database, parts_sql(opened, rival), ["part"], columns, css="narrow")
+    return shown_table + adds_up(opened, rival)
+
+
+def adds_up(opened: Findings, rival: str) -> Markup:
+    sql = f"SELECT sum(amount) FROM ({parts_sql(opened, rival)}) WHERE place < 99"
+    total = f"SELECT amount FROM ({parts_sql(opened, rival)}) WHERE place = 99"
+    agree = abs(opened.database.number(sql) - opened.database.number(total)) < 1e-6
+    verdict = "the two agree" if agree else "THE TWO DISAGREE: this is a bug, do not use this comparison"
+    parts = [queried(opened.database, query, "+each:4") for query in (sql, total)]
+    line = Markup("It adds up: the parts come to {}, profit differs by {}; {}.").format(*parts, verdict)
+    return Markup('<p class="{}">{}</p>').format("fine" if agree else "alarm", line)
+
+
+# --- one more message -------------------------------------------------------------------------------------------------
+def price_sql(opened: Findings, rival: str) -> str:
+    pair = Pair(rival, opened.reference)
+    money, shows = (f"(SELECT sum(total) {pair.rows(measure)})" for measure in ("profit", "exposures"))
+    return f"SELECT {money} / 100.0 / nullif({shows}, 0)"
+
+
+def price_of_attention(opened: Findings, rival: str) -> Estimate:
+    """Yuan of profit for each exposure more; the world as unit, linearised around the ratio (Deng 2018, eq. 7)."""
+    pair = Pair(rival, opened.reference)
+    worlds = (
+        f"SELECT p.total / 100.0, e.total FROM (SELECT * {pair.rows('profit')}) AS p"
+        f" JOIN (SELECT * {pair.rows('exposures')}) AS e ON p.world = e.world ORDER BY p.world"
+    )
+    rows = [(float(money), float(shows)) for money, shows in opened.database.rows(worlds)]
+    shows = sum(e for _, e in rows)
+    query = price_sql(opened, rival)
+    if not rows or not shows:
+        return Estimate(None, None, None, "yuan", len(rows), "world", "the policies show equally often")
+    ratio = opened.database.number(query)
+    each = shows / len(rows)
+    interval = PairedWorlds(tuple(ratio + (money - ratio * e) / each for money, e in rows)).interval(CONFIDENCE)
+    return Estimate(ratio, interval.low, interval.high, "yuan", len(rows), "world", interval.note,
+                    "ratio of sums over worlds, Student's t", query, worlds)  # fmt: skip
+
+
+def price(opened: Findings, rival: str) -> Markup:
+    """In a sentence, or why it cannot be told."""
+    key = f"relative_difference[{rival}/exposures]"
+    change = opened.found[key]
+    if change.value is None or abs(change.value) < EXPOSURES_DIFFER_LEAST:
+        text = "{rival}: cannot be told, the two policies show nearly equally often ({change} exposures)."
+        return sentence(text, rival=words(rival), change=shown(key, change, "+"))
+    found = price_of_attention(opened, rival)
+    name = f"price_of_attention[{rival}]"
+    if found.value is None or found.low is None or found.high is None:
+        return sentence("{rival}: {note}.", rival=words(rival), note=words(found.note))
+    told = "" if found.low > 0 or found.high < 0 else " It cannot be told from nothing."
+    verb = "costs" if found.value < 0 else "earns"
+    text = "{rival}, with {change} exposures: each exposure more changes profit by {value} ({span}); it {verb}.{told}"
+    told_of = sentence(text, rival=words(rival), change=shown(key, change, "+"), value=shown(name, found, "+"),
+                       span=ends(name, found), verb=verb, told=told)  # fmt: skip
+    return told_of + sources([found.query, found.counts_query], found.method)
+
+
+# --- leave one out ----------------------------------------------------------------------------------------------------
+def left_out(opened: Findings) -> list[str]:
+    """Rivals that are the reference without one campaign."""
+    return [rival for rival in opened.rivals if rival.startswith("without_") and rival != "without_all"]
+
+
+def leave_one_out(opened: Findings) -> Markup:
+    """What each campaign is worth with all others running; these do not add up (FIDELITY 1)."""
+    ones = left_out(opened)
+    if not ones:
+        return Markup("")
+    rows = [worth_row(opened, rival, plain(rival.removeprefix("without_"))) for rival in ones]
+    listed = ", ".join(quoted(rival) for rival in ones)
+    query = (
+        f"SELECT -sum(value) FROM (SELECT sum(total) / sum(n) / 100.0 AS value FROM differences WHERE of = '' AND"
+        f" segment = '' AND measure = 'profit' AND against = {quoted(opened.reference)} AND policy IN ({listed})"
+        " GROUP BY policy)"
+    )
+    total = number(opened.database.number(query), "+each:3", query)
+    rows.append(row(head("their sum, which means nothing: these do not add up"), right(total)))
+    if "without_all" in opened.rivals:
+        rows.append(
+            worth_row(opened, "without_all", "all campaigns against none, which is what they are worth together")
+        )
+    return rows_table(("campaign", "profit a customer, with it less without"), rows) + source(query)
+
+
+def worth_row(opened: Findings, rival: str, label: str) -> Markup:
+    found = opened.found[f"difference[{rival}/profit]"]
+    query = f"SELECT -({found.query})"
+    return row(head(label), right(number(opened.database.number(query), "+each:3", query)))
