@@ -25,6 +25,7 @@ WINSORISED_AT = 0.999  # of the customers of both groups together (FIDELITY 15)
 SKEW_MOST = 0.15  # of the difference between two means: coverage is off by 0.25 skew^2 (Hall 1992, "Bootstrap", 2.6)
 PROBABILITY_LEAST = 0.05  # FIDELITY 8
 ADAPTIVE_LEAST = 10_000  # customers in an experiment with adaptive arms
+ROUNDING = 1e-12  # of a sum of squares: what a covariate that never varies may seem to vary by
 EVENTS_LEAST_ADJUSTED = 10  # of a 0/1 outcome, in each group
 
 
@@ -63,14 +64,18 @@ class Moments:
         events, ones = self.sums[0], self.sums[0] == self.products[0]
         return self.outcome.enough and (not ones or min(events, self.n - events) >= EVENTS_LEAST_ADJUSTED)
 
+    def squares(self) -> Floats:
+        """Sums of products, (k, k)."""
+        size = len(self.sums)
+        upper = np.zeros((size, size))
+        upper[np.triu_indices(size)] = self.products
+        both: Floats = upper + np.triu(upper, 1).T
+        return both
+
     def centred(self) -> Floats:
         """Sums of products of deviations from this group's means, (k, k)."""
-        size = len(self.sums)
-        matrix = np.zeros((size, size))
-        matrix[np.triu_indices(size)] = self.products
-        matrix = matrix + np.triu(matrix, 1).T
         sums = np.array(self.sums)
-        centred: Floats = matrix - np.outer(sums, sums) / self.n
+        centred: Floats = self.squares() - np.outer(sums, sums) / self.n
         return centred
 
 
@@ -97,8 +102,8 @@ class Adjusted:
     def theta(self) -> tuple[float, ...]:
         """Change of y per unit of each covariate; 0 for one that never varies."""
         pooled = self.treated.centred() + self.control.centred()
-        scale = np.sqrt(np.maximum(np.diag(pooled)[1:], 0.0))  # spend and visits differ by orders of magnitude
-        scale[scale == 0] = 1.0
+        varies = np.diag(pooled)[1:] > ROUNDING * np.diag(self.treated.squares() + self.control.squares())[1:]
+        scale = np.sqrt(np.diag(pooled)[1:], out=np.full(len(varies), np.inf), where=varies)  # of very different sizes
         within = pooled[1:, 1:] / np.outer(scale, scale)
         return tuple((np.linalg.lstsq(within, pooled[1:, 0] / scale, rcond=1e-10)[0] / scale).tolist())
 

@@ -131,7 +131,7 @@ class PairedWorlds:
         return Interval(middle - half, middle + half)
 
 
-def pairing_factor(a: Sequence[float], b: Sequence[float]) -> float | None:
+def pairing_factor(a: Sequence[float] | Floats, b: Sequence[float] | Floats) -> float | None:
     """Width of the interval with independent seeds over its width with common random numbers; `a`, `b`: a figure a
     world under each policy, in the same order. None under two worlds or where the policies differ by a constant."""
     together = float(np.var(np.subtract(a, b), ddof=1)) if len(a) > 1 else 0.0

@@ -1,12 +1,15 @@
 """Every interval is graded: 2 000 studies with a known truth; one 10 % too narrow must turn red."""
 
+import itertools
 from collections.abc import Callable
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from results.statistics import (
     CUSTOMERS_LEAST,
+    REFUSED,
     TOO_FEW,
     Interval,
     Mean,
@@ -14,6 +17,8 @@ from results.statistics import (
     Ratio,
     TwoMeans,
     TwoProportions,
+    TwoRatios,
+    mid_p,
     sample_ratio_p,
 )
 
@@ -68,6 +73,11 @@ def _ratio(x: np.ndarray, y: np.ndarray) -> Ratio:
 
 
 SETTINGS = [_proportions, _differences, _differences_small_holdout, _relative, _means, _welch, _ratios]
+
+
+def contains(interval: Interval, value: float) -> bool:
+    assert interval.low is not None and interval.high is not None, "an interval is given"
+    return interval.low <= value <= interval.high
 
 
 def coverage(intervals: list[Interval], truth: float, width: float = 1.0) -> float:
@@ -129,6 +139,46 @@ def test_published_values() -> None:
 )
 def test_refuses_where_too_few(refused: Interval) -> None:
     assert refused == Interval(None, None, TOO_FEW)
+
+
+def test_few_events_are_exact() -> None:
+    """Each limit leaves 2.5 % outside, half of what was seen counted (mid-P); 0 of n has 1 - 0.05^(1/n) above."""
+    for events, n in ((3, 1_000), (1, 40), (9, 20_000), (38, 40)):
+        low, high = mid_p(events, n)
+        above = stats.binom.sf(events, n, low) + stats.binom.pmf(events, n, low) / 2
+        below = stats.binom.cdf(events, n, high) - stats.binom.pmf(events, n, high) / 2
+        assert [above, below] == pytest.approx([0.025, 0.025])
+    assert mid_p(0, 1_000) == pytest.approx((0.0, 1 - 0.05 ** (1 / 1_000)))
+    assert mid_p(1_000, 1_000) == pytest.approx((0.05 ** (1 / 1_000), 1.0))
+    few = Proportion(4, 1_000)
+    assert few.interval()[:2] == mid_p(4, 1_000) and few.method == "exact, mid-P"
+    assert Proportion(400, 1_000).method == "Wilson score"
+
+
+def test_ratio_of_few_events_is_conditional() -> None:
+    """8 of 10 000 against 4 of 20 000: a share of 8 in 12, where 1 in 3 would be equal."""
+    two = TwoProportions(Proportion(8, 10_000), Proportion(4, 20_000))
+    low, high = mid_p(8, 12)
+    assert two.relative()[:2] == pytest.approx((2 * low / (1 - low) - 1, 2 * high / (1 - high) - 1))
+
+
+def test_limits_are_continuous_where_the_method_changes() -> None:
+    """Exact below, approximate from there on: no step that a reader would notice."""
+    bounds = [Proportion(x, 20_000).bounds() for x in range(5, 16)]
+    widths = [high - low for low, high in bounds]
+    assert all(0.97 < b / a < 1.15 for a, b in itertools.pairwise(widths))
+
+
+def test_two_ratios_are_graded_and_add() -> None:
+    rng = np.random.default_rng(9)
+    y = 1 + rng.poisson(2.0, (2, 1_000))
+    ratios = [_ratio(rng.binomial(exposures, p), exposures) for exposures, p in zip(y, (0.3, 0.2), strict=True)]
+    two = TwoRatios(*ratios)
+    assert two + two == TwoRatios(ratios[0] + ratios[0], ratios[1] + ratios[1])
+    assert contains(two.difference(), 0.1) and not contains(two.difference(), 0.0)
+    assert contains(two.relative(), 0.5) and not contains(two.relative(), 0.0)
+    few = Ratio(1_000, 19.0, 2_000.0, 19.0, 5_000.0, 40.0)
+    assert TwoRatios(ratios[0], few).difference() == TwoRatios(ratios[0], few).relative() == REFUSED
 
 
 def test_sample_ratio_alarms() -> None:
