@@ -73,7 +73,7 @@ def plan_worlds(loaded: LoadedScenario, rivals: Sequence[Rival]) -> WorldPlan:
     truth = tuple(name for name in loaded.scenario.compare.truth if name in reference.policy.campaigns)
     for campaign in truth:
         shown, held_out = twins(reference, campaign)
-        arms = arm_twins(reference, campaign)
+        arms = arm_twins(reference, campaign) if campaign in loaded.scenario.compare.arms else []
         lived += [shown, held_out, *arms]
         contrasts += [Contrast(shown.name, held_out.name), Contrast(shown.name, held_out.name, campaign)]
         contrasts += [Contrast(a.name, b.name, campaign) for a in arms for b in arms if a is not b]

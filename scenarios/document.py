@@ -24,6 +24,7 @@ GoalMeasure = Literal["profit", "payments", "first_payments", "spend", "instalme
 GuardedMeasure = Literal[
     "profit", "payments", "first_payments", "spend", "instalments", "visits", "fraud_loss", "negatives",
     "closes_and_mutes", "complaints", "left_annoyed", "rewards", "channel_cost", "closing_value", "exposures",
+    "conversions",
 ]  # fmt: skip
 
 
@@ -77,13 +78,23 @@ class Compare(Block):
     guardrails: dict[GuardedMeasure, Share] = {}  # at most so much worse than the reference
     policies: Annotated[dict[Identifier, Text | Variant], Field(max_length=POLICIES_MAX)] = {}
     truth: list[Identifier] = []  # campaigns whose effect is lived out in twin worlds
+    arms: list[Identifier] = []  # of those, whose arms are lived out too, everybody under each
     assumption_sets: Annotated[Count, Field(le=500)] = 50
     expect: Annotated[list[Text], Field(max_length=EXPECTATIONS_MAX)] = []
 
     def cross_checks(self) -> Checks:
         yield lambda: repeated(self.truth, ("truth",))
+        yield self.arms_are_of_truth
         yield self.pilot_is_of_the_worlds
         yield partial(are_expectations, self.expect)
+
+    def arms_are_of_truth(self) -> Iterator[Problem]:
+        for number, name in enumerate(self.arms):
+            if name not in self.truth:
+                yield (
+                    ("arms", number),
+                    f"must be one of truth, {', '.join(self.truth) or 'which has none'} (got {name})",
+                )
 
     def pilot_is_of_the_worlds(self) -> Iterator[Problem]:
         if self.pilot > self.worlds:

@@ -28,7 +28,7 @@ def comparison_figures(policy: Policy, compare: Compare) -> list[str]:
     found += [f"pairing_factor[{rival}]" for rival in rivals]
     for campaign in compare.truth:
         found += [pattern.format(campaign) for pattern in _OF_TRUTH]
-        arms = [arm.name for arm in policy.campaigns[campaign].arms or []]
+        arms = [arm.name for arm in policy.campaigns[campaign].arms or []] if campaign in compare.arms else []
         found += [f"{name}[{campaign}/{a}/{b}]" for name in _OF_ARMS for a in arms for b in arms if a != b]
     return found
 

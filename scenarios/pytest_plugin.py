@@ -174,10 +174,8 @@ class ScenarioFile(pytest.File):
         customers, block = self.options().scenario.customers, self.loaded.scenario.compare
         if customers is None or customers >= block.customers:
             return self.loaded
-        scenario = self.loaded.scenario.model_copy(
-            update={"compare": block.model_copy(update={"customers": customers})}
-        )
-        return replace(self.loaded, scenario=scenario)
+        smaller = block.model_copy(update={"customers": customers})
+        return replace(self.loaded, scenario=self.loaded.scenario.model_copy(update={"compare": smaller}))
 
 
 class ScenarioItem(pytest.Item):
