@@ -172,12 +172,12 @@ def _row(setting: Setting, claim: Claim, studies: int, found: Hits | None, null:
     assert seen is not None, "a claim asks something"
     withheld = 1 - float(seen.given.mean())
     if withheld >= REFUSED_FROM:
-        verdict, coverage, positives = REFUSED, None, None
+        verdict, coverage, positives, remark = REFUSED, None, None, ""
     else:
-        verdict = HOLDS if holds and few else FAILS
+        verdict, remark = HOLDS if holds and few else FAILS, seen.remark
     return Row(
         setting.subject, setting.name, claim.estimator, studies, coverage, coverage_band, positives, positives_band,
-        withheld, verdict, claim.expected, seen.remark,
+        withheld, verdict, claim.expected, remark,
     )  # fmt: skip
 
 

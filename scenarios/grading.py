@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from results.graded import ANY, FAILS, HOLDS, REFUSED, STUDIES, STUDIES_LEAST, Row, honest_coverage, honest_positives
 from results.grading import SUBJECTS
 from results.grading import grade as graded
-from scenarios.commands import guarded, print_json, progress
+from scenarios.console import guarded, print_json, progress
 from scenarios.exits import Exit, UsageError
 
 STUDIES_MAX = 100_000
@@ -23,7 +23,8 @@ def grade(studies: int | None, only: str | None, as_json: bool, more: Sequence[R
         with progress("grading") as tell:
             rows = (*graded(count, only, tell=tell), *more)
         if as_json:
-            print_json([row.as_json() for row in rows])
+            print_json({"studies": count, "wrong": sum(not row.as_expected for row in rows),
+                        "rows": [row.as_json() for row in rows]})  # fmt: skip
         else:
             print("\n".join([*lines_of(rows), *summary(rows, count, time.perf_counter() - begun)]))
         return Exit.FINE if all(row.as_expected for row in rows) else Exit.MISSED

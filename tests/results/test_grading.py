@@ -163,7 +163,9 @@ def test_the_command_prints_a_table(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_the_command_prints_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert command(200, "stein", True) == Exit.FINE
-    (row,) = json.loads(capsys.readouterr().out)
+    found = json.loads(capsys.readouterr().out)
+    (row,) = found["rows"]
+    assert (found["studies"], found["wrong"]) == (200, 0)
     assert {"subject", "setting", "estimator", "coverage", "false_positives", "refused", "verdict"} <= set(row)
     assert row["studies"] == 200 and row["as_expected"] is True
 
