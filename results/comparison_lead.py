@@ -69,9 +69,12 @@ def standing(said: Said) -> tuple[bool, bool, float]:
 def rival_said(opened: Findings, rival: str) -> Said:
     goal, guardrails = opened.goal(rival), opened.guardrails(rival)
     what = advice(goal.word, goal.beyond_matters, [g.word for g in guardrails], holds_share(opened, rival))
-    parts = [headline(opened, goal), against_clicks(opened, goal, what), closes(opened, rival), kept(guardrails)]
+    clicks = against_clicks(opened, goal, what)
+    first = Markup("; ").join(part for part in (headline(opened, goal), clicks) if part)
+    parts = [first, closes(opened, rival), kept(guardrails)]
     parts += [robustness(opened, goal), words(f"population {opened.manifest['calibration']}")]
-    return Said(goal, what, Markup("; ").join(part for part in parts if part) + Markup("."))
+    rest = Markup("; ").join(part for part in parts[1:] if part)
+    return Said(goal, what, Markup('{}<span class="rest">; {}.</span>').format(parts[0], rest))
 
 
 # --- the figure -------------------------------------------------------------------------------------------------------
@@ -79,7 +82,7 @@ def headline(opened: Findings, goal: Judged) -> Markup:
     """Verdict, figure per customer, interval; in total only where there is a verdict."""
     values = {
         "pair": words(f"{goal.policy} instead of {goal.against}"),
-        "value": goal.shown(), "span": goal.interval(), "limit": goal.shown("limit", ""),
+        "value": goal.shown(), "span": goal.interval(), "limit": goal.plain("limit"),
         "each": words(f"{a_customer(goal.measure)} in {opened.days} days"),
     }  # fmt: skip
     if goal.word == "undecided":

@@ -47,19 +47,25 @@ class Judged:
         where = f"policy = {quoted(self.policy)} AND measure = {quoted(self.measure)} AND role = {quoted(self.role)}"
         return f"SELECT {column} FROM verdicts WHERE {where}"
 
-    def spec(self, sign: str = "", value: float | None = None) -> str:
+    def spec(self, sign: str = "") -> str:
         """As fine as the interval deserves; without one, as the value does."""
         kind = "each" if self.unit == "yuan" else "thousand"
         width = None if self.low is None or self.high is None else self.high - self.low
-        return f"{sign}{kind}:{places_of(kind, (self.value if value is None else value) or 0.0, width)}"
+        return f"{sign}{kind}:{places_of(kind, self.value or 0.0, width)}"
 
     def shown(self, column: str = "value", sign: str = "+") -> Markup:
         value = getattr(self, column)
-        return number(value, self.spec(sign, value), self.sql(f'"{column}"'))
+        return number(value, self.spec(sign), self.sql(f'"{column}"'))
+
+    def plain(self, column: str) -> Markup:
+        """A level or a limit: as fine as it is itself."""
+        value = getattr(self, column)
+        kind = "each" if self.unit == "yuan" else "thousand"
+        return number(value, f"{kind}:{places_of(kind, value or 0.0, None)}", self.sql(f'"{column}"'))
 
     def interval(self) -> Markup:
         if self.low is None or self.high is None:
-            return Markup('<span class="none given">{}</span>').format(self.note or NOTHING)
+            return none(self.note)
         return spanned(self.low, self.high, self.sql("low"), self.sql("high"), self.spec())
 
     @property
@@ -77,6 +83,7 @@ class Findings:
     manifest: dict[str, Any]
     found: dict[str, Estimate]
     judged: tuple[Judged, ...]
+    order: tuple[str, ...] = ()  # of rivals, as they are read; empty: as declared
 
     @property
     def reference(self) -> str:
@@ -84,7 +91,7 @@ class Findings:
 
     @property
     def rivals(self) -> list[str]:
-        return list(self.manifest["rivals"])
+        return list(self.order or self.manifest["rivals"])
 
     @property
     def measure(self) -> str:
@@ -123,6 +130,12 @@ def spanned(low: float, high: float, low_query: str, high_query: str, spec: str)
     return Markup(tag + "{}</span>").format(repr(low), repr(high), low_query, high_query, spec, span(low, high, spec))
 
 
+def none(note: str) -> Markup:
+    """Why there is no interval: briefly, in full where one points at it."""
+    brief, _, _ = note.partition(":")
+    return Markup('<span class="none given" title="{}">{}</span>').format(note, brief or NOTHING)
+
+
 def shown(key: str, estimate: Estimate, sign: str = "") -> Markup:
     return figure(key, fine(estimate), sign)
 
@@ -130,7 +143,7 @@ def shown(key: str, estimate: Estimate, sign: str = "") -> Markup:
 def ends(key: str, estimate: Estimate) -> Markup:
     """An estimate's interval; why there is none is words."""
     if estimate.low is None:
-        return Markup('<span class="none given">{}</span>').format(estimate.note or NOTHING)
+        return none(estimate.note)
     return interval(key, fine(estimate))
 
 

@@ -3,6 +3,7 @@
 from markupsafe import Markup
 
 from results.comparison_marks import Findings, ends, head, right, row, rows_table, shown, sources
+from results.comparison_tables import MONEY
 from results.comparisons import Pair
 from results.markup import Column, number, queried, sentence, source, table, words
 from results.paired import PairedWorlds
@@ -16,20 +17,11 @@ EXPOSURES_DIFFER_LEAST = 0.01  # of the reference: under it a price of attention
 
 # --- waterfall --------------------------------------------------------------------------------------------------------
 def parts_sql(opened: Findings, rival: str) -> str:
-    """Parts of the difference of profit, in yuan a customer; the last part is what is left over, so that it adds up."""
-    pair = Pair(rival, opened.reference)
-
-    def of(measure: str) -> str:
-        return f"(SELECT sum(total) / sum(n) / 100.0 {pair.rows(measure)})"
-
-    margin = margin_of(opened)
-    known = [("closing value", of("closing_value"))]
-    known = [*((label, f"-{of(measure)}") for measure, label in COSTS), *known]
-    first = [("margin on what is spent", margin.format(spend=of("spend"), margin=of("margin")))] if margin else []
-    last = "complaints answered" if margin else "margin, less complaints answered"
-    lines = [*first, *known]
-    rest = f"{of('profit')} - ({' + '.join(value for _, value in lines)})"
-    lines.insert(len(first) + 2 if first else 0, (last, rest))
+    """Parts of the difference of profit, in yuan a customer, then profit itself; the part before it is what is left."""
+    lines = parts(opened, rival)
+    known = " + ".join(f"({value})" for _, value in lines)
+    profit = of(opened, rival, "profit")
+    lines.append((REST_KNOWN if worth_of(opened) else REST, f"{profit} - ({known})"))
     rows = " UNION ALL ".join(
         f"SELECT {place} AS place, {quoted(label)} AS part, {value} AS amount"
         for place, (label, value) in enumerate(lines, 1)
@@ -37,30 +29,54 @@ def parts_sql(opened: Findings, rival: str) -> str:
     return f"""
 WITH parts AS ({rows})
 SELECT place, part, amount FROM parts
-UNION ALL SELECT 99, 'profit', {of("profit")} ORDER BY place"""
+UNION ALL SELECT {PROFIT}, 'profit', {profit} ORDER BY place"""
 
 
-def margin_of(opened: Findings) -> str:
-    """SQL of the margin, where the tables or the manifest give it."""
-    if any(key.startswith(f"level[{opened.reference}/margin") for key in opened.found):
-        return "{margin}"
-    share = (opened.manifest.get("worth") or {}).get("margin")
-    return f"{float(share)!r} * {{spend}}" if share is not None else ""
+PROFIT = 99
+REST, REST_KNOWN = "margin, less complaints answered", "rounding to fen"
+
+
+def of(opened: Findings, rival: str, measure: str) -> str:
+    scale = 100.0 if measure in MONEY else 1.0
+    return f"(SELECT sum(total) / sum(n) / {scale} {Pair(rival, opened.reference).rows(measure)})"
+
+
+def parts(opened: Findings, rival: str) -> list[tuple[str, str]]:
+    """Label and SQL; margin and complaints only where the manifest says what they are worth."""
+    found = [(label, f"-{of(opened, rival, measure)}") for measure, label in COSTS]
+    found.append(("closing value", of(opened, rival, "closing_value")))
+    worth = worth_of(opened)
+    if worth:
+        margin, complaint = worth
+        found.insert(0, ("margin on what is spent", f"{margin!r} * {of(opened, rival, 'spend')}"))
+        found.insert(3, ("complaints answered", f"{-complaint!r} * {of(opened, rival, 'complaints')}"))
+    return found
+
+
+def worth_of(opened: Findings) -> tuple[float, float] | None:
+    """Margin as a share of what is spent, and yuan to answer a complaint."""
+    worth = opened.manifest.get("worth")
+    return (float(worth["margin"]), float(worth["complaint"])) if worth else None
 
 
 def waterfall(opened: Findings, rival: str) -> Markup:
     columns = [Column("part", "part of the difference, yuan a customer"), Column("amount", "difference", "+each:4")]
     shown_table = table(opened.database, parts_sql(opened, rival), ["part"], columns, css="narrow")
-    return shown_table + adds_up(opened, rival)
+    return shown_table + (adds_up(opened, rival) if worth_of(opened) else Markup(""))
 
 
 def adds_up(opened: Findings, rival: str) -> Markup:
-    sql = f"SELECT sum(amount) FROM ({parts_sql(opened, rival)}) WHERE place < 99"
-    total = f"SELECT amount FROM ({parts_sql(opened, rival)}) WHERE place = 99"
-    agree = abs(opened.database.number(sql) - opened.database.number(total)) < 1e-6
+    """Each customer's margin is rounded to whole fen, so the parts may miss by a fen for each whose spend differs."""
+    sql = (
+        f"SELECT sum(amount) FROM ({parts_sql(opened, rival)}) WHERE part <> {quoted(REST_KNOWN)} AND place < {PROFIT}"
+    )
+    total = f"SELECT amount FROM ({parts_sql(opened, rival)}) WHERE place = {PROFIT}"
+    rows = Pair(rival, opened.reference).rows("spend")
+    rounding = 0.01 * opened.database.number(f"SELECT sum(nonzero)::DOUBLE / sum(n) {rows}") + 1e-9
+    agree = abs(opened.database.number(sql) - opened.database.number(total)) <= rounding
     verdict = "the two agree" if agree else "THE TWO DISAGREE: this is a bug, do not use this comparison"
-    parts = [queried(opened.database, query, "+each:4") for query in (sql, total)]
-    line = Markup("It adds up: the parts come to {}, profit differs by {}; {}.").format(*parts, verdict)
+    summed, profit = (queried(opened.database, query, "+each:4") for query in (sql, total))
+    line = Markup("It adds up: the parts come to {}, profit differs by {}; {}.").format(summed, profit, verdict)
     return Markup('<p class="{}">{}</p>').format("fine" if agree else "alarm", line)
 
 

@@ -8,6 +8,7 @@ from results.comparison_lead import ComparisonLead, Said, goal_worlds, open_one,
 from results.comparison_marks import Findings, Judged, both_names, head, left, right, row, rows_table, spanned
 from results.comparison_sections import leaning_sql
 from results.comparison_segments import Segment, figure_of, gains_and_losses
+from results.comparison_truth import truth_table
 from results.comparison_words import DONT, NOT_ENOUGH, RULE, STAGED, a_customer, advice
 from results.markup import number, queried, sentence, words
 from results.query import quoted
@@ -20,7 +21,8 @@ def page_content(opened: Findings, lead: ComparisonLead, split: dict[str, list[S
     """Everything the page's template places."""
     base = {"rule": RULE, "base": people(opened.manifest["customer_base"])}
     if not lead.said:
-        return {**base, "advice": of_campaign(opened), "policy": "", "rivals": "", "budget": NO_BUDGET}
+        tables = [truth_table(opened, campaign) for campaign in opened.manifest["truth"][:2]]
+        return {**base, "advice": of_campaign(opened), "policy": "", "tables": tables, "budget": NO_BUDGET}
     said = lead.said[0]
     rival = said.goal.policy
     gaining, losing = gains_and_losses(split[rival])
@@ -42,7 +44,7 @@ def page_content(opened: Findings, lead: ComparisonLead, split: dict[str, list[S
     }
 
 
-NO_BUDGET = "No coupons or budgets in this policy: no stock can run out and no liability is outstanding."
+NO_BUDGET = "No coupons or budgets in this policy."
 
 
 def of_campaign(opened: Findings) -> str:
@@ -101,10 +103,11 @@ def guardrail_lines(opened: Findings, rival: str) -> Markup:
         return Markup("<p>No guardrail was set, so none was tested.</p>")
     rows = []
     for rail in rails:
-        figures = (rail.shown(), rail.shown("limit", ""))
+        figures = (rail.shown(), rail.plain("limit"))
         word = Markup('<span class="badge {0}">{0}</span>').format(rail.word)
         rows.append(row(head(both_names(rail.measure)), left(word), *map(right, figures)))
-    return rows_table(("", "", "per 1,000", "at most"), rows, 2)
+    money = all(rail.unit == "yuan" for rail in rails)
+    return rows_table(("", "", "a customer" if money else "per 1,000", "at most"), rows, 2)
 
 
 def complaints(opened: Findings, rival: str) -> Markup:

@@ -1,6 +1,7 @@
 """A comparison's folder -> report.html, which opens offline, and page.html, one A4 page for the meeting."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ def render_comparison(folder: Path) -> Path:
     """Write `report.html` and `page.html`, each whole or not at all; returns the report's path."""
     with findings(folder) as opened:
         lead = comparison_lead(opened)
+        opened = replace(opened, order=tuple(said.goal.policy for said in lead.said))
         split = {rival: segments(opened, rival) for rival in opened.rivals}
         shared = shared_content(opened, lead)
         report_html = rendered("comparison.html.j2", {**shared, **content(opened, split)})
@@ -78,7 +80,11 @@ def content(opened: Findings, split: dict[str, list[Segment]]) -> dict[str, Any]
     return {
         **of_rivals(opened, split),
         "truths": [
-            {"name": name, "table": truth_table(opened, name), "arms": sections.arms(opened, name)}
+            {
+                "name": name,
+                "table": pictures.truth(opened, name) + truth_table(opened, name),
+                "arms": sections.arms(opened, name),
+            }
             for name in opened.manifest["truth"]
         ],
         "left_out": leave_one_out(opened),
@@ -90,13 +96,18 @@ def content(opened: Findings, split: dict[str, list[Segment]]) -> dict[str, Any]
     }
 
 
+def divided(opened: Findings, rival: str, found: list[Segment]) -> Markup:
+    drawn = (pictures.segments(opened, rival, found), pictures.winners(opened, rival))
+    return Markup('<div class="gallery">{}</div>{}').format(Markup("").join(drawn), segment_table(opened, rival, found))
+
+
 def of_rivals(opened: Findings, split: dict[str, list[Segment]]) -> dict[str, Any]:
     """What speaks of differences between policies; empty where only a campaign's truth was asked for."""
     sets = opened.manifest["assumption_sets"]
     rivals = [
         {
             "name": rival,
-            "segments": pictures.segments(opened, rival, split[rival]) + segment_table(opened, rival, split[rival]),
+            "segments": divided(opened, rival, split[rival]),
             "waterfall": pictures.waterfall(opened, rival) + waterfall(opened, rival),
             "price": price(opened, rival),
             "worlds": pictures.worlds(opened, rival),

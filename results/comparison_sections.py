@@ -35,7 +35,7 @@ def goals(opened: Findings) -> Markup:
     rows = []
     for rival in opened.rivals:
         goal = opened.goal(rival)
-        figures = (goal.shown(), goal.interval(), goal.shown("level", ""), goal.shown("limit", ""), needed(goal))
+        figures = (goal.shown(), goal.interval(), goal.plain("level"), goal.plain("limit"), needed(goal))
         rows.append(row(head(words(rival)), left(badge(goal.word)), *map(right, figures)))
     per = "a customer" if opened.measure in MONEY else PER_THOUSAND
     heads = (
@@ -61,7 +61,7 @@ def guardrails(opened: Findings) -> Markup:
     rows = []
     for rival in opened.rivals:
         for rail in opened.guardrails(rival):
-            figures = (rail.shown(), rail.interval(), rail.shown("level", ""), rail.shown("limit", ""), needed(rail))
+            figures = (rail.shown(), rail.interval(), rail.plain("level"), rail.plain("limit"), needed(rail))
             named = (head(words(rival)), left(both_names(rail.measure)), left(badge(rail.word)))
             rows.append(row(*named, *map(right, figures)))
     if not rows:

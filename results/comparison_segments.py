@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from results.comparison_marks import Findings, head, right, row, rows_table, sources
+from results.comparison_marks import Findings, head, none, right, row, rows_table, sources
 from results.comparison_tables import MONEY
 from results.comparison_words import PER_THOUSAND, fine
 from results.comparisons import Pair, competed, difference, paired_customers
@@ -15,6 +15,7 @@ from results.statistics import CONFIDENCE, TOO_FEW, Estimate, Interval
 from results.verdicts import IntervalAt, benjamini_hochberg, p_value
 from results.words import plain, span, spec_of
 
+NOBODY = "nobody differs"
 TOLD = 0.05  # adjusted p: at most one find in twenty false, on average
 
 
@@ -35,7 +36,7 @@ def segments(opened: Findings, rival: str) -> list[Segment]:
     """In the order of the policy's declaration."""
     names = [name for name in opened.manifest["segments"] if opened.count(customers_sql(opened, rival, name))]
     at = [interval_at(opened, Pair(rival, opened.reference, "", name)) for name in names]
-    raw = [p_value(one) for one in at]
+    raw = [p_value(one) if one(CONFIDENCE).note != NOBODY else None for one in at]
     known = [p for p in raw if p is not None]
     adjusted = iter(benjamini_hochberg(known))
     adjusted_p = [None if p is None else next(adjusted) for p in raw]
@@ -54,7 +55,7 @@ def interval_at(opened: Findings, pair: Pair) -> IntervalAt:
         return PairedWorlds(tuple(float(value) for (value,) in rows)).interval
     sums = paired_customers(opened.database, pair, measure)
     if sums.nonzero == 0:
-        return lambda confidence: Interval(0.0, 0.0, "no customer differs")
+        return lambda confidence: Interval(None, None, NOBODY)
     if sums.nonzero < FEW_DIFFERENCES:  # differences one by one are kept for all customers only
         return lambda confidence: Interval(None, None, f"{TOO_FEW}: only {sums.nonzero} customers differ")
     return lambda confidence: sums.interval(confidence, measure not in MONEY)
@@ -123,7 +124,7 @@ def key_of(segment: Segment, rival: str) -> str:
 def interval_of(segment: Segment, rival: str) -> Markup:
     found = fine(segment.estimate)
     if found.low is None or found.high is None:
-        return Markup('<span class="none given">{}</span>').format(found.note)
+        return none(found.note)
     spec = spec_of(found.unit, found.value, found.low, found.high)
     tag = '<span class="span" data-metric="{}" data-low="{}" data-high="{}" data-format="{}">{}</span>'
     shown = span(found.low, found.high, spec)

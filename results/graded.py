@@ -21,7 +21,7 @@ Flags = NDArray[np.bool_]
 Limits = tuple[float, float]
 
 STUDIES = 2_000
-SEED = 1  # of ten seeds, most see every row hold; with 20 000 studies every row holds
+SEED = 1  # of six seeds, most see every row hold; with 20 000 studies every row holds
 STUDIES_LEAST = 100
 LUCK = 0.99  # share of honest intervals that stay within the band
 REFUSED_FROM = 0.95  # share refused from which a setting counts as refused: no interval is claimed in it

@@ -1,10 +1,11 @@
 """Judges the rivals of a comparison: goals in the words of FIDELITY 12, guardrails apart, Holm over rivals."""
 
+from dataclasses import replace
 from typing import Any
 
 from results.comparisons import Pair, competed, difference, level, unit_of
 from results.query import Database
-from results.sequential import early_stop
+from results.sequential import early_stop, stein_interval
 from results.statistics import CONFIDENCE, Estimate, Interval
 from results.verdicts import guardrail, holm, verdict, worlds_for_guardrail, worlds_for_verdict
 
@@ -28,15 +29,14 @@ LESS_IS_BETTER = frozenset(
 def judged_rivals(database: Database, manifest: Manifest, matters: float, early: bool) -> tuple[list[Row], str]:
     """Rows of the table `verdicts`, and the unit of analysis."""
     rows: list[Row] = []
-    measure = manifest["goal"]["measure"]
     reference, rivals = manifest["reference"], manifest["rivals"]
     if early:
         rows += [early_row(database, manifest, Pair(rival, reference), matters) for rival in rivals]
     else:
         pairs = [Pair(rival, reference) for rival in rivals]
-        steps = holm([lambda c, pair=pair: interval_of(database, pair, measure, c) for pair in pairs])  # type: ignore[misc]
+        steps = holm([lambda c, pair=pair: interval_of(database, manifest, pair, c) for pair in pairs])  # type: ignore[misc]
         for pair, step in zip(pairs, steps, strict=True):
-            found = difference(database, pair, measure, step.confidence)
+            found = goal_estimate(database, manifest, pair, step.confidence)
             rows.append(goal_row(database, manifest, pair, found, matters, step.confidence))
     for rival in rivals:
         for guarded, share in manifest["guardrails"].items():
@@ -44,8 +44,28 @@ def judged_rivals(database: Database, manifest: Manifest, matters: float, early:
     return rows, "world" if competed(database) or early else "customer"
 
 
-def interval_of(database: Database, pair: Pair, measure: str, confidence: float) -> Interval:
+def shared_confidence(rivals: int) -> float:
+    """Of each of several verdicts that fall one by one, so that all hold together (Bonferroni)."""
+    return 1 - (1 - CONFIDENCE) / max(rivals, 1)
+
+
+def goal_estimate(database: Database, manifest: Manifest, pair: Pair, confidence: float) -> Estimate:
+    """The goal's difference; where the world is the unit, by the deviation of the pilot, which set their number."""
+    measure = manifest["goal"]["measure"]
     found = difference(database, pair, measure, confidence)
+    if found.unit_of_analysis != "world" or manifest["worlds"] == manifest["pilot"]:
+        return found
+    low, high, note = stein_interval(world_means(database, pair, measure), manifest["pilot"], confidence)
+    return replace(found, low=low, high=high, note=note, method="Stein's two stages, by world")
+
+
+def world_means(database: Database, pair: Pair, measure: str) -> list[float]:
+    scale = 100 if unit_of(measure) == "yuan" else 1
+    return [float(row[0]) for row in database.rows(f"SELECT total / n / {scale} {pair.rows(measure)} ORDER BY world")]
+
+
+def interval_of(database: Database, manifest: Manifest, pair: Pair, confidence: float) -> Interval:
+    found = goal_estimate(database, manifest, pair, confidence)
     return Interval(found.low, found.high, found.note)
 
 
@@ -72,14 +92,14 @@ def goal_row(
 def early_row(database: Database, manifest: Manifest, pair: Pair, matters: float) -> Row:
     """Of worlds that stopped on the verdict: an interval valid at any moment, an estimate adjusted for stopping."""
     measure = manifest["goal"]["measure"]
-    scale = 100 if unit_of(measure) == "yuan" else 1
-    values = [float(row[0]) for row in database.rows(f"SELECT total / n / {scale} {pair.rows(measure)} ORDER BY world")]
+    values = world_means(database, pair, measure)
     better = measure not in LESS_IS_BETTER
-    stop = early_stop(values, matters, min(len(values), manifest["worlds_max"]), CONFIDENCE, better)
-    assert stop is not None, "the worlds that were played are all there are"
+    confidence = shared_confidence(len(manifest["rivals"]))
+    stop = early_stop(values, matters, manifest["worlds_max"], confidence, better)
+    assert stop is not None, "the worlds that were played are enough"
     found = Estimate(stop.adjusted, stop.low, stop.high, unit_of(measure), stop.worlds, "world",
                      "adjusted for stopping on the verdict")  # fmt: skip
-    row = base_row(database, pair, measure, GOAL, found, CONFIDENCE)
+    row = base_row(database, pair, measure, GOAL, found, confidence)
     return {**row, "word": stop.word, "limit": matters, "worlds_needed": None}
 
 

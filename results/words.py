@@ -38,6 +38,7 @@ REASONS = {
 GOALS = {
     "first_use": ("first use", "first users"),
     "payment": ("payments", "customers who pay"),
+    "instalment": ("instalment plans", "customers who pay in instalments"),
     "top_up": ("top-ups", "customers who top up"),
     "card_bound": ("card binding", "customers who bind a card"),
     "feature_used": ("use of the feature", "customers who use the feature"),
@@ -83,14 +84,9 @@ def formatted(value: float | None, spec: str) -> str:
     kind, _, decimals = spec.lstrip("+").partition(":")
     places = int(decimals) if decimals else places_of(kind, value, None)
     text = _WRITERS[kind](abs(value), places)
-    sign = (
-        MINUS
-        if value < 0 and any(c in "123456789" for c in text)
-        else "+"
-        if spec.startswith("+") and value > 0
-        else ""
-    )
-    return sign + text
+    if not any(c in "123456789" for c in text):
+        return text  # what rounds to 0 has no sign
+    return (MINUS if value < 0 else "+" if spec.startswith("+") else "") + text
 
 
 def span(low: float, high: float, spec: str) -> str:

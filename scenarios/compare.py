@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from results.comparison_report import render_comparison
 from results.comparison_store import KIND, write_comparison, write_table
 from results.comparison_tables import MONEY
 from results.comparisons import scale_of, study_estimates
-from results.judgement import judged_rivals
+from results.judgement import judged_rivals, shared_confidence
 from results.paired import DIFFERENCES_LEAST_MONEY
 from results.query import Database
 from results.sequential import early_stop, stein_worlds
@@ -171,9 +172,10 @@ class Worlds:
 
     def early(self) -> bool:
         """Whether every rival's verdict has fallen (or never will, within the limit)."""
-        goal, limit = self.loaded.scenario.compare.goal, self.loaded.scenario.compare.worlds
+        measure, limit = self.loaded.scenario.compare.goal.measure, self.loaded.scenario.compare.worlds
+        confidence = shared_confidence(len(self.rivals))
         return all(
-            early_stop(self.means(rival, goal.measure), self.matters, limit) is not None for rival in self.rivals
+            early_stop(self.means(rival, measure), self.matters, limit, confidence) is not None for rival in self.rivals
         )
 
 
@@ -270,6 +272,7 @@ def published(
         manifest["expectations"] = [vars(verdict) for verdict in judged]
         write_table(folder, "expectations", [{"number": n, **vars(v)} for n, v in enumerate(judged, 1)])
         write_manifest(folder, {**open_run(folder).manifest, **manifest})
+        render_comparison(folder)
         kept.update(estimates=estimates, verdicts=judged)
 
     options.out.mkdir(parents=True, exist_ok=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.policy.yaml_source import DocumentError
-from scenarios.commands import folder_for_runs, guarded, print_json, progress, warm_up
+from scenarios.console import folder_for_runs, guarded, print_json, progress, warm_up
 from scenarios.exits import Exit, UsageError
 
 
@@ -19,6 +19,8 @@ def compare_command(path: Path, given: dict[str, Any], as_json: bool, out: Path,
         loaded = load_scenario(path, Options(seed=how["seed"]))
         loaded = with_numbers(loaded, how)
         rivals = chosen(loaded, given)
+        if any(given.values()):
+            loaded = about_rivals(loaded)
         warm_up(lambda share: None)
         options = CompareOptions(
             out, how["early"], None, how["address"], how["assumption_sets"], tuple(command_words(path, given, how))
@@ -52,6 +54,15 @@ def with_numbers(loaded: Any, how: dict[str, Any]) -> Any:
         update["pilot"] = min(block.pilot, update["worlds"])
     scenario = loaded.scenario.model_copy(update={"compare": block.model_copy(update=update)})
     return replace(loaded, scenario=scenario)
+
+
+def about_rivals(loaded: Any) -> Any:
+    """Of policies given by hand only they are asked about: no twins of campaigns, no more worlds than it takes."""
+    from scenarios.document import WORLDS_LEAST
+
+    update = {"truth": [], "arms": [], "pilot": WORLDS_LEAST, "policies": {}, "expect": []}
+    block = loaded.scenario.compare.model_copy(update=update)
+    return replace(loaded, scenario=loaded.scenario.model_copy(update={"compare": block}))
 
 
 def chosen(loaded: Any, given: dict[str, Any]) -> list[Any]:

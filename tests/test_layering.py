@@ -46,19 +46,19 @@ FENCES = {
     "numpy": ("*",),
     "ray": ("engine/host/ray_cluster.py",),
     "ruamel": ("engine/policy/yaml_source.py",),
-    "pydantic": ("engine/policy/*.py", "scenarios/document.py"),
+    "pydantic": ("engine/policy/*.py", "scenarios/*document.py"),
     "pydantic_core": ("engine/policy/*.py",),
     "numba": ("engine/compiled.py", "sim/streams.py"),
     "llvmlite": ("sim/streams.py",),
     "simpy": ("sim/*.py",),
-    "pyarrow": ("results/store.py", "results/tables.py"),
+    "pyarrow": ("results/*store.py", "results/*tables.py"),
     "duckdb": ("results/query.py",),
     "scipy": ("results/statistics.py",),
     "plotly": ("results/*.py",),
     "jinja2": ("results/report.py",),
     "markupsafe": ("results/*.py",),
-    "typer": ("windtunnel.py", "scenarios/command*.py"),
-    "rich": ("windtunnel.py", "scenarios/command*.py", "scenarios/linting.py"),
+    "typer": ("windtunnel.py",),
+    "rich": ("scenarios/console.py", "scenarios/linting.py"),
     "pytest": ("scenarios/check.py", "scenarios/pytest_plugin.py"),
     "locust": (),
 }
@@ -76,7 +76,7 @@ LONG_FILES = {  # one subject each, and a limit of their own
     "engine/reference.py": 900,
     "engine/records.py": 450,
     "engine/policy/yaml_source.py": 450,
-    "sim/behaviour.py": 450,
+    "sim/behaviour.py": 460,
 }
 FUNCTION_LINES_MAX = 60
 FUNCTION_LINES_MEDIAN = 15

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from results.store import written_runs
-from scenarios import commands, run
+from scenarios import commands, console, run
 from scenarios.exits import Exit
 from tests.scenarios.shop import POLICY, SCENARIO, Done, cli, write_shop
 
@@ -274,7 +274,7 @@ def test_what_breaks_leaves_no_result_behind(
     else:
         assert everything(tmp_path) == before
     if place == "live":
-        monkeypatch.setenv(commands.TRACEBACK, "1")
+        monkeypatch.setenv(console.TRACEBACK, "1")
         assert ("Traceback" in cli("run", path, "--out", tmp_path / "runs").err) == (code is not Exit.STOPPED)
 
 
