@@ -158,7 +158,9 @@ def kept(guardrails: list[Judged]) -> Markup:
     if len(broken) + len(open_ones) == 0:
         return Markup("no guardrail broken")
     if broken:
-        parts = [sentence("breaks a guardrail: {names}", names=Markup(", ").join(broken_one(g) for g in broken))]
+        many = "a guardrail" if len(broken) == 1 else words(f"{len(broken)} guardrails")
+        named = Markup(", ").join(broken_one(rail) for rail in broken)
+        parts = [sentence("breaks {many}: {names}", many=many, names=named)]
     else:
         parts = [words(f"{len(guardrails) - len(open_ones)} of {len(guardrails)} guardrails kept")]
     if open_ones:

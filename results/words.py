@@ -163,7 +163,9 @@ def _total(value: float, digits: int) -> str:
 
 def _many(value: float, digits: int) -> str:
     """So many significant digits, and M or bn: 72,000, 4.2 M."""
-    exponent = math.floor(math.log10(value)) if value else 0
+    if not value:
+        return "0"
+    exponent = math.floor(math.log10(value))
     size = round(value, digits - 1 - exponent)
     for least, word in ((1e9, "bn"), (1e6, "M")):
         if size >= least:

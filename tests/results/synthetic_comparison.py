@@ -46,7 +46,7 @@ def louder(measures: Measures, rng: np.random.Generator) -> None:
 
 def either_way(measures: Measures, rng: np.random.Generator) -> None:
     """Some spend more, as many less."""
-    measures["spend"] = np.maximum(measures["spend"] + rng.normal(0, 60_000, CUSTOMERS).astype(np.int64), 0)
+    measures["spend"] = measures["spend"] + rng.normal(0, 60_000, CUSTOMERS).astype(np.int64)
 
 
 def hardly(measures: Measures, rng: np.random.Generator) -> None:
@@ -63,9 +63,11 @@ def lived(seed: int, change: Change) -> Measures:
         "closes_and_mutes": rng.binomial(exposures, 0.4), "complaints": rng.binomial(exposures, 0.01),
         "conversions": rng.binomial(exposures, 0.05), "payments": rng.poisson(2, CUSTOMERS),
         "first_payments": rng.binomial(1, 0.1, CUSTOMERS), "instalments": np.zeros(CUSTOMERS, np.int64),
-        "spend": (rng.gamma(2.0, 3_000, CUSTOMERS)).astype(np.int64), "rewards": 2_000 * rng.binomial(1, 0.02, CUSTOMERS),
+        "spend": (rng.gamma(2.0, 3_000, CUSTOMERS)).astype(np.int64),
+        "rewards": 2_000 * rng.binomial(1, 0.02, CUSTOMERS),
         "channel_cost": exposures // 3, "fraud_loss": 900 * rng.binomial(1, 0.01, CUSTOMERS),
-        "left_annoyed": rng.binomial(1, 0.01, CUSTOMERS), "closing_value": rng.gamma(3.0, 300, CUSTOMERS).astype(np.int64),
+        "left_annoyed": rng.binomial(1, 0.01, CUSTOMERS),
+        "closing_value": rng.gamma(3.0, 300, CUSTOMERS).astype(np.int64),
     }  # fmt: skip
     measures["negatives"] = measures["closes_and_mutes"] + measures["complaints"]
     change(measures, np.random.default_rng(seed + 1))
@@ -99,9 +101,9 @@ def differences(
     return rows, few
 
 
-def reached_rows(world: int, rng: np.random.Generator) -> tuple[list[Row], list[Row], list[Row]]:
+def reached_rows(world: int, rng: np.random.Generator) -> dict[str, list[Row]]:
     """The campaign's twins and arms among 400 reached customers, and its holdout."""
-    rows: dict[str, list[Row]] = {"levels": [], "differences": [], "holdouts": []}
+    rows: dict[str, list[Row]] = {"levels": [], "differences": [], "few": [], "holdouts": []}
     u, size = rng.random(400), 400
     outcomes = {
         f"shown_{CAMPAIGN}": u < 0.135, f"held_out_{CAMPAIGN}": u < 0.10, f"arm_{CAMPAIGN}_red": u < 0.13,
@@ -109,9 +111,11 @@ def reached_rows(world: int, rng: np.random.Generator) -> tuple[list[Row], list[
     }  # fmt: skip
     made = {}
     for policy, converted in outcomes.items():
+        red = "red" in policy
         made[policy] = {
-            "converted": converted.astype(np.int64), "first_clicked": (u < (0.2 if "red" in policy else 0.18)).astype(np.int64),
-            "first_closed": (u > (0.7 if "red" in policy else 0.75)).astype(np.int64), "profit": (converted * 3_000).astype(np.int64),
+            "converted": converted.astype(np.int64), "profit": (converted * 3_000).astype(np.int64),
+            "first_clicked": (u < (0.2 if red else 0.18)).astype(np.int64),
+            "first_closed": (u > (0.7 if red else 0.75)).astype(np.int64),
         }  # fmt: skip
         for measure, values in made[policy].items():
             rows["levels"].append(
@@ -120,15 +124,20 @@ def reached_rows(world: int, rng: np.random.Generator) -> tuple[list[Row], list[
     pairs = [(f"shown_{CAMPAIGN}", f"held_out_{CAMPAIGN}"), (f"arm_{CAMPAIGN}_red", f"arm_{CAMPAIGN}_orange"),
              (f"arm_{CAMPAIGN}_orange", f"arm_{CAMPAIGN}_red")]  # fmt: skip
     for a, b in pairs:
-        rows["differences"] += differences(world, a, b, made[a], made[b], CAMPAIGN)[0]
+        told, few = differences(world, a, b, made[a], made[b], CAMPAIGN)
+        rows["differences"] += told
+        rows["few"] += few
     for held_out in (False, True):
         for arm in ("red", "orange"):
             n = size // 4
-            row: Row = {"world": world, "campaign": CAMPAIGN, "arm": arm, "held_out": held_out, "customers": n,
-                        "converted": int(rng.binomial(n, 0.1 if held_out else 0.135)), "first_clicked": int(rng.binomial(n, 0.2)),
-                        "first_closed": int(rng.binomial(n, 0.3)), "conversions": 0.0 if held_out else 0.16 * n}  # fmt: skip
+            row: Row = {
+                "world": world, "campaign": CAMPAIGN, "arm": arm, "held_out": held_out, "customers": n,
+                "converted": int(rng.binomial(n, 0.1 if held_out else 0.135)),
+                "first_clicked": int(rng.binomial(n, 0.2)), "first_closed": int(rng.binomial(n, 0.3)),
+                "conversions": 0.0 if held_out else 0.16 * n,
+            }  # fmt: skip
             rows["holdouts"].append(row)
-    return rows["levels"], rows["differences"], rows["holdouts"]
+    return rows
 
 
 def tables(policies: Mapping[str, Change], reference: str, truth: bool) -> dict[str, list[Row]]:
@@ -142,9 +151,7 @@ def tables(policies: Mapping[str, Change], reference: str, truth: bool) -> dict[
                 f"shown_{CAMPAIGN}": lived(1000 * world, gentler),
                 f"held_out_{CAMPAIGN}": lived(1000 * world, nothing),
             }
-            for name, rows in zip(
-                ("levels", "differences", "holdouts"), reached_rows(world, np.random.default_rng(world)), strict=True
-            ):
+            for name, rows in reached_rows(world, np.random.default_rng(world)).items():
                 found[name] += rows
         for name, measures in lives.items():
             key = {"world": world, "policy": name}
@@ -164,12 +171,11 @@ def tables(policies: Mapping[str, Change], reference: str, truth: bool) -> dict[
                 }
                 found["by_campaign"].append({**key, "campaign": campaign, **counts})
             for phase, days in (("before", 28), ("campaign", 14), ("after", 28)):
-                counted = {
-                    "first_payments": 150 + world,
-                    "payments": days * (100 + world + 10 * (name.startswith("shown"))),
-                }
+                daily = 100 + world + (phase != "before") * (20 if name.startswith("shown") else 12)
+                counted = {"first_payments": 150 + world, "payments": days * daily}
                 found["phases"] += [
-                    {**key, "phase": phase, "days": days, "measure": m, "count": c} for m, c in counted.items()
+                    {**key, "phase": phase, "days": days, "measure": measure, "count": count}
+                    for measure, count in counted.items()
                 ]
         pairs = [(name, reference) for name in policies if name != reference]
         pairs += [(f"shown_{CAMPAIGN}", f"held_out_{CAMPAIGN}")] if truth else []
@@ -188,12 +194,13 @@ def assumption_rows(rivals: list[str], draws: int = 50) -> tuple[list[Row], list
         factors = dict(zip(BEHAVIOURS, np.exp((2 * rng.random(len(BEHAVIOURS)) - 1) * np.log(2)).tolist(), strict=True))
         for behaviour, factor in factors.items():
             days = behaviour == BEHAVIOURS[0]
-            assumptions.append({"draw": draw, "behaviour": behaviour, "factor": factor, "value": 12 * factor if days else factor,
-                                "unit": "days" if days else "times what is assumed"})  # fmt: skip
+            value, unit = (12 * factor, "days") if days else (factor, "times what is assumed")
+            row = {"draw": draw, "behaviour": behaviour, "factor": factor, "value": value, "unit": unit}
+            assumptions.append(row)
         holds = factors[BEHAVIOURS[0]] < 1.7
-        difference = 0.4 - 0.2 * factors[BEHAVIOURS[0]]
-        results += [{"draw": draw, "policy": rival, "difference": difference, "low": difference - 0.1, "high": difference + 0.1,
-                     "holds": holds} for rival in rivals]  # fmt: skip
+        d = 0.4 - 0.2 * factors[BEHAVIOURS[0]]
+        key = {"draw": draw, "difference": d, "low": d - 0.1, "high": d + 0.1, "holds": holds}
+        results += [{**key, "policy": rival} for rival in rivals]
     return assumptions, results
 
 
@@ -204,7 +211,8 @@ def manifest(run_id: str, policies: list[str], truth: bool, **changes: Any) -> d
     ]
     return {
         "run_id": run_id, "kind": "comparison", "scenario": "first_use", "says": "", "reference": policies[0],
-        "rivals": policies[1:], "truth": [CAMPAIGN] if truth else [], "goals": {CAMPAIGN: "first_use", POPULAR: "payment"},
+        "rivals": policies[1:], "truth": [CAMPAIGN] if truth else [],
+        "goals": {CAMPAIGN: "first_use", POPULAR: "payment"},
         "goal": {"measure": "profit", "matters": "1%", "precision": None}, "worlds": WORLDS, "pilot": WORLDS,
         "guardrails": {"closes_and_mutes": 0.02, "complaints": 0.05}, "worlds_max": 40, "worlds_wanted": WORLDS,
         "stopped": "the interval is as narrow as was asked for", "early": False, "customers": CUSTOMERS,

@@ -1,0 +1,448 @@
+"""A comparison's report: first sentences for every verdict, every number re-queried, each planted fault seen red."""
+
+import functools
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+
+from results.comparison_lead import comparison_lead, plain_first_sentences, with_fresh_seed
+from results.comparison_marks import Findings, Judged, findings
+from results.comparison_money import leave_one_out, parts_sql, price, price_of_attention, waterfall
+from results.comparison_report import render_comparison
+from results.comparison_segments import segments
+from results.comparison_store import write_table
+from results.comparison_words import DONT, LAUNCH, MEASURES, NOT_ENOUGH, STAGED, advice
+from results.query import Database
+from results.turning import turning_point
+from results.words import formatted, people, span
+from tests.results.synthetic_comparison import (
+    Change,
+    either_way,
+    gentler,
+    hardly,
+    louder,
+    nothing,
+    write_synthetic_comparison,
+)
+from tests.results.test_report import Page
+
+SECTIONS = ["answer", "verdicts", "guardrails", "truth", "waterfall", "segments", "measures", "crowding"]
+SECTIONS += ["worlds", "robustness", "expectations", "limits", "made"]
+
+
+class Truth:
+    """What a comparison's tables give, each query asked once."""
+
+    def __init__(self, opened: Findings) -> None:
+        self.opened = opened
+        self.value = functools.cache(opened.database.value)
+        self.table = functools.cache(lambda sql: [list(row.values()) for row in opened.database.table(sql)])
+        self.segments = functools.cache(lambda rival: {one.name: one for one in segments(opened, rival)})
+
+    def wrong(self, html: str) -> list[str]:
+        """Every number, interval and chart whose query does not give exactly it."""
+        page = Page(html)
+        return [*self.wrong_values(page), *self.wrong_intervals(page), *self.wrong_charts(page)]
+
+    def wrong_values(self, page: Page) -> Iterator[str]:
+        for one in page.numbers:
+            value, asked = json.loads(one["data-value"]), one.get("data-query")
+            truth = self.value(asked) if asked else self.of(one["data-metric"], one["data-field"])
+            if truth != value or one["text"] != formatted(value, one["data-format"]):
+                yield f"{one['text']}: {truth} by {asked or one['data-metric']}"
+
+    def wrong_intervals(self, page: Page) -> Iterator[str]:
+        for one in page.intervals:
+            low, high = (json.loads(one[f"data-{end}"]) for end in ("low", "high"))
+            metric = one.get("data-metric")
+            truth = [
+                self.of(metric, end) if metric else self.value(one[f"data-query-{end}"]) for end in ("low", "high")
+            ]
+            if truth != [low, high] or one["text"] != span(low, high, one["data-format"]):
+                yield f"interval {one['text']}: {truth} by {metric or one['data-query-low']}"
+
+    def wrong_charts(self, page: Page) -> Iterator[str]:
+        for one in page.charts:
+            if self.table(one["data-query"]) != json.loads(one["data-rows"]):
+                yield f"chart {one['id']}"
+
+    def of(self, key: str, field: str) -> Any:
+        """What a figure without a query of its own must be."""
+        name, _, inside = key.rstrip("]").partition("[")
+        found = self.opened.found
+        if name == "segment":
+            rival, segment = inside.split("/")
+            one = self.segments(rival).get(segment)
+            estimate = one.estimate if one else found[f"difference[{rival}/{self.opened.measure}]"]
+            return one.p if one and field == "p" else getattr(estimate, field)
+        if name == "price_of_attention":
+            return getattr(price_of_attention(self.opened, inside), field)
+        return (found[key].value or 0.0) ** 2 if field == "squared" else getattr(found[key], field)
+
+
+def wrong_numbers(folder: Path) -> list[str]:
+    """Of both pages."""
+    with findings(folder) as opened:
+        truth = Truth(opened)
+        return [wrong for name in ("report", "page") for wrong in truth.wrong(text_of(folder, name))]
+
+
+def text_of(folder: Path, name: str = "report") -> str:
+    return (folder / f"{name}.html").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = write_synthetic_comparison(tmp_path_factory.mktemp("comparisons"))
+    render_comparison(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def opened(folder: Path) -> Iterator[Findings]:
+    with findings(folder) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def truth(opened: Findings) -> Truth:
+    return Truth(opened)
+
+
+@pytest.fixture(scope="module")
+def page(folder: Path) -> Page:
+    return Page(text_of(folder))
+
+
+@pytest.fixture(scope="module")
+def sheet(folder: Path) -> Page:
+    return Page(text_of(folder, "page"))
+
+
+# --- every number -----------------------------------------------------------------------------------------------------
+def test_sections_in_order(page: Page) -> None:
+    assert page.sections == SECTIONS
+
+
+def test_every_number_has_a_query_and_it_matches(folder: Path, page: Page, sheet: Page, truth: Truth) -> None:
+    assert len(page.numbers) > 250
+    assert len(page.intervals) > 40
+    assert len(page.charts) > 10
+    assert len(sheet.numbers) > 20
+    assert truth.wrong(text_of(folder)) == []
+    assert truth.wrong(text_of(folder, "page")) == []
+
+
+def test_no_digit_without_a_query(page: Page, sheet: Page) -> None:
+    assert (page.loose, sheet.loose) == ([], [])
+
+
+@pytest.mark.parametrize("fault", ["value", "text", "interval", "of a table", "computed", "chart"])
+def test_a_wrong_number_is_red(folder: Path, page: Page, truth: Truth, fault: str) -> None:
+    squared = next(one for one in page.numbers if one.get("data-field") == "squared")
+    changes = {
+        "value": (f'data-value="{page.numbers[0]["data-value"]}"', 'data-value="0.43"'),
+        "text": (f">{page.numbers[0]['text']}<", ">+¥0.43<"),
+        "interval": (f'data-low="{page.intervals[0]["data-low"]}"', 'data-low="0.2"'),
+        "of a table": (f'data-low="{page.intervals[-1]["data-low"]}"', 'data-low="0.2"'),
+        "computed": (f'data-value="{squared["data-value"]}"', 'data-value="13690.0"'),
+        "chart": ('data-rows="[[&#34;cap_3&#34;', 'data-rows="[[&#34;cap_4&#34;'),
+    }
+    html = text_of(folder)
+    assert changes[fault][0] in html
+    assert truth.wrong(html.replace(*changes[fault], 1)) != []
+
+
+def test_data_changed_under_a_report_is_red(folder: Path, opened: Findings, tmp_path: Path) -> None:
+    shutil.copytree(folder / "tables", tmp_path / "tables")
+    rows = opened.database.table("SELECT * FROM assumption_results")
+    write_table(tmp_path, "assumption_results", [{**row, "difference": row["difference"] + 0.01} for row in rows])
+    with Database(tmp_path) as database:
+        wrong = list(Truth(replace(opened, database=database)).wrong_charts(Page(text_of(folder))))
+    assert wrong == ["chart draws-cap_3", "chart draws-loud"]
+
+
+def test_opens_offline(folder: Path, page: Page, sheet: Page) -> None:
+    for name, opened in (("report", page), ("page", sheet)):
+        assert "default-src 'none'" in text_of(folder, name)
+        assert [link for link in opened.links if "//" in link or not (folder / link).exists()] == []
+    assert sheet.scripts == []
+
+
+def test_charts_are_valid_plotly(page: Page) -> None:
+    drawn = [text for text in page.scripts if text.startswith('{"data"')]
+    assert len(drawn) == len(page.charts)
+    for text in drawn:
+        go.Figure(json.loads(re.sub('"@[a-z0-9]+"', '"#aabbcc"', text)))
+
+
+def test_every_measure_has_both_names(opened: Findings) -> None:
+    measures = {row[0] for row in opened.database.rows("SELECT DISTINCT measure FROM levels WHERE of = ''")}
+    assert {m for m in measures if not m.startswith("before_")} <= set(MEASURES)
+    for english, chinese, _ in MEASURES.values():
+        assert english.isascii()
+        assert all("\u4e00" <= letter <= "\u9fff" for letter in chinese)
+
+
+# --- first sentences --------------------------------------------------------------------------------------------------
+WORDS: list[tuple[str, Change, str, list[str]]] = [
+    ("better", gentler, "rival instead of bank_card is better: +¥0.",
+     [" a customer in 42 days (¥0.", ", about +¥", " on 10 M customers", "; no guardrail broken;",
+      "it gets fewer clicks (", "and more value: take it", "population not calibrated."]),
+    ("worse", louder, "rival instead of bank_card is worse: −¥",
+     ["it gets more clicks (+", "and less value: keep bank_card", "breaks 2 guardrails: closes and mutes +",
+      "at most 2 % was allowed"]),
+    ("no difference that matters", hardly, "rival instead of bank_card makes no difference that matters:",
+     ["all of it within the ±¥0.", "said to matter"]),
+    ("undecided", either_way, "rival instead of bank_card is undecided after 10 worlds:",
+     ["about ", " worlds would tell"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("word", "change", "begins", "holds"), WORDS)
+def test_the_first_sentence_of_each_verdict(
+    tmp_path: Path, word: str, change: Change, begins: str, holds: list[str]
+) -> None:
+    folder = write_synthetic_comparison(tmp_path, policies={"bank_card": nothing, "rival": change}, truth=False)
+    with findings(folder) as opened:
+        assert opened.goal("rival").word == word
+        sentences = said(opened)
+    assert len(sentences) == 1
+    assert sentences[0].startswith(begins)
+    assert [part for part in holds if part not in sentences[0]] == []
+    assert ("on 10 M customers" in sentences[0]) == (word in ("better", "worse"))
+
+
+def said(opened: Findings) -> list[str]:
+    return [" ".join(str(text.striptags()).split()) for text in comparison_lead(opened).sentences]
+
+
+def with_rows(folder: Path, opened: Findings, tmp_path: Path, **changes: dict[str, Any]) -> list[str]:
+    """The first sentences once some columns of verdicts of cap_3 are changed, by measure."""
+    shutil.copytree(folder / "tables", tmp_path / "tables")
+    rows = [replace(row, **changes.get(row.measure, {})) if row.policy == "cap_3" else row for row in opened.judged]
+    write_table(tmp_path, "verdicts", [asdict(row) for row in rows])
+    with Database(tmp_path) as database:
+        return said(replace(opened, database=database, judged=tuple(rows)))
+
+
+OPEN = {"word": "undecided", "worlds_needed": 37}
+ROWS = [
+    ({"complaints": OPEN}, "1 of 2 guardrails kept, undecided: complaints (37 worlds would tell)"),
+    ({"complaints": {**OPEN, "worlds_needed": None, "low": None}}, "undecided: complaints (too rare to tell)"),
+    ({"complaints": {"word": "broken"}}, "breaks a guardrail: complaints"),
+    ({"profit": {**OPEN, "low": -0.1, "high": 0.9}}, "cap_3 instead of bank_card is undecided after 10 worlds"),
+    (
+        {"profit": {**OPEN, "low": None, "high": None}},
+        "customers for whom the policies differ, too few for an interval",
+    ),
+    ({"profit": {"limit": 9.0}}, "less than the ¥9.00 that was said to matter"),
+]
+
+
+@pytest.mark.parametrize(("changes", "words"), ROWS)
+def test_the_words_follow_the_rows(
+    folder: Path, opened: Findings, tmp_path: Path, changes: dict[str, Any], words: str
+) -> None:
+    sentences = with_rows(folder, opened, tmp_path, **changes)
+    assert words in next(sentence for sentence in sentences if sentence.startswith("cap_3"))
+
+
+def test_clickbait_the_policy_with_more_value_is_recommended(folder: Path) -> None:
+    first, second, choice, *_ = plain_first_sentences(folder)
+    assert first.startswith("cap_3")
+    assert "it gets fewer clicks (−23.4 %) and more value: take it" in first
+    assert second.startswith("loud")
+    assert "more clicks" in second
+    assert choice.startswith("Take cap_3. It was chosen as the best of 2 policies")
+
+
+def test_a_broken_guardrail_is_not_taken(folder: Path, opened: Findings, tmp_path: Path) -> None:
+    sentences = with_rows(folder, opened, tmp_path, complaints={"word": "broken"})
+    assert not any("take it" in sentence for sentence in sentences)
+    assert any(sentence.startswith("Keep bank_card: none of the 2 policies") for sentence in sentences)
+
+
+def test_fresh_seed() -> None:
+    command = with_fresh_seed({"command": "windtunnel compare 'a b.yaml' --seed 7 --early", "seed": 7})
+    assert command == "windtunnel compare 'a b.yaml' --early --seed 8"
+
+
+ADVICE = [
+    ("better", True, ["kept"], 0.9, LAUNCH),
+    ("better", True, [], 0.8, LAUNCH),
+    ("better", False, ["kept"], 0.9, STAGED),
+    ("better", True, ["undecided"], 0.9, STAGED),
+    ("better", True, ["kept"], 0.7, STAGED),
+    ("better", True, ["kept"], None, STAGED),
+    ("better", True, ["kept"], 0.4, NOT_ENOUGH),
+    ("better", True, ["kept", "broken"], 0.9, DONT),
+    ("worse", True, ["kept"], 0.9, DONT),
+    ("no difference that matters", False, ["kept"], 0.9, DONT),
+    ("undecided", True, ["broken"], 0.9, NOT_ENOUGH),
+]
+
+
+@pytest.mark.parametrize(("goal", "beyond", "rails", "share", "expected"), ADVICE)
+def test_advice(goal: str, beyond: bool, rails: list[str], share: float | None, expected: str) -> None:
+    assert advice(goal, beyond, rails, share) == expected
+
+
+# --- where it turns ---------------------------------------------------------------------------------------------------
+def factors(seed: int, draws: int = 50) -> dict[str, list[float]]:
+    rng = np.random.default_rng(seed)
+    return {f"behaviour {n}": rng.random(draws).tolist() for n in range(16)}
+
+
+@pytest.mark.parametrize(("above", "share"), [(True, 0.92), (True, 0.6), (False, 0.7)])
+def test_a_planted_turn_is_found(above: bool, share: float) -> None:
+    drawn = factors(1)
+    ordered = sorted(drawn["behaviour 3"])
+    limit = ordered[int(50 * share)] if above else ordered[int(50 * (1 - share))]
+    holds = [(value < limit) == above for value in drawn["behaviour 3"]]
+    turn = turning_point(drawn, holds)
+    assert turn is not None
+    assert (turn.behaviour, turn.above, turn.right) == ("behaviour 3", above, 50)
+    assert (ordered[turn.rank - 1] + ordered[turn.rank]) / 2 == pytest.approx(limit, abs=0.05)
+
+
+def test_noise_turns_nowhere() -> None:
+    """Sixteen behaviours and many thresholds always offer one that looks well."""
+    rng = np.random.default_rng(2)
+    found = [turning_point(factors(seed), (rng.random(50) < 0.8).tolist()) for seed in range(20)]
+    assert sum(turn is not None for turn in found) <= 3
+    assert turning_point(factors(1), [False] + [True] * 49) is None
+    assert turning_point(factors(1), [True] * 50) is None
+
+
+def test_the_turn_is_said(folder: Path) -> None:
+    assert (
+        "holds in 47 of 50 assumption sets; turns when annoyance lasts over 20.4 days"
+        in plain_first_sentences(folder)[0]
+    )
+
+
+# --- parts ------------------------------------------------------------------------------------------------------------
+def test_the_waterfall_adds_up(opened: Findings, page: Page) -> None:
+    rows = opened.database.table(parts_sql(opened, "loud"))
+    complaints = next(row["amount"] for row in rows if row["part"] == "complaints answered")
+    assert sum(row["amount"] for row in rows[:-1]) == pytest.approx(rows[-1]["amount"], abs=1e-9)
+    assert abs(rows[-2]["amount"]) < 0.01
+    assert complaints == pytest.approx(-30 * (opened.found["difference[loud/complaints]"].value or 0))
+    assert page.words.count("the two agree") == 2
+    assert "DISAGREE" not in page.words
+
+
+@pytest.mark.parametrize("wrong", [{"margin": 0.04}, {"complaint": 40.0}])
+def test_a_wrong_margin_or_cost_does_not_add_up(opened: Findings, wrong: dict[str, float]) -> None:
+    worth = {**opened.manifest["worth"], **wrong}
+    planted = replace(opened, manifest={**opened.manifest, "worth": worth})
+    assert "THE TWO DISAGREE" in waterfall(planted, "loud")
+
+
+def test_without_a_margin_its_part_is_what_is_left(opened: Findings) -> None:
+    unknown = {name: value for name, value in opened.manifest.items() if name != "worth"}
+    table = waterfall(replace(opened, manifest=unknown), "loud")
+    assert "margin, less complaints answered" in table
+    assert "adds up" not in table
+
+
+def test_the_price_of_one_more_message(opened: Findings) -> None:
+    found = price_of_attention(opened, "loud")
+    d, e = (opened.found[f"difference[loud/{measure}]"].value or 0.0 for measure in ("profit", "exposures"))
+    assert found.value == pytest.approx(d / e)
+    assert found.low is not None
+    assert found.high is not None
+    assert found.low < d / e < found.high < 0
+    assert found.unit_of_analysis == "world"
+    assert "it costs" in price(opened, "loud").striptags()
+
+
+def test_segments_are_adjusted_and_exploratory(opened: Findings, page: Page) -> None:
+    assert "exploratory" in page.words
+    found = segments(opened, "cap_3")
+    assert [one.name for one in found] == ["new", "dormant", "valuable"]
+    assert all(one.told and one.p is not None and 0 <= one.p <= 0.05 for one in found)
+    everybody = opened.found["difference[cap_3/profit]"].value or 0.0
+    assert sum((one.estimate.value or 0.0) * one.estimate.n for one in found) / 20_000 == pytest.approx(everybody)
+
+
+def test_a_campaign_alone_has_truth_estimate_and_naive_figure(opened: Findings) -> None:
+    (truth,) = said(replace(opened, manifest={**opened.manifest, "rivals": []}))
+    assert truth.startswith(
+        "The “first use” campaign, in worlds with and without it: first use of customers reached goes"
+    )
+    for words in ("Its holdout estimates", "of 10 worlds its interval covers", "would claim +16.0 points"):
+        assert words in truth
+    assert "grew" not in truth  # a first use cannot repeat
+
+
+def test_growth_is_shown_where_a_goal_can_repeat(tmp_path: Path) -> None:
+    goals = {"first_use": "payment", "bill_day": "payment"}
+    folder = write_synthetic_comparison(tmp_path, policies={"bank_card": nothing}, goals=goals, known_case=True)
+    truth, known = plain_first_sentences(folder)
+    assert "tests the harness" in known
+    assert "grew by +" in truth
+    assert "A last-touch report would claim" in truth
+    render_comparison(folder)
+    assert wrong_numbers(folder) == []
+
+
+def test_campaigns_left_out_do_not_add_up(tmp_path: Path) -> None:
+    """And where exposures are equal, one more message has no price."""
+    policies = {"bank_card": nothing, "without_first_use": hardly, "without_all": louder}
+    folder = write_synthetic_comparison(tmp_path, policies=policies, truth=False)
+    with findings(folder) as opened:
+        words = leave_one_out(opened).striptags()
+        assert "do not add up" in words
+        assert "all campaigns against none" in words
+        assert "cannot be told" in price(opened, "without_first_use").striptags()
+
+
+def test_without_assumption_sets_nothing_is_said_to_hold(tmp_path: Path) -> None:
+    """And names that look like markup stay names."""
+    folder = write_synthetic_comparison(
+        tmp_path, policies={"bank_card": nothing, "rival": gentler}, truth=False, assumption_sets=0,
+        warnings=["<script>alert(1)</script>"], stopped="a <b> & c",
+    )  # fmt: skip
+    page = Page(render_comparison(folder).read_text(encoding="utf-8"))
+    assert "not tried under other assumptions" in page.words
+    assert "<script>alert(1)</script>" in page.words
+    assert "a <b> & c" in page.words
+    assert wrong_numbers(folder) == []
+
+
+def test_the_page_says_what_to_do(sheet: Page) -> None:
+    for words in ("launch", "What would change our mind", "Who gains, who loses", "Complaints expected", "Budget"):
+        assert words in sheet.words
+    assert "No coupons or budgets in this policy" in sheet.words
+
+
+def test_judged_rows_are_as_fine_as_their_interval() -> None:
+    row = Judged("a", "b", "profit", "goal", "better", "yuan", 0.0723, 0.0668, 0.0778, 13.1, 0.13, 0.95, None, 9, "")
+    assert str(row.shown().striptags()) == "+¥0.072"
+    assert str(row.interval().striptags()) == "¥0.067–0.078"
+
+
+MONEY = [
+    (4.2e6, "+total:2", "+¥4.2 M"), (72_317, "total:2", "¥72,000"), (-999_999, "total:2", "−¥1.0 M"),
+    (0.0004675, "thousand:2", "0.47"), (0.00001, "+each:2", "¥0.00"), (1.5e9, "many:3", "1.50 bn"),
+    (0.0, "many:2", "0"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("value", "spec", "text"), MONEY)
+def test_money_and_counts_in_words(value: float, spec: str, text: str) -> None:
+    assert formatted(value, spec) == text
+
+
+def test_a_customer_base_in_words() -> None:
+    assert [people(n) for n in (10_000_000, 12_500_000, 400_000)] == ["10 M", "12.5 M", "400,000"]
