@@ -144,12 +144,14 @@ def bench(
 def grade(
     studies: Annotated[int | None, typer.Option(help="Studies a row (100 to 100 000); without, 2 000.")] = None,
     only: Annotated[str | None, typer.Option(help="One subject: holdout, rare, clicks, spend, paired, …")] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="The simulation, the purchase process and the known cases too (minutes).")
+    ] = False,
+    out: Out = Path("runs"),
     as_json: Json = False,
 ) -> None:
     """Put every interval to studies with a known truth and say which of them hold."""
-    from scenarios.grading import grade as graded
-
-    finish(graded(studies, only, as_json))
+    finish(commands.grade(studies, only, everything, out, as_json))
 
 
 def finish(code: int) -> None:

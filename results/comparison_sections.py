@@ -35,7 +35,7 @@ def goals(opened: Findings) -> Markup:
     rows = []
     for rival in opened.rivals:
         goal = opened.goal(rival)
-        figures = (goal.shown(), goal.interval(), goal.plain("level"), goal.plain("limit"), needed(goal))
+        figures = (goal.shown(), goal.interval_noted(), goal.plain("level"), goal.plain("limit"), needed(goal))
         rows.append(row(head(words(rival)), left(badge(goal.word)), *map(right, figures)))
     per = "a customer" if opened.measure in MONEY else PER_THOUSAND
     heads = (
@@ -61,7 +61,7 @@ def guardrails(opened: Findings) -> Markup:
     rows = []
     for rival in opened.rivals:
         for rail in opened.guardrails(rival):
-            figures = (rail.shown(), rail.interval(), rail.plain("level"), rail.plain("limit"), needed(rail))
+            figures = (rail.shown(), rail.interval_noted(), rail.plain("level"), rail.plain("limit"), needed(rail))
             named = (head(words(rival)), left(both_names(rail.measure)), left(badge(rail.word)))
             rows.append(row(*named, *map(right, figures)))
     if not rows:
@@ -128,6 +128,7 @@ def arms(opened: Findings, campaign: str) -> Markup:
     """Each pair of arms once: outcomes of the same customers under both, and what the experiment itself can tell."""
     names = [arm["name"] for arm in opened.campaign(campaign)["arms"]]
     pairs = [f"{campaign}/{a}/{b}" for place, a in enumerate(names) for b in names[place + 1 :]]
+    pairs = [pair for pair in pairs if f"arm_profit[{pair}]" in opened.found]  # arms that were lived out
     rows, queries = [], []
     for pair in pairs:
         _, a, b = pair.split("/")
@@ -136,8 +137,8 @@ def arms(opened: Findings, campaign: str) -> Markup:
         rows.append(row(head(words(f"{plain(a)} ÷ {plain(b)}")), *cells))
         queries += [query for key in keys for query in pair_of(opened.found[key])]
     heads = (
-        "arms", "first exposures clicked, ratio", "the experiment's own", "first exposures closed, ratio",
-        "the experiment's own", "profit a customer reached, difference",
+        "arms", "first exposures clicked, ratio", "as the experiment itself sees it",
+        "first exposures closed, ratio", "as the experiment itself sees it", "profit a customer reached, difference",
     )  # fmt: skip
     return rows_table(heads, rows, 1) + sources(queries) if rows else Markup("")
 
@@ -185,6 +186,9 @@ def worlds(opened: Findings) -> Markup:
             customers=queried(base, "SELECT max(customers) FROM lives", "count"), stopped=opened.manifest["stopped"],
         )
     ]  # fmt: skip
+    if opened.manifest["worlds_wanted"] > opened.manifest["worlds"]:
+        wanted = words(f"{opened.manifest['worlds_wanted']:,}")
+        parts.append(sentence("An interval as narrow as was asked for would take about {n} worlds.", n=wanted))
     parts += [saved(opened, rival) for rival in opened.rivals]
     return Markup("").join(Markup("<p>{}</p>").format(part) for part in parts if part)
 

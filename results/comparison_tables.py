@@ -6,6 +6,8 @@ from results.tables import CELL_COLUMNS, SCHEMAS, schema_of
 
 MONEY = ("profit", "spend", "rewards", "channel_cost", "fraud_loss", "closing_value", "window_spend", "before_spend")
 
+FLAGS = ("left_annoyed", "first_payments", "converted", "first_clicked", "first_closed")  # once a customer, at most
+
 _CONTRAST = ["policy", "against", "of", "measure"]
 
 COMPARISON_SCHEMAS: dict[str, pa.Schema] = {

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from results.comparison_tables import MONEY
-from results.paired import PairedCustomers, PairedWorlds, pairing_factor
+from results.comparison_tables import FLAGS, MONEY
+from results.paired import PairedCustomers, PairedFlags, PairedWorlds, pairing_factor
 from results.query import Database, quoted
 from results.statistics import (
     CONFIDENCE,
@@ -112,6 +112,8 @@ def difference(database: Database, pair: Pair, measure: str, confidence: float =
     paired = paired_customers(database, pair, measure)
     counts = measure not in MONEY
     interval = paired.interval(confidence, counts) if paired.nonzero else Interval(0.0, 0.0, "no customer differs")
+    if interval.low is None and measure in FLAGS:
+        interval = paired_flags(database, pair, measure).interval(confidence)
     return estimate(database, value, interval, unit_of(measure), int(paired.n), "customer", BY_CUSTOMER, query)
 
 
@@ -126,6 +128,11 @@ def paired_customers(database: Database, pair: Pair, measure: str) -> PairedCust
     few = [float(row[0]) / scale for row in database.rows(f"SELECT difference {tail} ORDER BY world, difference")]
     kept = tuple(few) if len(few) == nonzero and not pair.segment else None
     return PairedCustomers(n, total / scale, squares / scale**2, int(nonzero), kept)
+
+
+def paired_flags(database: Database, pair: Pair, measure: str) -> PairedFlags:
+    query = f"SELECT sum(n), sum(higher), sum(lower) {pair.rows(measure)}"
+    return PairedFlags(*(float(value or 0) for value in database.rows(query)[0]))
 
 
 def relative(database: Database, pair: Pair, measure: str, confidence: float = CONFIDENCE) -> Estimate:

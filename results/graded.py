@@ -160,12 +160,13 @@ def rows_of(setting: Setting, studies: int = STUDIES, width: float = 1.0) -> tup
     nulls = any(c.false_positives for c in claims)
     without = setting.draw(rng, studies, width, False) if nulls else (None,) * len(claims)
     return tuple(
-        _row(setting, claim, studies, found, null)
+        judged_row(setting.subject, setting.name, claim, studies, found, null)
         for claim, found, null in zip(claims, with_effect, without, strict=True)
     )
 
 
-def _row(setting: Setting, claim: Claim, studies: int, found: Hits | None, null: Hits | None) -> Row:
+def judged_row(subject: str, setting: str, claim: Claim, studies: int, found: Hits | None, null: Hits | None) -> Row:
+    """What studies with an effect (`found`) and without (`null`) say of one claim."""
     coverage, coverage_band, holds = _judged(claim.coverage, found, found and found.covered)
     positives, positives_band, few = _judged(claim.false_positives, null, null and null.left_out_0)
     seen = found if claim.coverage and found else null
@@ -176,7 +177,7 @@ def _row(setting: Setting, claim: Claim, studies: int, found: Hits | None, null:
     else:
         verdict, remark = HOLDS if holds and few else FAILS, seen.remark
     return Row(
-        setting.subject, setting.name, claim.estimator, studies, coverage, coverage_band, positives, positives_band,
+        subject, setting, claim.estimator, studies, coverage, coverage_band, positives, positives_band,
         withheld, verdict, claim.expected, remark,
     )  # fmt: skip
 

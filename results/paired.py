@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from results.statistics import CONFIDENCE, TOO_FEW, Interval, Mean, t_quantile
+from results.statistics import CONFIDENCE, TOO_FEW, Interval, Mean, mid_p, t_quantile
 
 Floats = NDArray[np.float64]
 
@@ -73,6 +73,28 @@ class PairedCustomers:
         assert self.differences is not None and len(self.differences) == self.nonzero, "few differences are kept"
         low, high = _bootstrap_t(np.array(self.differences), int(self.n), confidence)
         return Interval(low, high, note)
+
+
+@dataclass(frozen=True)
+class PairedFlags:
+    """Of something a customer does at most once: how many of n do it under one policy only, and under the other only."""
+
+    n: float
+    only_this: float
+    only_that: float
+
+    @property
+    def value(self) -> float | None:
+        return (self.only_this - self.only_that) / self.n if self.n else None
+
+    def interval(self, confidence: float = CONFIDENCE) -> Interval:
+        """Each share by the exact mid-P interval at half the error, so that both hold together (Bonferroni). Wider than
+        need be; for the few differences at which nothing else holds."""
+        if not self.n:
+            return Interval(None, None, TOO_FEW)
+        each = 1 - (1 - confidence) / 2
+        (low, high), (lower, higher) = mid_p(self.only_this, self.n, each), mid_p(self.only_that, self.n, each)
+        return Interval(low - higher, high - lower, f"exact: {self.only_this + self.only_that:,.0f} customers differ")
 
 
 def _bootstrap_t(nonzero: Floats, n: int, confidence: float) -> tuple[float, float]:

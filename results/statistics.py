@@ -47,6 +47,7 @@ class Estimate:
     method: str = ""
     query: str = ""  # SQL that gives `value`; empty where it is computed from `counts_query` by `method`
     counts_query: str = ""  # SQL that gives the sufficient statistics of the interval
+    population: str = ""  # whom it speaks of, in words (FIDELITY 10)
 
 
 @dataclass(frozen=True)
@@ -257,6 +258,12 @@ class TwoRatios:
         return Interval(one / two / spread - 1, one / two * spread - 1)
 
 
+def chi_square_p(counts: list[float], expected: list[float]) -> float:
+    """p of Pearson's chi-square with one degree of freedom less than cells; both sum to the same up to rounding."""
+    statistic = sum((got - want) ** 2 / want for got, want in zip(counts, expected, strict=True))
+    return float(stats.chi2.sf(statistic, len(counts) - 1))
+
+
 def sample_ratio_p(assigned: list[float], shares: list[float]) -> float | None:
     """p of the chi-square test of customers assigned against the probabilities in force; None where too few.
 
@@ -266,8 +273,7 @@ def sample_ratio_p(assigned: list[float], shares: list[float]) -> float | None:
     expected = [total * share / sum(shares) for share in shares]
     if len(assigned) < 2 or min(expected) < EVENTS_LEAST:
         return None
-    statistic = sum((got - want) ** 2 / want for got, want in zip(assigned, expected, strict=True))
-    return float(stats.chi2.sf(statistic, len(assigned) - 1))
+    return chi_square_p(assigned, expected)
 
 
 @functools.lru_cache(maxsize=4096)

@@ -217,3 +217,9 @@ def bench(only: str | None, as_json: bool) -> int:
         return Exit.FINE
 
     return guarded(action)
+
+
+def grade(studies: int | None, only: str | None, everything: bool, out: Path, as_json: bool) -> int:
+    from scenarios.grading import grade as graded
+
+    return graded(studies, only, everything, out, as_json)

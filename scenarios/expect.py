@@ -14,11 +14,10 @@ from typing import Any
 
 from engine.policy.checks import known
 from engine.policy.document import Policy
-from results.catalogue import METRICS
-from results.metrics import SHARED, Scope, scopes
+from results.catalogue import METRICS, scopes
+from results.metrics import SHARED, universal_share
 from results.statistics import TOO_FEW, Estimate
 from results.store import held_out_share
-from results.tables import REASON_NAMES
 
 CONFIDENCE = 0.999
 _NUMBER = r"[-+]?\d+(?:\.\d+)?%?"
@@ -27,8 +26,6 @@ _BETWEEN = re.compile(rf"({_NUMBER})\s*<=\s*({_METRIC})\s*<=\s*({_NUMBER})")
 _ONE_SIDED = re.compile(rf"({_METRIC})\s*(<=|>=|==)\s*({_NUMBER})")
 _STRICT = re.compile(r"[<>](?!=)")
 _FIGURES_SHOWN_MAX = 6  # of those a sentence lists
-_NO_REFUSAL = ("shown", "no_candidate")
-_OF_CAMPAIGN_ALONE = ("incremental_conversions", "srm_p")
 
 
 class ExpectationError(ValueError):
@@ -55,6 +52,10 @@ class Verdict:
     @property
     def missed(self) -> bool:
         return self.verdict != "holds"
+
+    @property
+    def metric(self) -> str:
+        return Expectation.parse(self.text).metric
 
     @property
     def got(self) -> str:
@@ -138,24 +139,14 @@ class Expectation:
 def figures(policy: Policy) -> list[str]:
     """Every figure that a run under this policy will have, by the names expectations use."""
     manifest = manifest_of(policy)
-    found = []
+    held_out = {campaign["name"]: held_out_share(campaign) > 0 for campaign in manifest["campaigns"]}
+    found: list[str] = []
     for scope in scopes(manifest):
-        campaign = next((block for block in manifest["campaigns"] if block["name"] == scope.campaign), None)
-        compared = campaign is not None and held_out_share(campaign) > 0
+        there = {"holdout": held_out.get(scope.campaign, False), "programme": universal_share(manifest) > 0}
         for metric in METRICS.values():
-            if scope.level in metric.levels and metric.kind not in ("holdout", "refused"):
-                found.append(scope.key(metric.name))
-        if scope.level == "campaign":
-            found += [scope.key("refused", reason) for reason in REASON_NAMES if reason not in _NO_REFUSAL]
-        if compared:
-            found += figures_of_holdout(scope)
+            if there.get(metric.kind, True):
+                found += metric.keys(scope)
     return found
-
-
-def figures_of_holdout(scope: Scope) -> list[str]:
-    groups = [scope.key("uptake", group) for group in ("shown", "held_out")]
-    whole = _OF_CAMPAIGN_ALONE if scope.level == "campaign" else ()
-    return groups + [scope.key(name) for name in ("lift", "relative_lift", *whole)]
 
 
 def manifest_of(policy: Policy) -> dict[str, Any]:
@@ -179,7 +170,8 @@ def misread(expectation: Expectation, policy: Policy) -> Iterator[str]:
     if name not in METRICS:
         yield from (sentence for _, sentence in known(name, (), "the metrics", METRICS))
         return
-    if parts and parts[0] not in policy.campaigns:
+    programme = METRICS[name].kind == "programme"
+    if parts and not programme and parts[0] not in policy.campaigns:
         yield from (sentence for _, sentence in known(parts[0], (), "the policy's campaigns", policy.campaigns))
         return
     there = figures(policy)
@@ -189,7 +181,8 @@ def misread(expectation: Expectation, policy: Policy) -> Iterator[str]:
     if parts:
         same = [figure for figure in same if parts[0] in Expectation(figure, figure, 0, 0).parts[:1]] or same
     if not same or (parts and METRICS[name].kind == "holdout" and f"[{parts[0]}" not in "".join(same)):
-        yield f"must be of a campaign with a holdout, for nothing else has {name} (got {expectation.metric})"
+        whose = "policy with a universal holdout" if programme else "campaign with a holdout"
+        yield f"must be of a {whose}, for nothing else has {name} (got {expectation.metric})"
         return
     close = difflib.get_close_matches(expectation.metric, same, 1)
     shown = ", ".join(same[:_FIGURES_SHOWN_MAX]) + (", …" if len(same) > _FIGURES_SHOWN_MAX else "")

@@ -1,38 +1,84 @@
 """The command `grade`: what the intervals are worth, as a table, as JSON and as an exit code."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
 
 from results.graded import ANY, FAILS, HOLDS, REFUSED, STUDIES, STUDIES_LEAST, Row, honest_coverage, honest_positives
 from results.grading import SUBJECTS
 from results.grading import grade as graded
-from scenarios.console import guarded, print_json, progress
+from scenarios.console import folder_for_runs, guarded, print_json, progress, warm_up
 from scenarios.exits import Exit, UsageError
+from scenarios.grading_population import Fact
 
 STUDIES_MAX = 100_000
 HEAD = f"{'':2}{'setting':41}{'estimator':25}{'coverage':>9}{'false pos.':>11}{'refused':>9}  verdict"
 
 
-def grade(studies: int | None, only: str | None, as_json: bool, more: Sequence[Row] = ()) -> int:
-    """`more`: rows graded elsewhere, end to end through the simulation, say."""
+def grade(studies: int | None, only: str | None, everything: bool, out: Path, as_json: bool) -> int:
+    """`everything`: end to end through the simulation too, the purchase process, and the library's known cases."""
 
     def action() -> int:
         count = STUDIES if studies is None else studies
-        check_options(count, only)
+        check_options(count, only, everything)
         begun = time.perf_counter()
         with progress("grading") as tell:
-            rows = (*graded(count, only, tell=tell), *more)
-        if as_json:
-            print_json({"studies": count, "wrong": sum(not row.as_expected for row in rows),
-                        "rows": [row.as_json() for row in rows]})  # fmt: skip
-        else:
-            print("\n".join([*lines_of(rows), *summary(rows, count, time.perf_counter() - begun)]))
-        return Exit.FINE if all(row.as_expected for row in rows) else Exit.MISSED
+            rows = list(graded(count, only, tell=tell))
+        facts: list[Fact] = []
+        if everything:
+            more, facts = lived(out)
+            rows += more
+        tell_all(rows, facts, count, time.perf_counter() - begun, as_json)
+        fine = all(row.as_expected for row in rows) and all(fact.holds for fact in facts)
+        return Exit.FINE if fine else Exit.MISSED
 
     return guarded(action)
 
 
-def check_options(studies: int, only: str | None) -> None:
+def lived(out: Path) -> tuple[list[Row], list[Fact]]:
+    """What takes minutes: worlds, whole."""
+    from scenarios.grading_cases import case_facts
+    from scenarios.grading_population import cdnow_facts
+    from scenarios.grading_simulation import STUDIES as WORLDS
+    from scenarios.grading_simulation import lived as worlds_lived
+    from scenarios.grading_simulation import simulation_rows
+
+    warm_up(lambda share: None)
+    with progress(f"{2 * WORLDS} small worlds") as tell:
+        rows = simulation_rows(*worlds_lived(WORLDS, tell))
+    facts = cdnow_facts()
+    with folder_for_runs(out):
+        facts += case_facts(out, progress)
+    return rows, facts
+
+
+def tell_all(rows: Sequence[Row], facts: Sequence[Fact], studies: int, seconds: float, as_json: bool) -> None:
+    if as_json:
+        wrong = sum(not row.as_expected for row in rows) + sum(not fact.holds for fact in facts)
+        print_json({"studies": studies, "wrong": wrong, "rows": [row.as_json() for row in rows],
+                    "facts": [asdict(fact) for fact in facts]})  # fmt: skip
+        return
+    print("\n".join([*lines_of(rows), *lines_of_facts(facts), *summary(rows, studies, seconds)]))
+    missed = [fact for fact in facts if not fact.holds]
+    if facts:
+        print(f"{len(facts) - len(missed)} of {len(facts)} lines of the known cases hold.")
+
+
+def lines_of_facts(facts: Sequence[Fact]) -> Iterator[str]:
+    """A heading a subject, a line a fact."""
+    before = ""
+    for fact in facts:
+        if fact.subject != before:
+            yield f"\n{fact.subject}"
+        before = fact.subject
+        yield f"  {fact.what}"
+        yield f"    {'holds' if fact.holds else 'DOES NOT HOLD'}: wanted {fact.wanted}; got {fact.got}"
+
+
+def check_options(studies: int, only: str | None, everything: bool) -> None:
+    if only is not None and everything:
+        raise UsageError("--only and --all exclude each other")
     if not STUDIES_LEAST <= studies <= STUDIES_MAX:
         raise UsageError(f"--studies must be between {STUDIES_LEAST} and {STUDIES_MAX} (got {studies})")
     if only is not None and only not in SUBJECTS:

@@ -223,3 +223,14 @@ def taste(model, visitor, customer, topic):
         spread *= n.taste_interaction
         observed = n.young_factor
     return observed * math.exp(spread * normal(u, v) - 0.5 * spread * spread)
+
+
+@kernel
+def draw_repeats(model, crowd, visitor, profile, fresh, joined_ms, repeats):
+    """Repeat purchases (i8[n]) of customers 0 … n - 1 between joining (ms, i8[n]) and the start; the rest is scratch."""
+    for customer in range(len(repeats)):
+        visitor[0] = fresh[0]
+        profile[0].purchases = 0
+        draw_traits(model, visitor[0], customer)
+        live_history(model, crowd, visitor[0], profile[0], customer, joined_ms[customer])
+        repeats[customer] = profile[0].purchases - 1

@@ -6,13 +6,14 @@ from typing import Any
 import numpy as np
 
 from engine.records import Cell
-from results.tables import REASON_NAMES
+from results.tables import REASON_NAMES, SCHEMAS
 
 BEFORE, DAYS, AFTER = 28, 30, 28
 SPAN = BEFORE + DAYS + AFTER
 START = np.datetime64("2025-03-03")
 SEGMENTS = ["high_risk", "new", "dormant", "valuable", "active", "other"]
 ALL_DATES = START - BEFORE + np.arange(SPAN)
+UNIVERSAL_SHARE = 100_000  # millionths
 PHASE = np.array(["before"] * BEFORE + ["campaign"] * DAYS + ["after"] * AFTER)
 
 CAMPAIGNS: list[dict[str, Any]] = [
@@ -44,9 +45,11 @@ CAMPAIGNS: list[dict[str, Any]] = [
 ]  # fmt: skip
 
 
-def exposures_of(rng: np.random.Generator, customers: int, campaign: dict[str, Any]) -> dict[str, np.ndarray]:
+def exposures_of(
+    rng: np.random.Generator, customers: int, campaign: dict[str, Any], past: dict[str, np.ndarray]
+) -> dict[str, np.ndarray]:
     """One row per exposure or ghost: customer, day, arm, held out, what became of it; and one flag per customer."""
-    chosen = np.flatnonzero(rng.random(customers) < campaign["reach"])
+    chosen = np.flatnonzero((rng.random(customers) < campaign["reach"]) & ~past["apart"])
     held = rng.random(len(chosen)) < campaign["holdout_share"] / 1e6
     arms = campaign["arms"]
     arm = rng.choice(len(arms), len(chosen), p=[a["share"] / 1e6 for a in arms])
@@ -58,7 +61,8 @@ def exposures_of(rng: np.random.Generator, customers: int, campaign: dict[str, A
     u = rng.random(len(who))
     real = ~held[who]
     clicked, closed = real & (u < click), real & (u > 1 - close)
-    converted = rng.random(len(chosen)) < campaign["base"] + np.where(held, 0.0, campaign["lift"])
+    base = campaign["base"] * past["activity"][chosen]
+    converted = rng.random(len(chosen)) < base + np.where(held, 0.0, campaign["lift"])
     first = np.r_[True, who[1:] != who[:-1]]
     return {
         "customer": chosen[who], "who": who, "day": day, "arm": arm[who], "real": real, "clicked": clicked,
@@ -74,24 +78,46 @@ def exposures_of(rng: np.random.Generator, customers: int, campaign: dict[str, A
 def synthetic_tables(
     seed: int = 7, customers: int = 20_000, campaigns: list[dict[str, Any]] = CAMPAIGNS
 ) -> dict[str, dict[str, Any]]:
+    return synthetic_run(seed, customers, campaigns)[0]
+
+
+def synthetic_run(
+    seed: int = 7, customers: int = 20_000, campaigns: list[dict[str, Any]] = CAMPAIGNS
+) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, np.ndarray]]]:
+    """Tables, and what they are sums of: columns by customer, of each campaign's reached and of all (`""`)."""
     rng = np.random.default_rng(seed)
     segment = rng.choice(len(SEGMENTS), customers, p=[0.02, 0.3, 0.15, 0.13, 0.25, 0.15])
-    logs = {campaign["name"]: exposures_of(rng, customers, campaign) for campaign in campaigns}
+    past = _past(np.random.default_rng([seed, 1]), customers)
+    logs = {campaign["name"]: exposures_of(rng, customers, campaign, past) for campaign in campaigns}
+    reached = {campaign["name"]: _reached(rng, logs[campaign["name"]], past) for campaign in campaigns}
+    everybody = _everybody(rng, logs, past)
     waterfall = _waterfall(rng, logs)
-    return {
+    tables = {
         "waterfall": waterfall,
         "decisions": _decisions(waterfall),
         "cells": _cells(logs, campaigns, segment),
         "population": _population(rng, logs, customers),
         "touches": _touches(logs, customers),
-        "outcomes": _outcomes(rng, logs, campaigns),
-        "moments": _moments(rng, logs, customers),
+        "outcomes": _outcomes(reached, campaigns),
+        "spend_bins": _spend_bins(reached, campaigns),
+        "moments": _moments(everybody, [()]),
+        "programme": _moments(everybody, [(False,), (True,)]),
         "paths": _paths(rng),
         "failures": {
             "kind": ["decision late"], "where": ["shard 0"], "count": [3],
             "sentence": ["3 events came after a later one of their customer and were taken at that later time."],
         },
     }  # fmt: skip
+    return tables, {**reached, "": everybody}
+
+
+def _past(rng: np.random.Generator, customers: int) -> dict[str, np.ndarray]:
+    """Who is how active (mean 1), what that came to before launch, and who is held out of everything."""
+    activity = rng.gamma(2, 0.5, customers)
+    visits = rng.poisson(12 * activity)
+    spend = rng.poisson(0.5 * activity) * rng.lognormal(8.5, 0.6, customers).astype(int)
+    apart = rng.random(customers) < UNIVERSAL_SHARE / 1e6
+    return {"activity": activity, "before_visits": visits, "before_spend": spend, "apart": apart}
 
 
 def synthetic_manifest(
@@ -104,6 +130,7 @@ def synthetic_manifest(
         "population": "card_holders.yaml", "seed": 20250303, "replication": 0, "digest": "9f2c51d0a47be836",
         "customers": customers,
         "customer_base": 1_000_000, "start": str(START), "days": DAYS, "before": BEFORE, "after": AFTER,
+        "universal_holdout_share": UNIVERSAL_SHARE,
         "zone": "Asia/Shanghai", "segments": SEGMENTS, "campaigns": shown, "wall_s": 41.7, "events": 3_412_907,
         "command": "python windtunnel.py run scenarios/library/first_use.scenario.yaml --seed 20250303",
         "known_case": True,
@@ -220,7 +247,7 @@ def _population(rng: np.random.Generator, logs: dict[str, dict[str, np.ndarray]]
     means: dict[str, Any] = {"first_payments": 22 + 9 * (days >= BEFORE), "cards_bound": 31 + 4 * (days >= BEFORE),
     "top_ups": 90,
              "features_used": 140, "bills_viewed": 200, "induced_added": 8, "induced_brought_forward": 5,
-             "induced_switched": 4, "lost_payments": 3}  # fmt: skip
+             "instalments": 17, "induced_switched": 4, "lost_payments": 3}  # fmt: skip
     columns |= {name: rng.poisson(mean * np.ones(SPAN)) for name, mean in means.items()}
     return {**columns, **total, "events": visits * 9}
 
@@ -237,59 +264,115 @@ def _touches(logs: dict[str, dict[str, np.ndarray]], customers: int) -> dict[str
     return _columns(["week", "touches", "customers"], rows)
 
 
-def _outcomes(
-    rng: np.random.Generator, logs: dict[str, dict[str, np.ndarray]], campaigns: list[dict[str, Any]]
-) -> dict[str, Any]:
-    rows: list[dict[str, Any]] = []
+def _reached(
+    rng: np.random.Generator, log: dict[str, np.ndarray], past: dict[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Columns of the customers a campaign reached."""
+    size, who = len(log["entered"]), log["entered"]
+    real = log["real"] & ~log["taken_back"]
+    first = np.r_[True, log["who"][1:] != log["who"][:-1]]
+    return {
+        "arm": log["entered_arm"], "held_out": log["held"],
+        "converted": log["goal"].astype(int), "goals": log["goal"] * (1 + rng.poisson(0.3, size)),
+        "spend": rng.poisson(1.1 * past["activity"][who]) * rng.lognormal(8.5, 0.9, size).astype(int),
+        "exposures": np.bincount(log["who"], real, size), "clicks": np.bincount(log["who"], log["clicked"], size),
+        "negatives": np.bincount(log["who"], log["closed"], size),
+        "conversions": np.bincount(log["who"], log["converted"], size),
+        "first_clicked": log["clicked"][first].astype(int), "first_closed": log["closed"][first].astype(int),
+        "before_visits": past["before_visits"][who], "before_spend": past["before_spend"][who],
+    }  # fmt: skip
+
+
+def _groups(
+    reached: dict[str, dict[str, np.ndarray]], campaigns: list[dict[str, Any]]
+) -> list[tuple[dict[str, Any], dict[str, np.ndarray]]]:
+    """Keys and columns by campaign, arm and whether held out, of those that are not empty."""
+    found = []
     for campaign in campaigns:
-        log = logs[campaign["name"]]
-        size = len(log["entered"])
-        real = log["real"] & ~log["taken_back"]
-        x = {
-            "goals": log["goal"] * (1 + rng.poisson(0.3, size)),
-            "spend": rng.poisson(1.1, size) * rng.integers(1_000, 20_000, size),
-            "exposures": np.bincount(log["who"], real, size),
-            "clicks": np.bincount(log["who"], log["clicked"], size),
-            "negatives": np.bincount(log["who"], log["closed"], size),
-            "conversions": np.bincount(log["who"], log["converted"], size),
-        }
+        x = reached[campaign["name"]]
         for number, arm in enumerate(campaign["arms"]):
             for held in (False, True):
-                of = (log["entered_arm"] == number) & (log["held"] == held)
-                if of.any():
-                    sums = {k: float(v[of].sum()) for k, v in x.items()}
-                    sums |= {f"{k}_squared": float((v[of] ** 2).sum()) for k, v in x.items()}
-                    pairs = ("clicks", "negatives", "conversions")
-                    sums |= {f"exposures_{k}": float((x["exposures"][of] * x[k][of]).sum()) for k in pairs}
-                    key = {"campaign": campaign["name"], "arm": arm["name"], "held_out": held}
-                    rows.append({**key, "customers": int(of.sum()), "converted": int(log["goal"][of].sum()), **sums})
-    from results.tables import SCHEMAS
+                of = (x["arm"] == number) & (x["held_out"] == held)
+                key = {"campaign": campaign["name"], "arm": arm["name"], "held_out": held}
+                found += [(key, {name: column[of] for name, column in x.items()})] if of.any() else []
+    return found
 
+
+def _outcomes(reached: dict[str, dict[str, np.ndarray]], campaigns: list[dict[str, Any]]) -> dict[str, Any]:
+    rows = []
+    for key, x in _groups(reached, campaigns):
+        row: dict[str, Any] = {**key, "customers": len(x["arm"])}
+        for name in SCHEMAS["outcomes"].names[len(row) :]:
+            row[name] = float(np.prod([x[factor] for factor in _factors(name)], axis=0, dtype=float).sum())
+        rows.append(row)
     return {name: [row[name] for row in rows] for name in SCHEMAS["outcomes"].names}
 
 
-MEASURES = ("visits", "exposures", "clicks", "negatives", "conversions", "payments", "spend")
+def _factors(name: str) -> tuple[str, ...]:
+    """What a column of outcomes is the sum of: spend, spend_squared, exposures_clicks, spend_x_before_visits."""
+    if name.endswith("_squared"):
+        return (name.removesuffix("_squared"),) * 2
+    if "_x_" in name:
+        return tuple(name.split("_x_"))
+    return ("exposures", name.removeprefix("exposures_")) if name.startswith("exposures_") else (name,)
 
 
-def _moments(rng: np.random.Generator, logs: dict[str, dict[str, np.ndarray]], customers: int) -> dict[str, Any]:
-    x: dict[str, np.ndarray] = {"visits": rng.poisson(rng.gamma(2, 10, customers)).astype(float)}
-    for name, flag in (
-        ("exposures", "real"),
-        ("clicks", "clicked"),
-        ("negatives", "closed"),
-        ("conversions", "converted"),
-    ):
-        x[name] = sum(
-            (np.bincount(g["customer"], g[flag] & ~g["taken_back"], customers) for g in logs.values()),
-            np.zeros(customers),
-        )
-    x["payments"] = rng.poisson(x["visits"] * 0.2).astype(float)
-    x["spend"] = x["payments"] * rng.lognormal(8.5, 0.6, customers).astype(int)
-    rows = [
-        (a, b, customers, float(x[a].sum()), float(x[b].sum()), float((x[a] * x[b]).sum()))
-        for i, a in enumerate(MEASURES) for b in MEASURES[i:]
-    ]  # fmt: skip
-    return _columns(["measure_a", "measure_b", "n", "sum_a", "sum_b", "sum_ab"], rows)
+EDGES = [0, *np.unique((2.0 ** (np.arange(0, 124) / 4)).astype(np.int64)).tolist()]
+
+
+def _spend_bins(reached: dict[str, dict[str, np.ndarray]], campaigns: list[dict[str, Any]]) -> dict[str, Any]:
+    rows = []
+    for key, x in _groups(reached, campaigns):
+        bins = np.searchsorted(EDGES, x["spend"], "right") - 1
+        for place in np.unique(bins).tolist():
+            spend = x["spend"][bins == place].astype(float)
+            inside = (EDGES[place], EDGES[place + 1], len(spend), spend.sum(), (spend**2).sum())
+            rows.append((*key.values(), *inside))
+    return _columns(SCHEMAS["spend_bins"].names, rows)
+
+
+MEASURES = (
+    "visits", "exposures", "clicks", "negatives", "complaints", "conversions", "payments", "instalments", "spend",
+    "rewards", "channel_cost", "fraud_loss", "left_annoyed", "closing_value", "profit", "before_visits",
+    "before_spend",
+)  # fmt: skip
+
+
+def _everybody(
+    rng: np.random.Generator, logs: dict[str, dict[str, np.ndarray]], past: dict[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Columns of all customers at launch: MEASURES, and `held_out` of everything."""
+    activity, apart = past["activity"], past["apart"]
+    size = len(activity)
+    x: dict[str, np.ndarray] = {"held_out": apart, "visits": rng.poisson(20 * activity).astype(float)}
+    flags = {"exposures": "real", "clicks": "clicked", "negatives": "closed", "conversions": "converted",
+             "complaints": "complained"}  # fmt: skip
+    for name, flag in flags.items():
+        counted = (np.bincount(g["customer"], g[flag] & ~g["taken_back"], size) for g in logs.values())
+        x[name] = sum(counted, np.zeros(size))
+    x["payments"] = rng.poisson(x["visits"] * np.where(apart, 0.18, 0.2)).astype(float)
+    x["instalments"] = rng.binomial(x["payments"].astype(int), 0.08).astype(float)
+    x["spend"] = x["payments"] * rng.lognormal(8.5, 0.6, size).astype(int)
+    x["rewards"], x["channel_cost"] = 2000 * x["conversions"], 5 * x["exposures"]
+    x["fraud_loss"] = 300_000.0 * (rng.random(size) < 0.0004)
+    x["left_annoyed"] = (rng.random(size) < np.where(apart, 0.0, 0.013)).astype(float)
+    x["closing_value"] = np.floor(900 * activity * (1 - x["left_annoyed"]))
+    costs = x["rewards"] + x["channel_cost"] + x["fraud_loss"] + 3000 * x["complaints"]
+    x["profit"] = np.floor(0.02 * x["spend"]) - costs + x["closing_value"]
+    return {**x, **{name: past[name].astype(float) for name in ("before_visits", "before_spend")}}
+
+
+def _moments(x: dict[str, np.ndarray], groups: list[tuple[bool, ...]]) -> dict[str, Any]:
+    """Sums over customers; by whether held out of everything, or of all where a group has no key."""
+    rows: list[tuple[Any, ...]] = []
+    for group in groups:
+        of = x["held_out"] == group[0] if group else np.ones(len(x["held_out"]), bool)
+        y = {name: x[name][of] for name in MEASURES}
+        rows += [
+            (*group, a, b, int(of.sum()), float(y[a].sum()), float(y[b].sum()), float((y[a] * y[b]).sum()))
+            for i, a in enumerate(MEASURES) for b in MEASURES[i:]
+        ]  # fmt: skip
+    return _columns([*(["held_out"] if groups[0] else []), *SCHEMAS["moments"].names], rows)
 
 
 def _paths(rng: np.random.Generator) -> dict[str, Any]:

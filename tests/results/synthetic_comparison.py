@@ -140,7 +140,7 @@ def reached_rows(world: int, rng: np.random.Generator) -> dict[str, list[Row]]:
     return rows
 
 
-def tables(policies: Mapping[str, Change], reference: str, truth: bool) -> dict[str, list[Row]]:
+def tables(policies: Mapping[str, Change], reference: str, truth: bool, refusals: int = 0) -> dict[str, list[Row]]:
     found: dict[str, list[Row]] = {
         name: [] for name in ("lives", "levels", "differences", "few", "phases", "by_campaign", "holdouts")
     }
@@ -156,7 +156,7 @@ def tables(policies: Mapping[str, Change], reference: str, truth: bool) -> dict[
         for name, measures in lives.items():
             key = {"world": world, "policy": name}
             found["lives"].append(
-                {**key, "customers": CUSTOMERS, "events": 10 * CUSTOMERS, "shared_refusals": 0, "digest": "a1"}
+                {**key, "customers": CUSTOMERS, "events": 10 * CUSTOMERS, "shared_refusals": refusals, "digest": "a1"}
             )
             found["levels"] += [
                 {**key, "of": "", "measure": measure, **sums(values)} for measure, values in measures.items()
@@ -225,7 +225,12 @@ def manifest(run_id: str, policies: list[str], truth: bool, **changes: Any) -> d
 
 
 def write_synthetic_comparison(
-    runs: Path, run_id: str = "demo", policies: Mapping[str, Change] | None = None, truth: bool = True, **changes: Any
+    runs: Path,
+    run_id: str = "demo",
+    policies: Mapping[str, Change] | None = None,
+    truth: bool = True,
+    shared_refusals: int = 0,
+    **changes: Any,
 ) -> Path:
     """The first policy is the reference."""
     chosen = {"bank_card": nothing, "cap_3": gentler, "loud": louder} if policies is None else policies
@@ -239,7 +244,7 @@ def write_synthetic_comparison(
         write_table(folder, "verdicts", rows)
         write_manifest(folder, {**told, "versions": {"numpy": "2"}})
 
-    found = tables(chosen, told["reference"], truth)
+    found = tables(chosen, told["reference"], truth, shared_refusals)
     assumptions, results = assumption_rows(rivals, told["assumption_sets"])
     expectation = {
         "number": 1,

@@ -17,11 +17,13 @@ from results.comparison_lead import comparison_lead, plain_first_sentences, with
 from results.comparison_marks import Findings, Judged, findings
 from results.comparison_money import leave_one_out, parts_sql, price, price_of_attention, waterfall
 from results.comparison_report import render_comparison
-from results.comparison_segments import segments
+from results.comparison_segments import interval_at, segments
 from results.comparison_store import write_table
 from results.comparison_words import DONT, LAUNCH, MEASURES, NOT_ENOUGH, STAGED, advice
+from results.comparisons import Pair
 from results.query import Database
 from results.turning import turning_point
+from results.verdicts import benjamini_hochberg, p_value
 from results.words import formatted, people, span
 from tests.results.synthetic_comparison import (
     Change,
@@ -258,8 +260,11 @@ def test_the_words_follow_the_rows(
 
 def test_clickbait_the_policy_with_more_value_is_recommended(folder: Path) -> None:
     first, second, choice, *_ = plain_first_sentences(folder)
-    assert first.startswith("cap_3")
-    assert "it gets fewer clicks (−23.4 %) and more value: take it" in first
+    assert first == (
+        "cap_3 instead of bank_card is better: +¥0.398 a customer in 42 days (¥0.390–0.406), about +¥4.0 M on 10 M "
+        "customers; it gets fewer clicks (−23 %) and more value: take it; closes and mutes −24 %; no guardrail broken; "
+        "holds in 47 of 50 assumption sets; turns when annoyance lasts over 20.4 days; population not calibrated."
+    )
     assert second.startswith("loud")
     assert "more clicks" in second
     assert choice.startswith("Take cap_3. It was chosen as the best of 2 policies")
@@ -371,8 +376,20 @@ def test_segments_are_adjusted_and_exploratory(opened: Findings, page: Page) -> 
     found = segments(opened, "cap_3")
     assert [one.name for one in found] == ["new", "dormant", "valuable"]
     assert all(one.told and one.p is not None and 0 <= one.p <= 0.05 for one in found)
+    raw = [p_value(interval_at(opened, Pair("loud", "bank_card", "", name))) for name in ("new", "dormant", "valuable")]
+    adjusted = benjamini_hochberg([p for p in raw if p is not None])
+    assert [one.p for one in segments(opened, "loud")] == list(adjusted)
     everybody = opened.found["difference[cap_3/profit]"].value or 0.0
     assert sum((one.estimate.value or 0.0) * one.estimate.n for one in found) / 20_000 == pytest.approx(everybody)
+
+
+def test_where_customers_compete_worlds_are_counted(tmp_path: Path) -> None:
+    policies = {"bank_card": nothing, "rival": gentler}
+    folder = write_synthetic_comparison(tmp_path, policies=policies, truth=False, shared_refusals=3, unit="world")
+    page = Page(render_comparison(folder).read_text(encoding="utf-8"))
+    assert "every interval counts worlds, not customers" in page.words
+    assert "The unit of analysis is the world" in page.words
+    assert wrong_numbers(folder) == []
 
 
 def test_a_campaign_alone_has_truth_estimate_and_naive_figure(opened: Findings) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -28,6 +29,10 @@ from results.statistics import REFUSED as NO_INTERVAL
 from results.statistics import Interval
 from scenarios.exits import Exit
 from scenarios.grading import grade as command
+from scenarios.grading_population import Fact, cdnow_facts
+from scenarios.grading_simulation import STUDIES as WORLDS
+from scenarios.grading_simulation import lived, simulation_rows
+from scenarios.world_rows import Rows
 
 QUICK = 300  # studies a row; the bands widen with the binomial limits
 MORE = {"adaptive": 2_000, "spend": 200}  # raw means fail by little; spend takes long
@@ -156,13 +161,13 @@ def test_hits() -> None:
 
 # --- The command ------------------------------------------------------------------------------------------------------
 def test_the_command_prints_a_table(capsys: pytest.CaptureFixture[str]) -> None:
-    assert command(200, "stein", False) == Exit.FINE
+    assert command(200, "stein", False, Path("runs"), False) == Exit.FINE
     text = capsys.readouterr().out
     assert "pilot of 10 worlds" in text and "1 of 1 rows are as they must be" in text
 
 
 def test_the_command_prints_json(capsys: pytest.CaptureFixture[str]) -> None:
-    assert command(200, "stein", True) == Exit.FINE
+    assert command(200, "stein", False, Path("runs"), True) == Exit.FINE
     found = json.loads(capsys.readouterr().out)
     (row,) = found["rows"]
     assert (found["studies"], found["wrong"]) == (200, 0)
@@ -170,12 +175,16 @@ def test_the_command_prints_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert row["studies"] == 200 and row["as_expected"] is True
 
 
-def test_the_command_takes_rows_graded_elsewhere(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_row_that_fails_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     faulty = Setting("end to end", "a run", (Claim("paired", honest_coverage, None),), worlds)
     rows = rows_of(faulty, 2_000, width=0.9)
-    assert command(200, "stein", False, more=rows) == Exit.MISSED
+    wrong = [Fact("CDNOW", "mean", "1.2", "1.3", False)]
+    monkeypatch.setattr("scenarios.grading.lived", lambda out: (list(rows), wrong))
+    monkeypatch.setattr("scenarios.grading.graded", lambda count, only, tell: ())
+    assert command(200, None, True, Path("runs"), False) == Exit.MISSED
     text = capsys.readouterr().out
-    assert "FAILS, and must not" in text and "1 of 2 rows" in text and "end to end" in text
+    assert "FAILS, and must not" in text and "0 of 1 rows" in text and "end to end" in text
+    assert "DOES NOT HOLD: wanted 1.2; got 1.3" in text and "0 of 1 lines" in text
 
 
 @pytest.mark.parametrize(
@@ -183,7 +192,7 @@ def test_the_command_takes_rows_graded_elsewhere(capsys: pytest.CaptureFixture[s
     [(99, None, "--studies must be between 100 and 100000"), (None, "lift", "--only must be one of holdout, rare")],
 )
 def test_wrong_use(studies: int | None, only: str | None, words: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert command(studies, only, False) == Exit.WRONG_USE
+    assert command(studies, only, False, Path("runs"), False) == Exit.WRONG_USE
     assert words in capsys.readouterr().err
 
 
@@ -199,3 +208,20 @@ def test_every_row_in_full() -> None:
 def test_every_faulty_interval_is_red_in_full(width: float) -> None:
     held = [row for row in two_sided(grade(width=width)) if row.verdict != FAILS]
     assert not held, held
+
+
+@pytest.fixture(scope="module")
+def small_worlds(ray_cluster: None) -> tuple[list[Rows], list[Rows]]:
+    return lived(WORLDS, lambda share: None)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("width", [0.8, 1.0, 1.4])
+def test_intervals_end_to_end_through_the_simulation(width: float, small_worlds: tuple[list[Rows], list[Rows]]) -> None:
+    rows = simulation_rows(*small_worlds, width)
+    assert [row.as_expected for row in rows] == [width == 1.0] * len(rows), rows
+
+
+def test_the_papers_cohort_and_its_shares() -> None:
+    facts = cdnow_facts()
+    assert all(fact.holds for fact in facts), facts

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from results.store import written_runs
-from scenarios import commands, console, run
+from scenarios import console, run
 from scenarios.exits import Exit
 from tests.scenarios.shop import POLICY, SCENARIO, Done, cli, write_shop
 

@@ -168,7 +168,12 @@ def test_a_study_goes_on_where_it_was_stopped(tmp_path: Path, monkeypatch: pytes
     worlds[4].write_text(worlds[4].read_text()[:100])  # cut short by a crash
     tasks: list[tuple[int, int]] = []
     play = Player.play
-    monkeypatch.setattr(Player, "play", lambda self, task: (tasks.append(task), play(self, task))[1])
+
+    def counted(self: Player, task: tuple[int, int]) -> Any:
+        tasks.append(task)
+        return play(self, task)
+
+    monkeypatch.setattr(Player, "play", counted)
     again = small(found, tmp_path / "runs", rival)
     assert sorted(tasks) == sorted((0, int(worlds[n].stem)) for n in (3, 4))
     assert again.manifest["digest"] == first.manifest["digest"]

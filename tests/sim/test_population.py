@@ -9,16 +9,16 @@ from scipy import stats
 
 from engine.compiled import kernel
 from engine.host.shard import CustomerShard
-from engine.records import CUSTOMER, DAY_MS, WEEK_MS, records
+from engine.records import DAY_MS, WEEK_MS
 from scenarios.build import day_factors, hour_quantiles, model_of, purchase_clock
+from scenarios.grading_population import repeat_purchases
 from scenarios.inline import compiled_waves
 from scenarios.population_document import Cards
 from scenarios.worker import RunPlan
-from sim.arrivals import clock_at, drop_chance, time_at
+from sim.arrivals import clock_at, time_at
 from sim.cohort import Cohort, empty_crowd
-from sim.model import VISITOR, Model, Span
-from sim.population import draw_traits, live_history, purchase_amount
-from sim.streams import uniforms
+from sim.model import Model, Span
+from sim.population import purchase_amount
 from tests.sim.worlds import busy_policy, plan_for, population
 
 # BG/NBD (Fader, Hardie, Lee 2005) with the parameters of CDNOW, T = 39 weeks: P(X = 0 … 6, 7 and more), FIDELITY §4.
@@ -49,31 +49,20 @@ def model_for(plan: RunPlan) -> Model:
     return model_of(plan.population, plan.baseline, plan.spans, (plan.seed, plan.replication))
 
 
-@kernel
-def draw_histories(model, crowd, visitor, profile, fresh, joined_ms, rate_factor, fault, repeats):
-    """Repeat purchases of customers 0 … n - 1 between joining and the start, with a planted fault."""
-    for customer in range(len(repeats)):
-        visitor[0] = fresh[0]
-        profile[0].purchases = 0
-        draw_traits(model, visitor[0], customer)
-        visitor[0].purchase_rate *= rate_factor
-        if fault == COIN_AT_ACQUISITION and uniforms(model.stream, customer, 99, 0)[0] < drop_chance(model, customer):
-            repeats[customer] = 0
-            continue
-        live_history(model, crowd, visitor[0], profile[0], customer, joined_ms)
-        repeats[customer] = profile[0].purchases - 1
-
-
 def history(n: int, rate_factor: float = 1.0, fault: int = RATE) -> np.ndarray:
+    """Repeat purchases of n customers over 39 weeks, with a planted fault."""
     plan = cdnow_plan(1, 1)
     model = model_for(plan)
+    numbers = model.numbers[0]
+    numbers.alpha /= rate_factor
     if fault == NO_DROP_OUT:
-        model.numbers[0].a = 1e-9
+        numbers.a = 1e-9
     crowd = empty_crowd(0, 1, model, plan.spans)
-    repeats = np.zeros(n, np.int64)
-    joined = int(crowd.span[Span.START]) - T_MS
-    visitor, profile, fresh = records(1, VISITOR), records(1, CUSTOMER), records(1, VISITOR)
-    draw_histories(model, crowd, visitor, profile, fresh, joined, rate_factor, fault, repeats)
+    joined = np.full(n, int(crowd.span[Span.START]) - T_MS)
+    repeats = repeat_purchases(model, crowd, joined)
+    if fault == COIN_AT_ACQUISITION:
+        rng = np.random.default_rng(1)
+        repeats[rng.random(n) < rng.beta(numbers.a, numbers.b, n)] = 0
     return repeats
 
 
