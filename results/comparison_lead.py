@@ -10,7 +10,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from results.comparison_marks import Findings, Judged, findings, shown
+from results.comparison_marks import Findings, Judged, findings, rough
 from results.comparison_truth import truth_sentence
 from results.comparison_words import DONT, LAUNCH, ROBUST, STAGED, a_customer, advice, measure_name
 from results.judgement import LESS_IS_BETTER
@@ -87,15 +87,17 @@ def headline(opened: Findings, goal: Judged) -> Markup:
     }  # fmt: skip
     if goal.word == "undecided":
         return undecided(opened, goal, values)
+    noted = "; {note}" if goal.note else ""  # for how few customers the policies differ, or when one stopped looking
+    values["note"] = words(goal.note)
     if goal.word not in ("better", "worse"):
         text = "{pair} makes no difference that matters: {value} {each} ({span}), all of it within the ±{limit} that"
-        return sentence(text + " was said to matter", **values)
+        return sentence(text + " was said to matter" + noted, **values)
     scale = f"value * {opened.manifest['customer_base']}"
     total = queried(opened.database, goal.sql(scale), "+total:2" if goal.unit == "yuan" else "+many:2")
     text = "{pair} is {word}: {value} {each} ({span}), about {total} on {base} customers"
     text += "" if goal.beyond_matters else ", less than the {limit} that was said to matter"
     base = words(people(opened.manifest["customer_base"]))
-    return sentence(text, word=goal.word, total=total, base=base, **values)
+    return sentence(text + noted, word=goal.word, total=total, base=base, **values)
 
 
 def undecided(opened: Findings, goal: Judged, values: dict[str, Markup]) -> Markup:
@@ -123,7 +125,7 @@ def against_clicks(opened: Findings, goal: Judged, what: str) -> Markup:
         return Markup("")
     fewer, more = clicks.high < 0, clicks.low > 0
     key = f"relative_difference[{goal.policy}/clicks]"
-    share = shown(key, opened.found[key], "+")
+    share = rough(key, opened.found[key])
     value = "value" if goal.measure == "profit" else measure_name(goal.measure)
     rising, falling = ("less", "more") if goal.measure in LESS_IS_BETTER else ("more", "less")
     if goal.word == "better" and fewer:
@@ -145,7 +147,7 @@ def closes(opened: Findings, rival: str) -> Markup:
     if difference.low <= 0 <= difference.high:
         return Markup("")
     name = f"relative_difference[{key}]"
-    return sentence("closes and mutes {share}", share=shown(name, opened.found[name], "+"))
+    return sentence("closes and mutes {share}", share=rough(name, opened.found[name]))
 
 
 # --- guardrails -------------------------------------------------------------------------------------------------------
@@ -250,7 +252,11 @@ def chosen(opened: Findings, said: list[Said]) -> Markup:
     k, reference = words(f"{len(said)} policies"), words(opened.reference)
     if not taken:
         refused = any(one.goal.word == "better" for one in said)
-        why = "is better without breaking a guardrail or leaning on its assumptions" if refused else "is shown better"
+        why = (
+            "is better without breaking a guardrail or leaning on its assumptions"
+            if refused
+            else "is shown to be better"
+        )
         return sentence("Keep {reference}: none of the {k} compared {why}.", reference=reference, k=k, why=why)
     best = words(taken[0].goal.policy)
     text = "Take {best}. It was chosen as the best of {k}, and being chosen flatters a figure: before it is quoted, "

@@ -68,6 +68,12 @@ class Judged:
             return none(self.note)
         return spanned(self.low, self.high, self.sql("low"), self.sql("high"), self.spec())
 
+    def interval_noted(self) -> Markup:
+        """With what has to be known of it, such as for how few customers the policies differ."""
+        if self.low is None or not self.note:
+            return self.interval()
+        return Markup('{}<br><span class="none given">{}</span>').format(self.interval(), self.note)
+
     @property
     def beyond_matters(self) -> bool:
         """Whether the gain or loss may be as large as what was said to matter."""
@@ -134,6 +140,12 @@ def none(note: str) -> Markup:
     """Why there is no interval: briefly, in full where one points at it."""
     brief, _, _ = note.partition(":")
     return Markup('<span class="none given" title="{}">{}</span>').format(note, brief or NOTHING)
+
+
+def rough(key: str, estimate: Estimate) -> Markup:
+    """A change as one says it: −31 %, −3.4 %."""
+    size = abs(estimate.value or 0.0)
+    return number(estimate.value, f"+percent:{0 if size >= 0.1 else 1 if size >= 0.01 else 2}", estimate.query)
 
 
 def shown(key: str, estimate: Estimate, sign: str = "") -> Markup:

@@ -110,9 +110,15 @@ def price(opened: Findings, rival: str) -> Markup:
     """In a sentence, or why it cannot be told."""
     key = f"relative_difference[{rival}/exposures]"
     change = opened.found[key]
+    clicked = f"relative_difference[{rival}/clicks]"
+    clicks = opened.found[clicked]
     if change.value is None or abs(change.value) < EXPOSURES_DIFFER_LEAST:
         text = "{rival}: cannot be told, the two policies show nearly equally often ({change} exposures)."
         return sentence(text, rival=words(rival), change=shown(key, change, "+"))
+    if (change.value > 0) != ((clicks.value or 0.0) > 0):  # more messages of another kind, or to others
+        text = "{rival}: cannot be told, the policies differ in more than how often they show ({change} exposures, "
+        text += "{clicks} clicks)."
+        return sentence(text, rival=words(rival), change=shown(key, change, "+"), clicks=shown(clicked, clicks, "+"))
     found = price_of_attention(opened, rival)
     name = f"price_of_attention[{rival}]"
     if found.value is None or found.low is None or found.high is None:
@@ -136,7 +142,7 @@ def leave_one_out(opened: Findings) -> Markup:
     ones = left_out(opened)
     if not ones:
         return Markup("")
-    rows = [worth_row(opened, rival, plain(rival.removeprefix("without_"))) for rival in ones]
+    rows = [worth_row(opened, rival, words(plain(rival.removeprefix("without_")))) for rival in ones]
     listed = ", ".join(quoted(rival) for rival in ones)
     query = (
         f"SELECT -sum(value) FROM (SELECT sum(total) / sum(n) / 100.0 AS value FROM differences WHERE of = '' AND"
@@ -152,7 +158,7 @@ def leave_one_out(opened: Findings) -> Markup:
     return rows_table(("campaign", "profit a customer, with it less without"), rows) + source(query)
 
 
-def worth_row(opened: Findings, rival: str, label: str) -> Markup:
+def worth_row(opened: Findings, rival: str, label: str | Markup) -> Markup:
     found = opened.found[f"difference[{rival}/profit]"]
     query = f"SELECT -({found.query})"
     return row(head(label), right(number(opened.database.number(query), "+each:3", query)))

@@ -5,7 +5,19 @@ from typing import Any
 from markupsafe import Markup
 
 from results.comparison_lead import ComparisonLead, Said, goal_worlds, open_one, robustness, turn_words, turns
-from results.comparison_marks import Findings, Judged, both_names, head, left, right, row, rows_table, spanned
+from results.comparison_marks import (
+    Findings,
+    Judged,
+    both_names,
+    ends,
+    head,
+    left,
+    right,
+    row,
+    rows_table,
+    shown,
+    spanned,
+)
 from results.comparison_sections import leaning_sql
 from results.comparison_segments import Segment, figure_of, gains_and_losses
 from results.comparison_truth import truth_table
@@ -14,6 +26,7 @@ from results.markup import number, queried, sentence, words
 from results.query import quoted
 from results.words import people, plain
 
+OTHERS_MOST = 5  # policies on the page, the first one included
 LEANS_LEAST = 0.3  # correlation over the draws; under it a behaviour is not worth a line
 
 
@@ -22,7 +35,8 @@ def page_content(opened: Findings, lead: ComparisonLead, split: dict[str, list[S
     base = {"rule": RULE, "base": people(opened.manifest["customer_base"])}
     if not lead.said:
         tables = [truth_table(opened, campaign) for campaign in opened.manifest["truth"][:2]]
-        return {**base, "advice": of_campaign(opened), "policy": "", "tables": tables, "budget": NO_BUDGET}
+        told = {"advice": of_campaign(opened), "why": why_campaign(opened), "policy": ""}
+        return {**base, **told, "tables": tables, "budget": NO_BUDGET}
     said = lead.said[0]
     rival = said.goal.policy
     gaining, losing = gains_and_losses(split[rival])
@@ -53,6 +67,13 @@ def of_campaign(opened: Findings) -> str:
     if found.low is None or found.high is None or found.low <= 0 <= found.high:
         return NOT_ENOUGH
     return advice("better" if found.low > 0 else "worse", False, [], None)
+
+
+def why_campaign(opened: Findings) -> Markup:
+    key = f"true_profit[{opened.manifest['truth'][0]}]"
+    found = opened.found[key]
+    text = "by its profit: {value} for each customer at launch ({span})"
+    return sentence(text, value=shown(key, found, "+"), span=ends(key, found))
 
 
 def why(opened: Findings, said: Said) -> Markup:
@@ -178,6 +199,8 @@ def others(lead: ComparisonLead) -> Markup:
             right(one.goal.shown()),
             right(one.goal.interval()),
         )
-        for one in lead.said[1:7]
+        for one in lead.said[1:OTHERS_MOST]
     ]
+    if len(lead.said) > OTHERS_MOST:
+        rows.append(row(head(words(f"and {len(lead.said) - OTHERS_MOST} more in the report"))))
     return rows_table(("other policies", "", "difference", "interval"), rows, 2) if rows else Markup("")

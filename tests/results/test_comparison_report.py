@@ -5,29 +5,25 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from results.comparison_lead import comparison_lead, plain_first_sentences, with_fresh_seed
-from results.comparison_marks import Findings, Judged, findings
+from results.comparison_lead import plain_first_sentences
+from results.comparison_marks import Findings, findings
 from results.comparison_money import leave_one_out, parts_sql, price, price_of_attention, waterfall
 from results.comparison_report import render_comparison
 from results.comparison_segments import interval_at, segments
 from results.comparison_store import write_table
-from results.comparison_words import DONT, LAUNCH, MEASURES, NOT_ENOUGH, STAGED, advice
+from results.comparison_words import MEASURES
 from results.comparisons import Pair
 from results.query import Database
-from results.turning import turning_point
 from results.verdicts import benjamini_hochberg, p_value
-from results.words import formatted, people, span
+from results.words import formatted, span
 from tests.results.synthetic_comparison import (
-    Change,
-    either_way,
     gentler,
     hardly,
     louder,
@@ -194,147 +190,6 @@ def test_every_measure_has_both_names(opened: Findings) -> None:
         assert all("\u4e00" <= letter <= "\u9fff" for letter in chinese)
 
 
-# --- first sentences --------------------------------------------------------------------------------------------------
-WORDS: list[tuple[str, Change, str, list[str]]] = [
-    ("better", gentler, "rival instead of bank_card is better: +¥0.",
-     [" a customer in 42 days (¥0.", ", about +¥", " on 10 M customers", "; no guardrail broken;",
-      "it gets fewer clicks (", "and more value: take it", "population not calibrated."]),
-    ("worse", louder, "rival instead of bank_card is worse: −¥",
-     ["it gets more clicks (+", "and less value: keep bank_card", "breaks 2 guardrails: closes and mutes +",
-      "at most 2 % was allowed"]),
-    ("no difference that matters", hardly, "rival instead of bank_card makes no difference that matters:",
-     ["all of it within the ±¥0.", "said to matter"]),
-    ("undecided", either_way, "rival instead of bank_card is undecided after 10 worlds:",
-     ["about ", " worlds would tell"]),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("word", "change", "begins", "holds"), WORDS)
-def test_the_first_sentence_of_each_verdict(
-    tmp_path: Path, word: str, change: Change, begins: str, holds: list[str]
-) -> None:
-    folder = write_synthetic_comparison(tmp_path, policies={"bank_card": nothing, "rival": change}, truth=False)
-    with findings(folder) as opened:
-        assert opened.goal("rival").word == word
-        sentences = said(opened)
-    assert len(sentences) == 1
-    assert sentences[0].startswith(begins)
-    assert [part for part in holds if part not in sentences[0]] == []
-    assert ("on 10 M customers" in sentences[0]) == (word in ("better", "worse"))
-
-
-def said(opened: Findings) -> list[str]:
-    return [" ".join(str(text.striptags()).split()) for text in comparison_lead(opened).sentences]
-
-
-def with_rows(folder: Path, opened: Findings, tmp_path: Path, **changes: dict[str, Any]) -> list[str]:
-    """The first sentences once some columns of verdicts of cap_3 are changed, by measure."""
-    shutil.copytree(folder / "tables", tmp_path / "tables")
-    rows = [replace(row, **changes.get(row.measure, {})) if row.policy == "cap_3" else row for row in opened.judged]
-    write_table(tmp_path, "verdicts", [asdict(row) for row in rows])
-    with Database(tmp_path) as database:
-        return said(replace(opened, database=database, judged=tuple(rows)))
-
-
-OPEN = {"word": "undecided", "worlds_needed": 37}
-ROWS = [
-    ({"complaints": OPEN}, "1 of 2 guardrails kept, undecided: complaints (37 worlds would tell)"),
-    ({"complaints": {**OPEN, "worlds_needed": None, "low": None}}, "undecided: complaints (too rare to tell)"),
-    ({"complaints": {"word": "broken"}}, "breaks a guardrail: complaints"),
-    ({"profit": {**OPEN, "low": -0.1, "high": 0.9}}, "cap_3 instead of bank_card is undecided after 10 worlds"),
-    (
-        {"profit": {**OPEN, "low": None, "high": None}},
-        "customers for whom the policies differ, too few for an interval",
-    ),
-    ({"profit": {"limit": 9.0}}, "less than the ¥9.00 that was said to matter"),
-]
-
-
-@pytest.mark.parametrize(("changes", "words"), ROWS)
-def test_the_words_follow_the_rows(
-    folder: Path, opened: Findings, tmp_path: Path, changes: dict[str, Any], words: str
-) -> None:
-    sentences = with_rows(folder, opened, tmp_path, **changes)
-    assert words in next(sentence for sentence in sentences if sentence.startswith("cap_3"))
-
-
-def test_clickbait_the_policy_with_more_value_is_recommended(folder: Path) -> None:
-    first, second, choice, *_ = plain_first_sentences(folder)
-    assert first == (
-        "cap_3 instead of bank_card is better: +¥0.398 a customer in 42 days (¥0.390–0.406), about +¥4.0 M on 10 M "
-        "customers; it gets fewer clicks (−23 %) and more value: take it; closes and mutes −24 %; no guardrail broken; "
-        "holds in 47 of 50 assumption sets; turns when annoyance lasts over 20.4 days; population not calibrated."
-    )
-    assert second.startswith("loud")
-    assert "more clicks" in second
-    assert choice.startswith("Take cap_3. It was chosen as the best of 2 policies")
-
-
-def test_a_broken_guardrail_is_not_taken(folder: Path, opened: Findings, tmp_path: Path) -> None:
-    sentences = with_rows(folder, opened, tmp_path, complaints={"word": "broken"})
-    assert not any("take it" in sentence for sentence in sentences)
-    assert any(sentence.startswith("Keep bank_card: none of the 2 policies") for sentence in sentences)
-
-
-def test_fresh_seed() -> None:
-    command = with_fresh_seed({"command": "windtunnel compare 'a b.yaml' --seed 7 --early", "seed": 7})
-    assert command == "windtunnel compare 'a b.yaml' --early --seed 8"
-
-
-ADVICE = [
-    ("better", True, ["kept"], 0.9, LAUNCH),
-    ("better", True, [], 0.8, LAUNCH),
-    ("better", False, ["kept"], 0.9, STAGED),
-    ("better", True, ["undecided"], 0.9, STAGED),
-    ("better", True, ["kept"], 0.7, STAGED),
-    ("better", True, ["kept"], None, STAGED),
-    ("better", True, ["kept"], 0.4, NOT_ENOUGH),
-    ("better", True, ["kept", "broken"], 0.9, DONT),
-    ("worse", True, ["kept"], 0.9, DONT),
-    ("no difference that matters", False, ["kept"], 0.9, DONT),
-    ("undecided", True, ["broken"], 0.9, NOT_ENOUGH),
-]
-
-
-@pytest.mark.parametrize(("goal", "beyond", "rails", "share", "expected"), ADVICE)
-def test_advice(goal: str, beyond: bool, rails: list[str], share: float | None, expected: str) -> None:
-    assert advice(goal, beyond, rails, share) == expected
-
-
-# --- where it turns ---------------------------------------------------------------------------------------------------
-def factors(seed: int, draws: int = 50) -> dict[str, list[float]]:
-    rng = np.random.default_rng(seed)
-    return {f"behaviour {n}": rng.random(draws).tolist() for n in range(16)}
-
-
-@pytest.mark.parametrize(("above", "share"), [(True, 0.92), (True, 0.6), (False, 0.7)])
-def test_a_planted_turn_is_found(above: bool, share: float) -> None:
-    drawn = factors(1)
-    ordered = sorted(drawn["behaviour 3"])
-    limit = ordered[int(50 * share)] if above else ordered[int(50 * (1 - share))]
-    holds = [(value < limit) == above for value in drawn["behaviour 3"]]
-    turn = turning_point(drawn, holds)
-    assert turn is not None
-    assert (turn.behaviour, turn.above, turn.right) == ("behaviour 3", above, 50)
-    assert (ordered[turn.rank - 1] + ordered[turn.rank]) / 2 == pytest.approx(limit, abs=0.05)
-
-
-def test_noise_turns_nowhere() -> None:
-    """Sixteen behaviours and many thresholds always offer one that looks well."""
-    rng = np.random.default_rng(2)
-    found = [turning_point(factors(seed), (rng.random(50) < 0.8).tolist()) for seed in range(20)]
-    assert sum(turn is not None for turn in found) <= 3
-    assert turning_point(factors(1), [False] + [True] * 49) is None
-    assert turning_point(factors(1), [True] * 50) is None
-
-
-def test_the_turn_is_said(folder: Path) -> None:
-    assert (
-        "holds in 47 of 50 assumption sets; turns when annoyance lasts over 20.4 days"
-        in plain_first_sentences(folder)[0]
-    )
-
-
 # --- parts ------------------------------------------------------------------------------------------------------------
 def test_the_waterfall_adds_up(opened: Findings, page: Page) -> None:
     rows = opened.database.table(parts_sql(opened, "loud"))
@@ -392,16 +247,6 @@ def test_where_customers_compete_worlds_are_counted(tmp_path: Path) -> None:
     assert wrong_numbers(folder) == []
 
 
-def test_a_campaign_alone_has_truth_estimate_and_naive_figure(opened: Findings) -> None:
-    (truth,) = said(replace(opened, manifest={**opened.manifest, "rivals": []}))
-    assert truth.startswith(
-        "The “first use” campaign, in worlds with and without it: first use of customers reached goes"
-    )
-    for words in ("Its holdout estimates", "of 10 worlds its interval covers", "would claim +16.0 points"):
-        assert words in truth
-    assert "grew" not in truth  # a first use cannot repeat
-
-
 def test_growth_is_shown_where_a_goal_can_repeat(tmp_path: Path) -> None:
     goals = {"first_use": "payment", "bill_day": "payment"}
     folder = write_synthetic_comparison(tmp_path, policies={"bank_card": nothing}, goals=goals, known_case=True)
@@ -441,25 +286,3 @@ def test_the_page_says_what_to_do(sheet: Page) -> None:
     for words in ("launch", "What would change our mind", "Who gains, who loses", "Complaints expected", "Budget"):
         assert words in sheet.words
     assert "No coupons or budgets in this policy" in sheet.words
-
-
-def test_judged_rows_are_as_fine_as_their_interval() -> None:
-    row = Judged("a", "b", "profit", "goal", "better", "yuan", 0.0723, 0.0668, 0.0778, 13.1, 0.13, 0.95, None, 9, "")
-    assert str(row.shown().striptags()) == "+¥0.072"
-    assert str(row.interval().striptags()) == "¥0.067–0.078"
-
-
-MONEY = [
-    (4.2e6, "+total:2", "+¥4.2 M"), (72_317, "total:2", "¥72,000"), (-999_999, "total:2", "−¥1.0 M"),
-    (0.0004675, "thousand:2", "0.47"), (0.00001, "+each:2", "¥0.00"), (1.5e9, "many:3", "1.50 bn"),
-    (0.0, "many:2", "0"),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("value", "spec", "text"), MONEY)
-def test_money_and_counts_in_words(value: float, spec: str, text: str) -> None:
-    assert formatted(value, spec) == text
-
-
-def test_a_customer_base_in_words() -> None:
-    assert [people(n) for n in (10_000_000, 12_500_000, 400_000)] == ["10 M", "12.5 M", "400,000"]
