@@ -125,12 +125,13 @@ def whole(relative: Estimate, difference: Estimate) -> Estimate:
 
 # --- arms -------------------------------------------------------------------------------------------------------------
 def arms(opened: Findings, campaign: str) -> Markup:
-    """Each pair of arms once: outcomes of the same customers under both, and what the experiment itself can tell."""
+    """Each pair of arms that were lived out, once: outcomes of the same customers under both, and what the experiment
+    itself can tell."""
     names = [arm["name"] for arm in opened.campaign(campaign)["arms"]]
     pairs = [f"{campaign}/{a}/{b}" for place, a in enumerate(names) for b in names[place + 1 :]]
     pairs = [pair for pair in pairs if f"arm_profit[{pair}]" in opened.found]  # arms that were lived out
     rows, queries = [], []
-    for pair in pairs:
+    for pair in (pair for pair in pairs if f"{ARM_FIGURES[0]}[{pair}]" in opened.found):
         _, a, b = pair.split("/")
         keys = [f"{word}[{pair}]" for word in ARM_FIGURES]
         cells = [cell(key, opened.found[key], "+" if key.startswith("arm_profit") else "") for key in keys]

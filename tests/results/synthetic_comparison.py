@@ -199,7 +199,7 @@ def assumption_rows(rivals: list[str], draws: int = 50) -> tuple[list[Row], list
             assumptions.append(row)
         holds = factors[BEHAVIOURS[0]] < 1.7
         d = 0.4 - 0.2 * factors[BEHAVIOURS[0]]
-        key = {"draw": draw, "difference": d, "low": d - 0.1, "high": d + 0.1, "holds": holds}
+        key = {**blank("assumption_results"), "draw": draw, "difference": d, "holds": holds}
         results += [{**key, "policy": rival} for rival in rivals]
     return assumptions, results
 

@@ -16,6 +16,7 @@ from results.comparison_lead import plain_first_sentences
 from results.comparison_marks import Findings, findings
 from results.comparison_money import leave_one_out, parts_sql, price, price_of_attention, waterfall
 from results.comparison_report import render_comparison
+from results.comparison_sections import arms
 from results.comparison_segments import interval_at, segments
 from results.comparison_store import write_table
 from results.comparison_words import MEASURES
@@ -224,6 +225,12 @@ def test_the_price_of_one_more_message(opened: Findings) -> None:
     assert found.low < d / e < found.high < 0
     assert found.unit_of_analysis == "world"
     assert "it costs" in price(opened, "loud").striptags()
+
+
+def test_arms_are_compared_only_where_they_were_lived(opened: Findings) -> None:
+    assert "red ÷ orange" in arms(opened, "first_use")
+    without = {key: found for key, found in opened.found.items() if "orange" not in key}
+    assert arms(replace(opened, found=without), "first_use") == ""
 
 
 def test_segments_are_adjusted_and_exploratory(opened: Findings, page: Page) -> None:
