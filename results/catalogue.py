@@ -2,13 +2,57 @@
 
 Kinds: `mean` and `ratio` have sums per customer (in `moments` for all customers at launch, in `outcomes` for those a
 campaign reached), so the interval has the customer as unit; `share` counts customers; `plain` and `count` have no sums
-per customer, therefore no interval; `holdout` compares shown with held out.
+per customer, therefore no interval; `holdout` compares shown with held out, `programme` everybody under the policy with
+those held out of everything.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
+
+from results.query import quoted
+from results.tables import REASON_NAMES
 
 MEASURED = "campaign and tail"
 CUSTOMER = "customer"
+GROUPS = ("shown", "held_out")
+REFUSALS = tuple(reason for reason in REASON_NAMES if reason not in ("shown", "no_candidate"))
+# Of which measures the programme's effect is told, with their units.
+PROGRAMME = {"payments": "per customer", "spend": "yuan", "profit": "yuan", "visits": "per customer",
+             "left_annoyed": "points"}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Of whom a metric speaks: the run, one campaign, or one arm of it."""
+
+    campaign: str = ""
+    arm: str = ""
+
+    @property
+    def level(self) -> str:
+        return "arm" if self.arm else "campaign" if self.campaign else "run"
+
+    def key(self, name: str, part: str = "") -> str:
+        inside = "/".join(word for word in (self.campaign, self.arm, part) if word)
+        return f"{name}[{inside}]" if inside else name
+
+    @property
+    def condition(self) -> str:
+        parts = [f"{column} = {quoted(word)}" for column, word in vars(self).items() if word]
+        return " AND ".join(parts) or "true"
+
+    @property
+    def words(self) -> str:
+        return f"{self.campaign}, variant {self.arm}" if self.arm else self.campaign
+
+
+def scopes(manifest: dict[str, Any]) -> Iterator[Scope]:
+    yield Scope()
+    for campaign in manifest["campaigns"]:
+        yield Scope(campaign["name"])
+        if len(campaign["arms"]) > 1:
+            yield from (Scope(campaign["name"], arm["name"]) for arm in campaign["arms"])
 
 
 @dataclass(frozen=True)
@@ -26,8 +70,27 @@ class Metric:
     window: str = MEASURED
     unit_of_analysis: str = CUSTOMER
     goal_allowed: bool = True  # no for rates per exposure or per active: the annoyed leave, so these rise (FIDELITY 5)
+    parts: tuple[str, ...] = ()  # figures of one name: groups, reasons, measures
+    speaks_of: str = ""  # its population, where kind and scope do not say it
+
+    def keys(self, scope: Scope) -> dict[str, str]:
+        """The figures of this name in a scope, each with its part."""
+        return {scope.key(self.name, part): part for part in self.parts or ("",)} if scope.level in self.levels else {}
+
+    def population(self, scope: Scope, part: str = "") -> str:
+        """Whom a figure speaks of, in words (FIDELITY 10)."""
+        if self.speaks_of:
+            return f"{part} of {self.speaks_of}" if part else self.speaks_of
+        if self.kind == "holdout":
+            return f"customers reached by {scope.words}, {_GROUP_WORDS[part]}"
+        if self.unit_of_analysis != CUSTOMER:
+            return f"{self.unit_of_analysis}s of {scope.words or _ALL_OF[self.unit_of_analysis]}"
+        return f"customers shown {scope.words}" if scope.campaign else AT_LAUNCH
 
 
+AT_LAUNCH = "customers at launch"
+_ALL_OF = {"exposure": "all campaigns", "candidate": "all campaigns", "visit": AT_LAUNCH}
+_GROUP_WORDS = {"": "shown or held out", "shown": "shown", "held_out": "held out"}
 _ALL = ("run", "campaign", "arm")
 _CAMPAIGN = ("run", "campaign")
 _NET = "sum(exposures) - sum(not_shown)"
@@ -54,11 +117,45 @@ def _per_customer(name: str, english: str, chinese: str, measure: str, unit: str
 
 
 def _holdout(
-    name: str, english: str, chinese: str, unit: str, numerator: str, denominator: str, meaning: str
+    name: str,
+    english: str,
+    chinese: str,
+    unit: str,
+    numerator: str,
+    denominator: str,
+    meaning: str,
+    levels: tuple[str, ...] = ("campaign", "arm"),
+    **more: Any,
 ) -> Metric:
     return Metric(
-        name, english, chinese, unit, numerator, denominator, meaning, "holdout", "outcomes", ("campaign",),
+        name,
+        english,
+        chinese,
+        unit,
+        numerator,
+        denominator,
+        meaning,
+        "holdout",
+        "outcomes",
+        levels,
         "the campaign's goal window from each customer's first real or ghost exposure",
+        **more,
+    )
+
+
+def _programme(
+    name: str,
+    english: str,
+    chinese: str,
+    unit: str,
+    numerator: str,
+    denominator: str,
+    meaning: str,
+    parts: tuple[str, ...] = (),
+) -> Metric:
+    return Metric(
+        name, english, chinese, unit, numerator, denominator, meaning, "programme", "programme", parts=parts,
+        speaks_of=f"{AT_LAUNCH}, under the policy or held out of everything",
     )  # fmt: skip
 
 
@@ -105,7 +202,7 @@ _METRICS = (
     Metric(
         "refused", "candidates refused", "被拦截候选", "count", "sum(candidates)", "1",
         "Candidates refused for one reason: `refused[campaign/cool_down]`; held_out and lost_arbitration included.",
-        "refused", "waterfall", ("campaign",), unit_of_analysis="candidate", goal_allowed=False,
+        "refused", "waterfall", ("campaign",), unit_of_analysis="candidate", goal_allowed=False, parts=REFUSALS,
     ),
     Metric(
         "shown_share", "share of candidates shown", "展示占比", "share",
@@ -127,6 +224,21 @@ _METRICS = (
                   "Payments divided by customers at launch."),
     _per_customer("spend_per_customer", "spend per customer", "人均消费额", "spend", "yuan",
                   "Money paid, divided by customers at launch. Not winsorised: a few large payers widen it."),
+    _per_customer("instalments_per_customer", "instalment plans per customer", "人均分期笔数", "instalments",
+                  "per customer", "Purchases put on instalments, divided by customers at launch."),
+    _per_customer("complaints_per_customer", "complaints per customer", "人均客诉", "complaints", "per customer",
+                  "Complaints divided by customers at launch."),
+    _per_customer("profit_per_customer", "profit per customer", "人均利润", "profit", "yuan",
+                  "Margin on what was spent − rewards redeemed − channel cost − cost of complaints − fraud loss "
+                  "+ closing value, divided by customers at launch."),
+    _per_customer("closing_value_per_customer", "closing value per customer", "人均期末价值", "closing_value", "yuan",
+                  "Margin expected after the end from customers who are still there, divided by customers at launch."),
+    _per_customer("rewards_per_customer", "rewards redeemed per customer", "人均核销面额", "rewards", "yuan",
+                  "Face value of the rewards redeemed, divided by customers at launch."),
+    _per_customer("channel_cost_per_customer", "channel cost per customer", "人均渠道成本", "channel_cost", "yuan",
+                  "What exposures cost in their channels, divided by customers at launch."),
+    _per_customer("fraud_loss_per_customer", "fraud loss per customer", "人均欺诈损失", "fraud_loss", "yuan",
+                  "Money lost to fraud, divided by customers at launch."),
     _total("first_payments", "first payments", "首次支付", "first_payments", "Customers who paid for the first time."),
     _of_launched("first_payment_share", "share with a first payment", "首次支付占比", "sum(first_payments)",
                  "Customers who paid for the first time, divided by customers at launch."),
@@ -136,16 +248,43 @@ _METRICS = (
     _of_launched("left_annoyed", "left annoyed", "因打扰流失", "sum(left_annoyed)",
                  "Customers who left because of messages, divided by customers at launch."),
     _holdout("uptake", "goal uptake", "目标达成率", "share", "converted", "customers",
-             "Customers with at least one goal event, divided by customers assigned, shown or held out."),
+             "Customers with at least one goal event, divided by customers assigned, shown or held out.",
+             parts=GROUPS),
     _holdout("lift", "incremental uptake", "增量提升", "points", "uptake shown - uptake held out", "1",
              "Uptake of those shown minus uptake of those held out, per customer assigned."),
+    _holdout("adjusted_lift", "incremental uptake, adjusted", "增量提升（协变量调整）", "points",
+             "lift less what visits and spend before launch explain", "1",
+             "The incremental uptake less what chance put into the groups: visits and spend before launch (CUPED). "
+             "The same effect, told more narrowly."),
     _holdout("relative_lift", "relative lift", "相对提升", "share", "uptake shown", "uptake held out",
              "Uptake of those shown divided by uptake of those held out, minus 1."),
     _holdout("incremental_conversions", "incremental conversions in total", "增量转化总数", "estimated count",
              "lift * customers reached * customer base", "customers at launch",
-             "Incremental uptake times the customers reached, scaled from this population to the customer base."),
+             "Incremental uptake times the customers reached, scaled from this population to the customer base. "
+             "Customers held out of everything are not among those reached.",
+             ("campaign",), speaks_of=f"{AT_LAUNCH}, scaled to the customer base"),
+    _holdout("spend_lift", "incremental spend", "增量消费额", "yuan", "spend shown - spend held out", "1",
+             "Spend within the goal window of those shown minus that of those held out, per customer assigned."),
+    _holdout("winsorised_spend_lift", "incremental spend, winsorised", "增量消费额（缩尾）", "yuan",
+             "spend shown - spend held out, each cut at the 99.9 % quantile", "1",
+             "The same with the largest spenders counted up to a limit: narrower, and blind to an effect on them."),
+    _holdout("adjusted_spend_lift", "incremental spend, adjusted", "增量消费额（协变量调整）", "yuan",
+             "spend lift less what visits and spend before launch explain", "1",
+             "The incremental spend less what visits and spend before launch explain (CUPED)."),
     _holdout("srm_p", "sample ratio mismatch, p", "样本比例偏差", "p", "chi-square of customers", "shares in force",
-             "How likely counts this far from the assignment's shares are by chance; below 0.001 nothing else counts."),
+             "How likely counts this far from the assignment's shares are by chance; below 0.001 nothing else counts.",
+             ("campaign",)),
+    _programme("programme_lift", "what the programme adds", "全盘增量", "as its measure",
+               "measure under the policy - measure held out of everything", "1",
+               "Customers under the policy minus those held out of everything but service messages, per customer at "
+               "launch: `programme_lift[payments]`.", tuple(PROGRAMME)),
+    _programme("adjusted_programme_lift", "what the programme adds, adjusted", "全盘增量（协变量调整）",
+               "as its measure", "programme lift less what visits and spend before launch explain", "1",
+               "The same less what visits and spend before launch explain (CUPED); only where nobody was held out "
+               "before launch.", tuple(PROGRAMME)),
+    _programme("programme_srm_p", "sample ratio mismatch of the universal holdout, p", "全局空白组样本比例偏差", "p",
+               "chi-square of customers", "share in force",
+               "How likely a universal holdout this far from its share is by chance; below 0.001 it says nothing."),
 )  # fmt: skip
 
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _METRICS}

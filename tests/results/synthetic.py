@@ -76,13 +76,13 @@ def exposures_of(
 
 
 def synthetic_tables(
-    seed: int = 7, customers: int = 20_000, campaigns: list[dict[str, Any]] = CAMPAIGNS
+    seed: int = 11, customers: int = 20_000, campaigns: list[dict[str, Any]] = CAMPAIGNS
 ) -> dict[str, dict[str, Any]]:
     return synthetic_run(seed, customers, campaigns)[0]
 
 
 def synthetic_run(
-    seed: int = 7, customers: int = 20_000, campaigns: list[dict[str, Any]] = CAMPAIGNS
+    seed: int = 11, customers: int = 20_000, campaigns: list[dict[str, Any]] = CAMPAIGNS
 ) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, np.ndarray]]]:
     """Tables, and what they are sums of: columns by customer, of each campaign's reached and of all (`""`)."""
     rng = np.random.default_rng(seed)
