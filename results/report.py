@@ -78,6 +78,8 @@ def _content(database: Database, manifest: dict[str, Any]) -> dict[str, Any]:
         else "",
         "expectations": sections.expectations(database),
         "cards": sections.cards(manifest, found),
+        "added": sections.campaign_added(first, found) if first else "",
+        "programme": sections.programme_added(found),
         "campaigns": [
             {**c, "funnel": sections.funnel(database, c["name"]), "waterfall": sections.waterfall(database, c["name"])}
             for c in campaigns

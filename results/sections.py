@@ -6,8 +6,8 @@ from markupsafe import Markup
 
 from engine.records import Reason
 from results.catalogue import METRICS
-from results.markup import Column, computed, figure, interval, queried, source, table, words
-from results.metrics import CANDIDATE_DAYS, MEASURED_DAYS
+from results.markup import Column, computed, figure, interval, queried, sentence, source, table, words
+from results.metrics import CANDIDATE_DAYS, MEASURED_DAYS, SRM_ALARM
 from results.query import Database, quoted
 from results.statistics import Estimate
 from results.words import NOTHING, UNITS, VERDICTS, plain, reason
@@ -31,6 +31,7 @@ def cards(manifest: dict[str, Any], found: Estimates) -> list[dict[str, Any]]:
     of_run: tuple[str, ...] = (
         "active_share",
         "left_annoyed",
+        "profit_per_customer",
         "payments_per_customer",
         "spend_per_customer",
         "first_payments",
@@ -58,6 +59,79 @@ def _card(name: str, key: str, whom: str, estimate: Estimate) -> dict[str, Any]:
             estimate.query, estimate.counts_query, method=estimate.method if estimate.low is not None else ""
         ),
     }
+
+
+# --- what is caused ---------------------------------------------------------------------------------------------------
+_SEES = {"nothing": "who saw nothing of it", "next_best": "who saw the next best message instead"}
+_OF_PROGRAMME = {"payments": "payments_per_customer", "spend": "spend_per_customer", "profit": "profit_per_customer",
+                 "visits": "visits_per_customer", "left_annoyed": "left_annoyed"}  # fmt: skip
+
+
+def campaign_added(campaign: dict[str, Any], found: Estimates) -> Markup:
+    """Uptake and spend, shown minus held out: raw, winsorised, adjusted. Nothing without a holdout."""
+    name = campaign["name"]
+    if f"lift[{name}]" not in found:
+        return Markup("")
+    rows = [("lift", ("lift", "", "adjusted_lift"))]
+    rows += [("spend_lift", ("spend_lift", "winsorised_spend_lift", "adjusted_spend_lift"))]
+    keyed = [(label(head), [metric and f"{metric}[{name}]" for metric in metrics]) for head, metrics in rows]
+    text = sentence(
+        "Per customer reached by {name}, within its goal's window from the first exposure, real or ghost: those shown "
+        "it minus those held out, {sees}. Customers held out of everything are not counted.",
+        name=plain(name), sees=_SEES[campaign.get("holdout_sees") or "nothing"],
+    )  # fmt: skip
+    return _caused(text, ("raw", "winsorised", "adjusted"), keyed, found)
+
+
+def programme_added(found: Estimates) -> Markup:
+    """All campaigns together, against the universal holdout. Nothing without one."""
+    if "programme_srm_p" not in found:
+        return Markup("")
+    lifts = ("programme_lift", "adjusted_programme_lift")
+    keyed = [(label(metric), [f"{lift}[{measure}]" for lift in lifts]) for measure, metric in _OF_PROGRAMME.items()]
+    test = found["programme_srm_p"]
+    text = sentence(
+        "Per customer at launch, over campaign and tail: those under the policy minus those held out of everything but "
+        "service messages. So it speaks of all campaigns together against none. Were they held out in the stated "
+        "share? {p}{alarm}",
+        p=Markup("p {}.").format(computed("programme_srm_p", "value", test.value, "p:3")),
+        alarm=" NO: do not read the differences below." if (test.value or 1.0) < SRM_ALARM else "",
+    )  # fmt: skip
+    return _caused(text, ("raw", "adjusted"), keyed, found)
+
+
+def _caused(text: Markup, heads: tuple[str, ...], keyed: list[tuple[Markup, list[str]]], found: Estimates) -> Markup:
+    """A table of differences; where none could be adjusted the column gives way to the reason."""
+    adjusted = [found[keys[-1]] for _, keys in keyed]
+    said = Markup('<p class="whom">{}</p>').format(text)
+    if all(estimate.value is None for estimate in adjusted):
+        said += Markup('<p class="whom">{}.</p>').format(adjusted[0].note.capitalize())
+        heads, keyed = heads[:-1], [(head, keys[:-1]) for head, keys in keyed]
+    rows = [
+        Markup('<tr><th scope="row">{}</th>{}{}</tr>').format(
+            head, Markup("").join(_difference_cell(key, found) for key in keys), _customers_cell(keys[0], found)
+        )
+        for head, keys in keyed
+    ]
+    shown = [found[key] for _, keys in keyed for key in keys if key]
+    queries = [query for estimate in shown for query in (estimate.query, estimate.counts_query)]
+    methods = "; ".join(dict.fromkeys(estimate.method for estimate in shown if estimate.low is not None))
+    return said + _bare_table(("", *heads, "customers"), rows, 1) + source(*queries, method=methods)
+
+
+def _difference_cell(key: str, found: Estimates) -> Markup:
+    """Figure and interval; under an adjusted one how much narrower it became."""
+    if not key:
+        return Markup('<td class="right"></td>')
+    estimate = found[key]
+    cell = _estimate_cell(key, estimate, "+")
+    if estimate.low is None or not estimate.note:
+        return cell
+    return cell.removesuffix("</td>") + Markup('<br><span class="given">{}</span></td>').format(estimate.note)
+
+
+def _customers_cell(key: str, found: Estimates) -> Markup:
+    return Markup('<td class="right">{}</td>').format(computed(key, "n", found[key].n, "count"))
 
 
 def expectations(database: Database) -> Markup:
@@ -254,30 +328,26 @@ def failures(database: Database) -> Markup:
 
 
 def all_metrics(found: Estimates) -> Markup:
-    """Every metric of the run as a whole and of each campaign: both names, figure, interval, n, meaning."""
+    """Every metric of the run as a whole and of each campaign: both names, population, figure, interval, n, meaning."""
     rows, queries = [], []
     for key, estimate in found.items():
         if "/" in key and not key.startswith("uptake"):
             continue  # arms have their own table
-        name, _, of = key.partition("[")
+        name = key.partition("[")[0]
         metric = METRICS[name]
-        cells = Markup('<th scope="row">{}</th><td>{}</td>').format(label(name), words(_of_whom(of.rstrip("]"))))
+        cells = Markup('<th scope="row">{}</th><td>{}</td>').format(label(name), words(plain(estimate.population)))
         sized = Markup('<td class="right">{}</td>').format(computed(key, "n", estimate.n, "count"))
         meaning = metric.meaning if metric.goal_allowed else f"{metric.meaning} Not allowed as a goal."
         rest = Markup('{}<td>{}</td><td class="given">{}</td>').format(sized, metric.unit_of_analysis, meaning)
         rows.append(Markup("<tr>{}{}{}</tr>").format(cells, _estimate_cell(key, estimate, ""), rest))
         queries.append(estimate.query)
-    heads = ("metric", "of", "figure and interval", "n", "unit of analysis", "meaning")
+    heads = ("metric", "whom it speaks of", "figure and interval", "n", "unit of analysis", "meaning")
     return _bare_table(heads, rows, 2, "wide") + source(*queries, label="the queries")
-
-
-def _of_whom(scope: str) -> str:
-    return ", ".join(plain(part) for part in scope.split("/")) if scope else "all at launch"
 
 
 def _estimate_cell(key: str, estimate: Estimate, sign: str) -> Markup:
     if estimate.value is None:
-        return Markup('<td class="right">{}</td>').format(NOTHING)
+        return Markup('<td class="right"><span class="none">{}</span></td>').format(estimate.note or NOTHING)
     return Markup('<td class="right">{}<br>{}</td>').format(figure(key, estimate, sign), interval(key, estimate))
 
 
