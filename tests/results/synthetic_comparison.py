@@ -42,6 +42,9 @@ def louder(measures: Measures, rng: np.random.Generator) -> None:
     for name, much in (("exposures", 2), ("clicks", 1), ("closes_and_mutes", 1), ("negatives", 1), ("spend", -1_500)):
         measures[name] = np.maximum(measures[name] + much * some, 0)
     measures["complaints"] = measures["complaints"] + (rng.random(CUSTOMERS) < 0.05)
+    measures["channel_cost"] = measures["channel_cost"] + 5 * some
+    measures["rewards"] = measures["rewards"] + 2_000 * (rng.random(CUSTOMERS) < 0.02)
+    measures["fraud_loss"] = measures["fraud_loss"] + 900 * (rng.random(CUSTOMERS) < 0.01)
 
 
 def either_way(measures: Measures, rng: np.random.Generator) -> None:
