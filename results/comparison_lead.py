@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from results.comparison_marks import Findings, Judged, findings, rough
 from results.comparison_truth import truth_sentence
-from results.comparison_words import DONT, LAUNCH, ROBUST, STAGED, a_customer, advice, measure_name
+from results.comparison_words import LAUNCH, ROBUST, STAGED, a_customer, advice, measure_name
 from results.judgement import LESS_IS_BETTER
 from results.lead import KNOWN_CASE
 from results.markup import number, queried, sentence, words
@@ -53,26 +53,36 @@ def plain_first_sentences(folder: Path) -> list[str]:
 
 
 def comparison_lead(opened: Findings) -> ComparisonLead:
-    said = sorted((rival_said(opened, rival) for rival in opened.rivals), key=standing)
+    ranked = sorted(((opened.goal(rival), advised(opened, rival)) for rival in opened.rivals), key=standing)
+    said = [rival_said(opened, goal, what, place == 0) for place, (goal, what) in enumerate(ranked)]
     choice = chosen(opened, said) if len(said) > 1 else Markup("")
     truths = tuple(truth_sentence(opened, campaign) for campaign in opened.manifest["truth"])
     return ComparisonLead(tuple(said), choice, truths, KNOWN_CASE if opened.manifest["known_case"] else "")
 
 
-def standing(said: Said) -> tuple[bool, bool, float]:
+def advised(opened: Findings, rival: str) -> str:
+    goal, rails = opened.goal(rival), [rail.word for rail in opened.guardrails(rival)]
+    return advice(goal.word, goal.beyond_matters, rails, holds_share(opened, rival))
+
+
+def standing(one: tuple[Judged, str]) -> tuple[bool, bool, float]:
     """Those to take first, the largest gain of them first; then the other better ones; then the rest as declared."""
-    taken, better = said.advice in TAKEN, said.goal.word == "better"
-    gain = abs(said.goal.value or 0.0) if better else 0.0
-    return not taken, not better, -gain
+    goal, what = one
+    better = goal.word == "better"
+    gain = abs(goal.value or 0.0) if better else 0.0
+    return what not in TAKEN, not better, -gain
 
 
-def rival_said(opened: Findings, rival: str) -> Said:
-    goal, guardrails = opened.goal(rival), opened.guardrails(rival)
-    what = advice(goal.word, goal.beyond_matters, [g.word for g in guardrails], holds_share(opened, rival))
-    clicks = against_clicks(opened, goal, what)
+def rival_said(opened: Findings, goal: Judged, what: str, first_of_all: bool) -> Said:
+    """`first_of_all`: only of that rival it is said to take it; what holds of all is said with it once."""
+    rival, guardrails = goal.policy, opened.guardrails(goal.policy)
+    clicks = against_clicks(opened, goal, first_of_all and what in TAKEN)
     first = Markup("; ").join(part for part in (headline(opened, goal), clicks) if part)
     parts = [first, closes(opened, rival), kept(guardrails)]
-    parts += [robustness(opened, goal), words(f"population {opened.manifest['calibration']}")]
+    parts += [
+        robustness(opened, goal),
+        words(f"population {opened.manifest['calibration']}") if first_of_all else Markup(""),
+    ]
     rest = Markup("; ").join(part for part in parts[1:] if part)
     return Said(goal, what, Markup('{}<span class="rest">; {}.</span>').format(parts[0], rest))
 
@@ -118,7 +128,7 @@ def goal_worlds(goal: Judged) -> Markup:
 
 
 # --- clicks and closes ------------------------------------------------------------------------------------------------
-def against_clicks(opened: Findings, goal: Judged, what: str) -> Markup:
+def against_clicks(opened: Findings, goal: Judged, taken: bool) -> Markup:
     """Said only where clicks and the goal point in opposite directions, both beyond doubt."""
     clicks = opened.found.get(f"difference[{goal.policy}/clicks]")
     if clicks is None or clicks.low is None or clicks.high is None or goal.word not in ("better", "worse"):
@@ -129,7 +139,7 @@ def against_clicks(opened: Findings, goal: Judged, what: str) -> Markup:
     value = "value" if goal.measure == "profit" else measure_name(goal.measure)
     rising, falling = ("less", "more") if goal.measure in LESS_IS_BETTER else ("more", "less")
     if goal.word == "better" and fewer:
-        take = ": take it" if what in TAKEN else ""
+        take = ": take it" if taken else ""
         return sentence("it gets fewer clicks ({share}) and {rising} {value}{take}", share=share, rising=rising,
                         value=value, take=take)  # fmt: skip
     if goal.word == "worse" and more:
@@ -272,12 +282,3 @@ def with_fresh_seed(manifest: dict[str, object]) -> str:
         at = asked.index("--seed")
         del asked[at : at + 2]
     return shlex.join([*asked, "--seed", str(int(str(manifest["seed"])) + 1)])
-
-
-def best_of(lead: ComparisonLead) -> Said | None:
-    """The rival the page for the meeting speaks of."""
-    return lead.said[0] if lead.said else None
-
-
-def is_refused(said: Said) -> bool:
-    return said.advice == DONT

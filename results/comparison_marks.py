@@ -15,7 +15,7 @@ from results.markup import figure, interval, number, source
 from results.query import Database, quoted
 from results.statistics import Estimate
 from results.store import open_run
-from results.words import NOTHING, places_of, span
+from results.words import NOTHING, formatted, places_of, span
 
 _COLUMNS = (
     "policy", "against", "measure", "role", "word", "unit", "value", "low", "high", "level", '"limit"', "confidence",
@@ -51,7 +51,7 @@ class Judged:
         """As fine as the interval deserves; without one, as the value does."""
         kind = "each" if self.unit == "yuan" else "thousand"
         width = None if self.low is None or self.high is None else self.high - self.low
-        return f"{sign}{kind}:{places_of(kind, self.value or 0.0, width)}"
+        return f"{sign}{kind}:{not_as_0(kind, places_of(kind, self.value or 0.0, width), (self.low, self.high))}"
 
     def shown(self, column: str = "value", sign: str = "+") -> Markup:
         value = getattr(self, column)
@@ -127,6 +127,15 @@ def findings(folder: Path) -> Iterator[Findings]:
     with Database(Path(folder)) as database:
         rows = database.table(f"SELECT {', '.join(_COLUMNS)} FROM verdicts")
         yield Findings(database, manifest, study_estimates(database, manifest), tuple(Judged(**row) for row in rows))
+
+
+def not_as_0(kind: str, places: int, ends: tuple[float | None, ...]) -> int:
+    """More decimals, at most two, where an end of an interval beyond 0 would be written as 0."""
+    for more in range(2):
+        written = [formatted(end, f"{kind}:{places + more}") for end in ends if end]
+        if all(any(digit in "123456789" for digit in text) for text in written):
+            return places + more
+    return places + 2
 
 
 # --- markup -----------------------------------------------------------------------------------------------------------

@@ -163,6 +163,8 @@ def test_judged_rows_are_as_fine_as_their_interval() -> None:
     row = Judged("a", "b", "profit", "goal", "better", "yuan", 0.0723, 0.0668, 0.0778, 13.1, 0.13, 0.95, None, 9, "")
     assert str(row.shown().striptags()) == "+¥0.072"
     assert str(row.interval().striptags()) == "¥0.067–0.078"
+    close = replace(row, low=0.0004, high=0.0365)
+    assert str(close.interval().striptags()) == "¥0.0004–0.0365"  # better than none, and written so
 
 
 MONEY = [
