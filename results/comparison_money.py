@@ -108,6 +108,8 @@ def price_of_attention(opened: Findings, rival: str) -> Estimate:
 
 def price(opened: Findings, rival: str) -> Markup:
     """In a sentence, or why it cannot be told."""
+    if any(policy["name"] == rival and policy["without"] for policy in opened.manifest.get("policies", [])):
+        return sentence("{rival}: cannot be told, whole campaigns are missing.", rival=words(rival))
     key = f"relative_difference[{rival}/exposures]"
     change = opened.found[key]
     clicked = f"relative_difference[{rival}/clicks]"
@@ -123,11 +125,10 @@ def price(opened: Findings, rival: str) -> Markup:
     name = f"price_of_attention[{rival}]"
     if found.value is None or found.low is None or found.high is None:
         return sentence("{rival}: {note}.", rival=words(rival), note=words(found.note))
-    told = "" if found.low > 0 or found.high < 0 else " It cannot be told from nothing."
-    verb = "costs" if found.value < 0 else "earns"
-    text = "{rival}, with {change} exposures: each exposure more changes profit by {value} ({span}); it {verb}.{told}"
+    told = "it costs" if found.high < 0 else "it earns" if found.low > 0 else "which cannot be told from nothing"
+    text = "{rival}, with {change} exposures: each exposure more changes profit by {value} ({span}); {told}."
     told_of = sentence(text, rival=words(rival), change=shown(key, change, "+"), value=shown(name, found, "+"),
-                       span=ends(name, found), verb=verb, told=told)  # fmt: skip
+                       span=ends(name, found), told=told)  # fmt: skip
     return told_of + sources([found.query, found.counts_query], found.method)
 
 

@@ -4,7 +4,16 @@ from typing import Any
 
 from markupsafe import Markup
 
-from results.comparison_lead import ComparisonLead, Said, goal_worlds, open_one, robustness, turn_words, turns
+from results.comparison_lead import (
+    ComparisonLead,
+    Said,
+    goal_worlds,
+    holds_share,
+    open_one,
+    robustness,
+    turn_words,
+    turns,
+)
 from results.comparison_marks import (
     Findings,
     Judged,
@@ -24,7 +33,7 @@ from results.comparison_truth import truth_table
 from results.comparison_words import DONT, NOT_ENOUGH, RULE, STAGED, a_customer, advice
 from results.markup import number, queried, sentence, words
 from results.query import quoted
-from results.words import people, plain
+from results.words import NOTHING, people, plain
 
 OTHERS_MOST = 5  # policies on the page, the first one included
 LEANS_LEAST = 0.3  # correlation over the draws; under it a behaviour is not worth a line
@@ -98,6 +107,8 @@ def doubts(opened: Findings, said: Said) -> list[Markup]:
     found = [words(f"{len(rails)} guardrail{'s' if len(rails) > 1 else ''} undecided")] if rails else []
     if not said.goal.beyond_matters:
         found.append(Markup("by less than was said to matter"))
+    if holds_share(opened, said.goal.policy) is None:
+        found.append(Markup("not tried under other assumptions"))
     return found or [Markup("it leans on what is assumed of customers")]
 
 
@@ -197,7 +208,7 @@ def others(lead: ComparisonLead) -> Markup:
             head(words(one.goal.policy)),
             left(words(one.goal.word)),
             right(one.goal.shown()),
-            right(one.goal.interval()),
+            right(one.goal.interval() if one.goal.low is not None else NOTHING),
         )
         for one in lead.said[1:OTHERS_MOST]
     ]

@@ -58,19 +58,36 @@ def needed(judged: Judged) -> Markup:
 
 
 def guardrails(opened: Findings) -> Markup:
-    rows = []
-    for rival in opened.rivals:
-        for rail in opened.guardrails(rival):
-            figures = (rail.shown(), rail.interval_noted(), rail.plain("level"), rail.plain("limit"), needed(rail))
-            named = (head(words(rival)), left(both_names(rail.measure)), left(badge(rail.word)))
-            rows.append(row(*named, *map(right, figures)))
-    if not rows:
+    if not any(opened.guardrails(rival) for rival in opened.rivals):
         return Markup("<p>No guardrail was set, so none was tested.</p>")
+    rows = {rival: [guardrail_row(rail) for rail in opened.guardrails(rival)] for rival in opened.rivals}
     heads = (
         "policy", "guardrail", "verdict", f"difference {PER_THOUSAND}, money a customer", "interval, 95 %",
         f"level of {opened.reference}", "at most so much worse", "worlds it takes",
     )  # fmt: skip
-    return rows_table(heads, rows, 3) + source(VERDICTS_SQL.format("'guardrail'"))
+    if len(rows) <= TOGETHER_MOST:
+        tables = rows_table(heads, [row for found in rows.values() for row in found], 3)
+    else:
+        tables = panels({rival: rows_table(heads, found, 3) for rival, found in rows.items()})
+    return tables + source(VERDICTS_SQL.format("'guardrail'"))
+
+
+TOGETHER_MOST = 3  # rivals in one table; more of them fold away
+
+
+def guardrail_row(rail: Judged) -> Markup:
+    figures = (rail.shown(), rail.interval_noted(), rail.plain("level"), rail.plain("limit"), needed(rail))
+    named = (head(words(rail.policy)), left(both_names(rail.measure)), left(badge(rail.word)))
+    return row(*named, *map(right, figures))
+
+
+def panels(parts: dict[str, Markup]) -> Markup:
+    """One under the other, the first one open."""
+    tag = '<details class="panel"{}><summary class="given">{}</summary>{}</details>'
+    return Markup("").join(
+        Markup(tag).format(Markup("") if place else Markup(" open"), name, part)
+        for place, (name, part) in enumerate(parts.items())
+    )
 
 
 # --- every measure of every policy ------------------------------------------------------------------------------------

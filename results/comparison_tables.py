@@ -27,8 +27,7 @@ COMPARISON_SCHEMAS: dict[str, pa.Schema] = {
     "holdouts": pa.schema([("world", pa.int64()), *SCHEMAS["outcomes"]]),
     "spend_bins": pa.schema([("world", pa.int64()), *SCHEMAS["spend_bins"]]),
     "assumptions": schema_of(counts=["draw"], words=["behaviour"], sums=["factor", "value"], words_=["unit"]),
-    "assumption_results": schema_of(counts=["draw"], words=["policy"], sums=["difference", "low", "high"],
-                                    flags=["holds"]),
+    "assumption_results": schema_of(counts=["draw"], words=["policy"], sums=["difference", "moved"], flags=["holds"]),
     "verdicts": schema_of(
         words=["policy", "against", "measure", "role", "word", "unit"],
         sums=["value", "low", "high", "level", "limit", "confidence"], counts=["worlds_needed", "n"],
@@ -37,7 +36,5 @@ COMPARISON_SCHEMAS: dict[str, pa.Schema] = {
     "expectations": SCHEMAS["expectations"],
 }  # fmt: skip
 COMPARISON_NULLABLE = {("verdicts", name) for name in ("value", "low", "high", "level", "limit", "worlds_needed")} | {
-    ("assumption_results", "low"),
-    ("assumption_results", "high"),
     ("assumptions", "value"),
 }

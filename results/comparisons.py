@@ -244,6 +244,9 @@ def holdout_estimates(database: Database, campaign: str, confidence: float) -> K
     """The holdout's own estimate over all worlds, and in how many of them its interval covers that world's truth."""
     two, counts = two_groups(database, campaign), holdout_query(campaign)
     if not (two.treated.n and two.control.n):
+        nobody = Estimate(None, None, None, "share", 0, "customer", "nobody was reached")
+        for name in ("estimated_lift", "estimated_relative_lift", "covered"):
+            yield f"{name}[{campaign}]", nobody
         return
     n = int(two.treated.n + two.control.n)
     rates = "SELECT t / nullif(n, 0) - c / nullif(m, 0) FROM (" + counts + ") AS g(t, n, c, m)"

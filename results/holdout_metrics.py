@@ -35,7 +35,7 @@ NOBODY = Interval(None, None, "nobody to measure")
 NOT_BEFORE = "not adjusted: the groups were already treated differently before launch"
 SKEWED = f"{TOO_FEW}: for measures this skewed the groups are too small or too unequal"
 ALIKE = f"{TOO_FEW}: in one group fewer than thirty, or all alike"
-RARE = f"{TOO_FEW}: in one group fewer than ten with the goal, or without it"
+RARE = f"{TOO_FEW}: in one group it befell fewer than ten, or all but so few"
 _BEFORE = ("before_visits", "before_spend")
 _CONDITIONS = {"shown": "NOT held_out", "held_out": "held_out"}
 

@@ -77,7 +77,7 @@ class PairedCustomers:
 
 @dataclass(frozen=True)
 class PairedFlags:
-    """Of something a customer does at most once: how many of n do it under one policy only, and under the other only."""
+    """Of something a customer does at most once: how many of n do it under this policy only, and under that only."""
 
     n: float
     only_this: float

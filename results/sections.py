@@ -1,5 +1,6 @@
 """The report's tables and cards: each a pure function of the run's database, manifest and estimates to HTML."""
 
+from dataclasses import replace
 from typing import Any
 
 from markupsafe import Markup
@@ -63,6 +64,7 @@ def _card(name: str, key: str, whom: str, estimate: Estimate) -> dict[str, Any]:
 
 # --- what is caused ---------------------------------------------------------------------------------------------------
 _SEES = {"nothing": "who saw nothing of it", "next_best": "who saw the next best message instead"}
+_MISMATCH = " They were not held out in the stated share: do not read the differences below."
 _OF_PROGRAMME = {"payments": "payments_per_customer", "spend": "spend_per_customer", "profit": "profit_per_customer",
                  "visits": "visits_per_customer", "left_annoyed": "left_annoyed"}  # fmt: skip
 
@@ -92,10 +94,10 @@ def programme_added(found: Estimates) -> Markup:
     test = found["programme_srm_p"]
     text = sentence(
         "Per customer at launch, over campaign and tail: those under the policy minus those held out of everything but "
-        "service messages. So it speaks of all campaigns together against none. Were they held out in the stated "
-        "share? {p}{alarm}",
-        p=Markup("p {}.").format(computed("programme_srm_p", "value", test.value, "p:3")),
-        alarm=" NO: do not read the differences below." if (test.value or 1.0) < SRM_ALARM else "",
+        "service messages. So it speaks of all campaigns together against none. Sample ratio test of this holdout: "
+        "p {p}.{alarm}",
+        p=computed("programme_srm_p", "value", test.value, "p:3"),
+        alarm=_MISMATCH if test.value is not None and test.value < SRM_ALARM else "",
     )  # fmt: skip
     return _caused(text, ("raw", "adjusted"), keyed, found)
 
@@ -124,10 +126,11 @@ def _difference_cell(key: str, found: Estimates) -> Markup:
     if not key:
         return Markup('<td class="right"></td>')
     estimate = found[key]
-    cell = _estimate_cell(key, estimate, "+")
+    fine = replace(estimate, unit="yuan each") if estimate.unit == "yuan" else estimate
+    cell = _estimate_cell(key, fine, "+")
     if estimate.low is None or not estimate.note:
         return cell
-    return cell.removesuffix("</td>") + Markup('<br><span class="given">{}</span></td>').format(estimate.note)
+    return cell.removesuffix("</td>") + Markup('<br><span class="none given">{}</span></td>').format(estimate.note)
 
 
 def _customers_cell(key: str, found: Estimates) -> Markup:
@@ -335,14 +338,15 @@ def all_metrics(found: Estimates) -> Markup:
             continue  # arms have their own table
         name = key.partition("[")[0]
         metric = METRICS[name]
-        cells = Markup('<th scope="row">{}</th><td>{}</td>').format(label(name), words(plain(estimate.population)))
-        sized = Markup('<td class="right">{}</td>').format(computed(key, "n", estimate.n, "count"))
         meaning = metric.meaning if metric.goal_allowed else f"{metric.meaning} Not allowed as a goal."
-        rest = Markup('{}<td>{}</td><td class="given">{}</td>').format(sized, metric.unit_of_analysis, meaning)
-        rows.append(Markup("<tr>{}{}{}</tr>").format(cells, _estimate_cell(key, estimate, ""), rest))
+        said = (label(name), meaning, words(plain(estimate.population)))
+        counted = (computed(key, "n", estimate.n, "count"), metric.unit_of_analysis)
+        cells = Markup('<th scope="row">{}</th><td class="given">{}</td><td>{}</td>').format(*said)
+        cells += Markup('<td class="right">{}<br><span class="none">{}</span></td>').format(*counted)
+        rows.append(Markup("<tr>{}{}</tr>").format(cells, _estimate_cell(key, estimate, "")))
         queries.append(estimate.query)
-    heads = ("metric", "whom it speaks of", "figure and interval", "n", "unit of analysis", "meaning")
-    return _bare_table(heads, rows, 2, "wide") + source(*queries, label="the queries")
+    heads = ("metric", "meaning", "whom it speaks of", "n and unit", "figure and interval")
+    return _bare_table(heads, rows, 3, "wide") + source(*queries, label="the queries")
 
 
 def _estimate_cell(key: str, estimate: Estimate, sign: str) -> Markup:
@@ -353,9 +357,7 @@ def _estimate_cell(key: str, estimate: Estimate, sign: str) -> Markup:
 
 def _bare_table(heads: tuple[Any, ...], rows: list[Markup], left: int, css: str = "") -> Markup:
     head = Markup("").join(
-        Markup('<th scope="col"{}>{}</th>').format(
-            Markup(' class="right"') if left <= at < len(heads) - (css == "wide") * 2 else "", h
-        )
+        Markup('<th scope="col"{}>{}</th>').format(Markup(' class="right"') if left <= at else "", h)
         for at, h in enumerate(heads)
     )
     tag = '<div class="scroll" tabindex="0"><table class="{}"><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>'

@@ -5,7 +5,7 @@ factor on the population's own value, log-uniform over its range.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -127,19 +127,15 @@ def latin_hypercube(rng: np.random.Generator, rows: int, columns: int) -> np.nda
     return (slices + rng.random((rows, columns))) / rows
 
 
-def assumption_plans(plan: WorldPlan, count: int, customers_max: int) -> list[Draw]:
-    """So many worlds with the same policies, each under other assumptions."""
-    if count == 0:
-        return []
+def assumption_plans(plan: WorldPlan, count: int, customers_max: int) -> tuple[WorldPlan, list[Draw]]:
+    """The same policies in smaller worlds: as the population is assumed to be, and under other assumptions."""
     rng = np.random.default_rng([plan.scenario.seed, SEED_MARK])
     points = latin_hypercube(rng, count, len(BEHAVIOURS))
-    compared = {plan.own, *(contrast.policy for contrast in plan.contrasts if not contrast.of)}
     contrasts = tuple(c for c in plan.contrasts if not c.of and c.against == plan.own)
-    branches = tuple(branch for branch in plan.branches if branch.name in compared and in_contrasts(branch.name, plan))
-    small = replace(
-        plan, branches=branches, contrasts=contrasts, truth=(), customers=min(plan.customers, customers_max)
-    )
-    return [draw_of(number, row, small) for number, row in enumerate(points, 1)]
+    branches = tuple(branch for branch in plan.branches if in_contrasts(branch.name, plan))
+    customers = min(plan.customers, customers_max)
+    small = replace(plan, branches=branches, contrasts=contrasts, truth=(), customers=customers)
+    return small, [draw_of(number, row, small) for number, row in enumerate(points, 1)]
 
 
 def in_contrasts(name: str, plan: WorldPlan) -> bool:
@@ -155,31 +151,48 @@ def draw_of(number: int, row: np.ndarray, plan: WorldPlan) -> Draw:
     return Draw(number, factors, population, replace(plan, population=population))
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """A draw that was lived, and the same world as it is assumed to be."""
+
+    draw: Draw
+    rows: Rows
+    as_assumed: Rows
+
+
 def judged_draws(
-    drawn: Sequence[tuple[Draw, Rows]], own: str, measure: str, headline: Mapping[str, Row], matters: float
+    drawn: Sequence[Drawn], own: str, measure: str, headline: Mapping[str, Row], matters: float
 ) -> tuple[list[Row], list[Row]]:
     """Rows of `assumptions` and `assumption_results`: does each draw point where the headline points?"""
-    assumptions, results = [], []
-    for draw, rows in drawn:
-        for behaviour in BEHAVIOURS:
-            value = behaviour.value(draw.population)
-            factor = draw.factors[behaviour.name]
-            key = {"draw": draw.number, "behaviour": behaviour.name, "factor": factor, "unit": behaviour.unit}
-            assumptions.append({**key, "value": factor if value is None else value})
-        for row in rows["differences"]:
-            wanted = (row["against"], row["of"], row["segment"], row["measure"]) == (own, "", "", measure)
-            if wanted and row["policy"] in headline:
-                results.append(result_row(draw.number, row, measure, headline[row["policy"]], matters))
+    assumptions: list[Row] = []
+    results: list[Row] = []
+    for lived in drawn:
+        assumptions += assumption_rows(lived.draw)
+        for policy, row in headline.items():
+            before, after = (goal_row(rows, policy, own, measure) for rows in (lived.as_assumed, lived.rows))
+            results.append(result_row(lived.draw.number, before, after, measure, row, matters))
     return assumptions, results
 
 
-def result_row(number: int, row: Row, measure: str, headline: Row, matters: float) -> Row:
+def assumption_rows(draw: Draw) -> Iterator[Row]:
+    for behaviour in BEHAVIOURS:
+        value, factor = behaviour.value(draw.population), draw.factors[behaviour.name]
+        key = {"draw": draw.number, "behaviour": behaviour.name, "factor": factor, "unit": behaviour.unit}
+        yield {**key, "value": factor if value is None else value}
+
+
+def goal_row(rows: Rows, policy: str, own: str, measure: str) -> Row:
+    key = {"policy": policy, "against": own, "of": "", "segment": "", "measure": measure}
+    return next(row for row in rows["differences"] if all(row[name] == value for name, value in key.items()))
+
+
+def result_row(number: int, before: Row, after: Row, measure: str, headline: Row, matters: float) -> Row:
+    """What was found, moved by what the assumptions change in one and the same world: its luck cancels out."""
     scale = 100 if measure in MONEY else 1
-    mean = row["total"] / row["n"] / scale
-    variance = max(row["squares"] / row["n"] / scale**2 - mean * mean, 0.0)
-    half = 1.96 * math.sqrt(variance / row["n"])
-    kept = {"draw": number, "policy": row["policy"], "difference": mean, "low": mean - half, "high": mean + half}
-    return {**kept, "holds": points_the_same_way(mean, headline, matters)}
+    moved = after["total"] / after["n"] / scale - before["total"] / before["n"] / scale
+    difference = (headline["value"] or 0.0) + moved
+    holds = points_the_same_way(difference, headline, matters)
+    return {"draw": number, "policy": after["policy"], "difference": difference, "moved": moved, "holds": holds}
 
 
 def points_the_same_way(mean: float, headline: Row, matters: float) -> bool:

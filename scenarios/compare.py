@@ -21,7 +21,7 @@ from results.query import Database
 from results.sequential import early_stop, stein_worlds
 from results.statistics import Estimate, normal_quantile
 from results.store import open_run, write_manifest
-from scenarios.assumptions import Draw, assumption_plans, judged_draws
+from scenarios.assumptions import Draw, Drawn, assumption_plans, judged_draws
 from scenarios.build import doubts
 from scenarios.document import MARGIN
 from scenarios.expect import CONFIDENCE as EXPECTED_CONFIDENCE
@@ -36,6 +36,7 @@ FIRST_WORLD = 1  # replication 0 is what `run` lives through
 FIRST_DRAW = 100_000  # replications of assumption sets
 LOOK_EVERY = 5  # worlds between two looks with --early, so that several cores have work
 DRAW_CUSTOMERS = 20_000
+DRAW_WORLDS = 5
 Tell = Callable[[str], AbstractContextManager[Callable[[float], None]]]
 
 
@@ -214,22 +215,26 @@ def play(loaded: LoadedScenario, plan: WorldPlan, study: Study, early: bool, tel
     return worlds, wanted, why if wanted <= compare.worlds else "the most worlds allowed were played"
 
 
+def play_draws(draws: Sequence[Draw], study: Study, tell: Tell) -> list[Drawn]:
+    """Each draw in one of a few worlds, and those worlds as they are assumed to be."""
+    worlds = [FIRST_DRAW + number for number in range(min(DRAW_WORLDS, len(draws)))]
+    tasks = [(2 + place, worlds[place % len(worlds)]) for place in range(len(draws))]
+    with tell(f"{len(draws)} assumption sets") as progress:
+        found = study.play([*((1, world) for world in worlds), *tasks], progress)
+    return [Drawn(draw, found[task], found[1, task[1]]) for draw, task in zip(draws, tasks, strict=True)]
+
+
 # --- the whole --------------------------------------------------------------------------------------------------------
 def compare(loaded: LoadedScenario, rivals: Sequence[Rival], options: CompareOptions, tell: Tell) -> Comparison:
     """Play, judge, write the folder with its reports. rivals: the reference first."""
     began = time.perf_counter()
     plan = plan_worlds(loaded, rivals)
     sets = loaded.scenario.compare.assumption_sets if options.assumption_sets is None else options.assumption_sets
-    draws = assumption_plans(plan, sets if len(rivals) > 1 else 0, DRAW_CUSTOMERS)
+    small, draws = assumption_plans(plan, sets if len(rivals) > 1 else 0, DRAW_CUSTOMERS)
     cache = Cache(options.out / ".worlds" if options.cache else None)
-    study = Study([plan, *(draw.plan for draw in draws)], cache, options.workers, options.address)
-    with study:
+    with Study([plan, small, *(draw.plan for draw in draws)], cache, options.workers, options.address) as study:
         worlds, wanted, why = play(loaded, plan, study, options.early, tell)
-        drawn: list[tuple[Draw, Rows]] = []
-        if draws:
-            with tell(f"{len(draws)} assumption sets") as progress:
-                found = study.play([(n, FIRST_DRAW + n) for n in range(1, len(draws) + 1)], progress)
-                drawn = list(zip(draws, found.values(), strict=True))
+        drawn = play_draws(draws, study, tell) if draws else []
     manifest = manifest_of(loaded, rivals, plan, worlds, options)
     manifest |= {"worlds_wanted": wanted, "stopped": why, "assumption_sets": len(draws)}
     manifest["wall_s"] = round(time.perf_counter() - began, 3)
@@ -249,7 +254,7 @@ def tables_of(worlds: Worlds) -> dict[str, list[dict[str, Any]]]:
 def published(
     loaded: LoadedScenario,
     worlds: Worlds,
-    drawn: list[tuple[Draw, Rows]],
+    drawn: Sequence[Drawn],
     manifest: dict[str, Any],
     options: CompareOptions,
 ) -> Comparison:

@@ -9,6 +9,8 @@ from engine.policy.yaml_source import DocumentError
 from scenarios.console import folder_for_runs, guarded, print_json, progress, warm_up
 from scenarios.exits import Exit, UsageError
 
+CUSTOMERS_BY_HAND, WORLDS_BY_HAND = 20_000, 100  # of policies given by hand: small worlds, as many as it takes
+
 
 def compare_command(path: Path, given: dict[str, Any], as_json: bool, out: Path, how: dict[str, Any]) -> int:
     def action() -> int:
@@ -17,10 +19,10 @@ def compare_command(path: Path, given: dict[str, Any], as_json: bool, out: Path,
 
         check_numbers(how)
         loaded = load_scenario(path, Options(seed=how["seed"]))
-        loaded = with_numbers(loaded, how)
         rivals = chosen(loaded, given)
         if any(given.values()):
-            loaded = about_rivals(loaded)
+            loaded = about_rivals(loaded, how)
+        loaded = with_numbers(loaded, how)
         warm_up(lambda share: None)
         options = CompareOptions(
             out, how["early"], None, how["address"], how["assumption_sets"], tuple(command_words(path, given, how))
@@ -56,13 +58,17 @@ def with_numbers(loaded: Any, how: dict[str, Any]) -> Any:
     return replace(loaded, scenario=scenario)
 
 
-def about_rivals(loaded: Any) -> Any:
+def about_rivals(loaded: Any, how: dict[str, Any]) -> Any:
     """Of policies given by hand only they are asked about: no twins of campaigns, no more worlds than it takes."""
     from scenarios.document import WORLDS_LEAST
 
-    update = {"truth": [], "arms": [], "pilot": WORLDS_LEAST, "policies": {}, "expect": []}
-    block = loaded.scenario.compare.model_copy(update=update)
-    return replace(loaded, scenario=loaded.scenario.model_copy(update={"compare": block}))
+    block = loaded.scenario.compare
+    update = {"truth": [], "arms": [], "policies": {}, "expect": [], "pilot": WORLDS_LEAST}
+    update |= {"customers": min(block.customers, CUSTOMERS_BY_HAND)}
+    update |= {"worlds": block.worlds if how["worlds"] else max(block.worlds, WORLDS_BY_HAND)}
+    block = block.model_copy(update=update)
+    scenario = loaded.scenario.model_copy(update={"compare": block, "known_case": False})
+    return replace(loaded, scenario=scenario)
 
 
 def chosen(loaded: Any, given: dict[str, Any]) -> list[Any]:

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import types
@@ -28,8 +29,10 @@ from engine.records import FIRST_PERSONAL_FACT, Reason
 from results.catalogue import METRICS
 from results.words import REASONS
 from scenarios import commands, exits
-from scenarios.document import Scenario
+from scenarios.document import Compare, Scenario
 from scenarios.expect import Expectation
+from scenarios.expect_comparison import comparison_figures
+from scenarios.load import load_scenario
 from scenarios.population_document import Population
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -43,12 +46,15 @@ SHARDS = "windtunnel run scenarios/library/first_use.scenario.yaml --shards 2"
 ELSEWHERE = {
     "make demo": "on a fresh machine, by whoever follows the README; its one command is DEMO_ARGS of the Makefile",
     "make test": ".ci/run",
+    "make install": "what `make test` needs first",
     "make test-all": "before a release",
     "make bench": "before a release",
     "source .venv/bin/activate": "what `make install` made",
     SHARDS: "make demo",
 }
+COMMANDS = ("new", "run", "compare", "check", "report", "explain", "replay", "lint", "grade")
 MISSED_IS_FINE = ("run", "check")  # of few customers little can be said
+FEW_WORLDS = {"--customers": "200", "--worlds": "10", "--assumption-sets": "2"}
 
 
 # --- Reading pages ----------------------------------------------------------------------------------------------------
@@ -122,7 +128,9 @@ def kind_of(line: str) -> str:
     if line in ELSEWHERE:
         return "elsewhere"
     first, *rest = shlex.split(line)
-    if first == "windtunnel" and rest and rest[0] in ("new", "run", "check", "report", "explain", "lint"):
+    if first == "cp" and len(rest) == 2 and all(name.startswith("my-policy/") for name in rest):
+        return "copy"
+    if first == "windtunnel" and rest and rest[0] in COMMANDS:
         return "windtunnel"
     if line.startswith("pytest -p scenarios.pytest_plugin "):
         return "pytest"
@@ -150,16 +158,22 @@ def prepared(line: str, folder: Path) -> tuple[list[str], Path | None]:
         return [sys.executable, "-m", *with_few_customers(words, "--scenario-customers")], target
     if words[1] in MISSED_IS_FINE:
         words = with_few_customers(words, "--customers")
+    if words[1] == "compare":
+        words += [part for name, value in FEW_WORLDS.items() if name not in words for part in (name, value)]
     return [sys.executable, str(ROOT / "windtunnel.py"), *words[1:]], target
 
 
 def execute(line: str, folder: Path) -> None:
+    if kind_of(line) == "copy":
+        shutil.copyfile(*(folder / name for name in shlex.split(line)[1:]))
+        return
     arguments, target = prepared(line, folder)
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
         arguments, cwd=folder, env=environment, capture_output=True, text=True, timeout=SECONDS_MAX, check=False
     )
-    fine = {0, 1} if kind_of(line) == "pytest" else {0, 10} if arguments[2] in MISSED_IS_FINE else {0}
+    missed_is_fine = arguments[2] in (*MISSED_IS_FINE, "compare")
+    fine = {0, 1} if kind_of(line) == "pytest" else {0, 10} if missed_is_fine else {0}
     said = f"$ {shlex.join(arguments)}\n{done.stdout}\n{done.stderr}"
     assert done.returncode in fine, said
     assert "Traceback" not in done.stderr + done.stdout, said
@@ -169,10 +183,13 @@ def execute(line: str, folder: Path) -> None:
 
 
 def edit(diff: str, folder: Path) -> None:
-    """Replace the line that a page says to change, in the one file of the policy that has it."""
+    """Replace the line that a page says to change, in the file it names or the one of the policy that has it."""
+    named = re.findall(r"^\+\+\+ (\S+)$", diff, re.MULTILINE)
+    files = [folder / name for name in named] or sorted((folder / "my-policy").rglob("*.yaml"))
+    diff = re.sub(r"^\+\+\+.*$", "", diff, flags=re.MULTILINE)
     old, new = (re.findall(rf"^{sign} *(\S.*)$", diff, re.MULTILINE) for sign in (r"\-", r"\+"))
     for before, after in zip(old, new, strict=True):
-        (path,) = [path for path in (folder / "my-policy").rglob("*.yaml") if before in path.read_text("utf-8")]
+        (path,) = [path for path in files if before in path.read_text("utf-8")]
         text = path.read_text("utf-8")
         assert text.count(before) == 1, f"{path}: {before}"
         path.write_text(text.replace(before, after), "utf-8")
@@ -197,7 +214,9 @@ def test_commands_of_a_page(page: str, tmp_path: Path) -> None:
 
 
 def test_pages_with_commands_are_those_expected() -> None:
-    assert {page for page in PAGES if has_commands(page)} == {"docs/ci.md", "docs/engineer.md", "docs/strategist.md"}
+    assert {page for page in PAGES if has_commands(page)} == {
+        "README.md", "docs/ci.md", "docs/engineer.md", "docs/strategist.md"
+    }  # fmt: skip
 
 
 def test_every_command_is_run_or_listed() -> None:
@@ -257,11 +276,29 @@ def test_the_picture_is_small() -> None:
 METRIC_WITH_SCOPE = re.compile(r"[a-z][a-z0-9_]*\[[a-z0-9_]+(/[a-z0-9_]+)*\]")
 
 
+def of_comparisons() -> set[str]:
+    """Names of the figures that a comparison of the preset can have."""
+    arms = Compare(truth=["first_use"], arms=["first_use"], policies={"cap_3": "cap_3.yaml"})
+    return {
+        figure.split("[")[0]
+        for figure in comparison_figures(load(LIBRARY / "policies" / "bank_card.yaml", Policy), arms)
+    }
+
+
+def test_expectations_of_a_comparison_are_figures(tmp_path: Path) -> None:
+    body = block_with("docs/ci.md", "yaml", "difference[cap_3/profit]")
+    scenario = tmp_path / "first_use.scenario.yaml"
+    text = (LIBRARY / "first_use.scenario.yaml").read_text("utf-8")
+    scenario.write_text(text[: text.index("compare:")].replace(": policies/", f": {LIBRARY}/policies/")
+                        .replace(": populations/", f": {LIBRARY}/populations/") + body)  # fmt: skip
+    assert len(load_scenario(scenario).scenario.compare.expect) == 4
+
+
 def test_metrics_named_exist() -> None:
     for page in PAGES:
         for name in ticked(prose(page)):
             if METRIC_WITH_SCOPE.fullmatch(name):
-                assert name.split("[")[0] in METRICS, f"{page}: {name}"
+                assert name.split("[")[0] in {*METRICS, *of_comparisons()}, f"{page}: {name}"
 
 
 def test_the_table_of_metrics_is_the_catalogue() -> None:
@@ -270,7 +307,7 @@ def test_the_table_of_metrics_is_the_catalogue() -> None:
 
 
 def test_expectations_written_are_expectations() -> None:
-    body = block_with("docs/ci.md", "yaml", "expect:")
+    body = block_with("docs/ci.md", "yaml", "exposures[first_use] >= 1000")
     lines = [line.strip().removeprefix("- ") for line in body.splitlines()[1:]]
     assert {Expectation.parse(line).metric.split("[")[0] for line in lines} <= set(METRICS)
     assert len(lines) >= 5
@@ -426,7 +463,8 @@ test_names.__test__ = False  # type: ignore[attr-defined]
 @cache
 def metrics_expected(scenario: str) -> set[str]:
     document = load(LIBRARY / f"{scenario}.scenario.yaml", Scenario)
-    return {Expectation.parse(text).metric.split("[")[0] for text in document.expect}
+    texts = [*document.expect, *document.compare.expect]
+    return {Expectation.parse(text).metric.split("[")[0] for text in texts}
 
 
 def done() -> list[Row]:
@@ -442,7 +480,7 @@ def wrong_names(row: Row) -> list[str]:
     """What a clause names and nobody has."""
     wrong = [name for name in ticked(row["policy"]) if name not in known_paths(Policy)]
     wrong += [name for name in ticked(row["population"]) if name not in known_paths(Population)]
-    wrong += [name for name in ticked(row["metric"]) if name not in METRICS]
+    wrong += [name for name in ticked(row["metric"]) if name not in {*METRICS, *of_comparisons()}]
     for proof in ticked(row["turns red"]):
         stem, is_test, name = proof.partition("::")
         if not is_test:

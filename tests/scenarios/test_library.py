@@ -192,7 +192,7 @@ def faulty(name: str, changes: dict[str, str]) -> LoadedScenario:
     found = load_scenario(LIBRARY / f"{name}.scenario.yaml", Options(set=changes))
     block = found.scenario.compare
     if changes:
-        block = block.model_copy(update={"worlds": 10, "pilot": 10, "customers": min(block.customers, 20_000)})
+        block = block.model_copy(update={"worlds": 10, "pilot": 10, "customers": min(block.customers, 50_000)})
     return replace(found, scenario=found.scenario.model_copy(update={"compare": block}))
 
 
