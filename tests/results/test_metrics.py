@@ -2,25 +2,19 @@
 
 import copy
 import re
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 from scipy import stats
 
-from results import holdout_metrics
 from results.catalogue import METRICS
 from results.checks import check_waterfall
-from results.estimators import Adjusted, Moments
-from results.holdout_metrics import CUSTOMERS_LEAST_PROGRAMME
 from results.metrics import SHARED, metrics
 from results.query import Database
 from results.statistics import Estimate, Proportion, TwoProportions
 from results.store import Run, open_run, write_run
 from results.tables import Columns
-from tests.results.synthetic import CAMPAIGNS, EDGES, synthetic_manifest, synthetic_run, synthetic_tables
+from tests.results.synthetic import CAMPAIGNS, synthetic_manifest, synthetic_run, synthetic_tables
 
 ASKED = """
 exposures exposures_per_customer click_rate conversion_rate negative_rate close_rate mute_rate complaint_rate candidates
@@ -37,7 +31,6 @@ instalments_per_customer complaints_per_customer
 
 
 TABLES, CUSTOMERS = synthetic_run()
-FIRST = "first_use"
 
 
 @pytest.fixture(scope="module")
@@ -75,15 +68,13 @@ def test_rates_per_exposure_are_no_goals() -> None:
     assert METRICS["lift"].goal_allowed
 
 
-def test_all_that_is_asked_is_there(run: Run) -> None:
-    found = metrics(run)
+def test_all_that_is_asked_is_there(found: dict[str, Estimate]) -> None:
     assert [key for key in ASKED.split() if key not in found] == []
     assert "lift[bill_ready]" not in found, "without a holdout there is nothing to compare"
 
 
-def test_values_agree_with_a_naive_count(run: Run) -> None:
-    found, tables = metrics(run.folder), synthetic_tables()
-    outcomes, cells = tables["outcomes"], tables["cells"]
+def test_values_agree_with_a_naive_count(found: dict[str, Estimate]) -> None:
+    outcomes, cells = TABLES["outcomes"], TABLES["cells"]
     shown = {"campaign": "first_use", "held_out": False}
     clicks, exposures = _total(outcomes, "clicks", **shown), _total(outcomes, "exposures", **shown)
     assert found["click_rate[first_use]"].value == pytest.approx(clicks / exposures)
@@ -104,20 +95,20 @@ def test_values_agree_with_a_naive_count(run: Run) -> None:
     assert found["incremental_conversions[first_use]"].value == pytest.approx(
         (lift.value or 0) * reached / 20_000 * 1_000_000
     )
-    spend = tables["moments"]
+    spend = TABLES["moments"]
     at = next(i for i, m in enumerate(spend["measure_a"]) if m == "spend" == spend["measure_b"][i])
     assert found["spend_per_customer"].value == pytest.approx(spend["sum_a"][at] / 20_000 / 100), "yuan, not fen"
 
 
-def test_the_baseline_days_do_not_count(run: Run) -> None:
-    days = synthetic_tables()["population"]
+def test_the_baseline_days_do_not_count(found: dict[str, Estimate]) -> None:
+    days = TABLES["population"]
     measured = sum(n for n, phase in zip(days["cards_bound"], days["phase"], strict=True) if phase != "before")
-    assert metrics(run)["cards_bound"].value == measured
+    assert found["cards_bound"].value == measured
 
 
-def test_value_and_query_are_one(run: Run) -> None:
+def test_value_and_query_are_one(run: Run, found: dict[str, Estimate]) -> None:
     with Database(run.folder) as database:
-        for key, estimate in metrics(run).items():
+        for key, estimate in found.items():
             if estimate.query:
                 assert database.value(estimate.query) == estimate.value, key
             assert (estimate.low is None) == (estimate.high is None)
@@ -138,15 +129,14 @@ def test_shared_stock_takes_the_intervals_away(tmp_path: Path) -> None:
     assert found["lift[first_use]"].note == SHARED
 
 
-def test_lost_customers_raise_the_alarm(tmp_path: Path) -> None:
-    tables = synthetic_tables()
-    clean = metrics(write_run(tmp_path, synthetic_manifest("clean"), tables))
+def test_lost_customers_raise_the_alarm(tmp_path: Path, found: dict[str, Estimate]) -> None:
+    tables = copy.deepcopy(TABLES)
     outcomes = tables["outcomes"]
     outcomes["customers"] = [
         n * 8 // 10 if held else n for n, held in zip(outcomes["customers"], outcomes["held_out"], strict=True)
     ]
     lossy = metrics(write_run(tmp_path, synthetic_manifest("lossy"), tables))
-    assert (clean["srm_p[first_use]"].value or 0) > 0.001
+    assert (found["srm_p[first_use]"].value or 0) > 0.001
     assert (lossy["srm_p[first_use]"].value or 0) < 0.001
 
 
@@ -159,167 +149,6 @@ def test_the_universal_holdout_is_in_no_campaign(run: Run, found: dict[str, Esti
     assert [key for key in without if key.startswith(("programme", "adjusted_programme"))] == []
     stated_otherwise = metrics(Run(run.folder, {**run.manifest, "universal_holdout_share": 120_000}))
     assert (found["programme_srm_p"].value or 0) > 0.001 > (stated_otherwise["programme_srm_p"].value or 0)
-
-
-# --- raw beside adjusted ----------------------------------------------------------------------------------------------
-Figures = tuple[float, float, float]
-By_customer = dict[str, np.ndarray]
-
-
-def welch(y: np.ndarray, held_out: np.ndarray) -> Figures:
-    found = stats.ttest_ind(y[~held_out], y[held_out], equal_var=False)
-    low, high = found.confidence_interval(0.95)
-    return y[~held_out].mean() - y[held_out].mean(), low, high
-
-
-def cuped(y: np.ndarray, customers: By_customer) -> Figures:
-    """Least squares on deviations from each group's own means, then Welch on what is left."""
-    held_out = customers["held_out"]
-    past = np.stack([customers["before_visits"], customers["before_spend"]], 1).astype(float)
-    columns = np.column_stack([y, past])
-    for group in (held_out, ~held_out):
-        columns[group] -= columns[group].mean(0)
-    theta = np.linalg.lstsq(columns[:, 1:], columns[:, 0], rcond=None)[0]
-    return welch(y - past @ theta, held_out)
-
-
-def winsorised(y: np.ndarray, customers: By_customer) -> Figures:
-    """Cut at the upper edge of the bin that holds the 99.9 % quantile."""
-    quantile = np.sort(y)[int(np.ceil(0.999 * len(y))) - 1]
-    return welch(np.minimum(y, min(edge for edge in EDGES if edge > quantile)), customers["held_out"])
-
-
-def raw(y: np.ndarray, customers: By_customer) -> Figures:
-    return welch(y, customers["held_out"])
-
-
-NAIVELY: dict[str, tuple[str, float, Callable[[np.ndarray, By_customer], Figures]]] = {
-    "adjusted_lift[first_use]": ("converted", 1, cuped),
-    "adjusted_lift[first_use/orange]": ("converted", 1, cuped),
-    "adjusted_lift[top_up_bonus]": ("converted", 1, cuped),
-    "spend_lift[first_use]": ("spend", 100, raw),
-    "winsorised_spend_lift[first_use]": ("spend", 100, winsorised),
-    "winsorised_spend_lift[first_use/red]": ("spend", 100, winsorised),
-    "winsorised_spend_lift[top_up_bonus]": ("spend", 100, winsorised),
-    "adjusted_spend_lift[first_use]": ("spend", 100, cuped),
-    "programme_lift[payments]": ("payments", 1, raw),
-    "programme_lift[profit]": ("profit", 100, raw),
-    "adjusted_programme_lift[payments]": ("payments", 1, cuped),
-    "adjusted_programme_lift[spend]": ("spend", 100, cuped),
-    "adjusted_programme_lift[profit]": ("profit", 100, cuped),
-    "adjusted_programme_lift[visits]": ("visits", 1, cuped),
-}
-
-
-@pytest.mark.parametrize("key", NAIVELY)
-def test_from_sums_as_from_customers(key: str, found: dict[str, Estimate]) -> None:
-    measure, scale, naively = NAIVELY[key]
-    campaign, _, arm = key.partition("[")[2].rstrip("]").partition("/")
-    customers = CUSTOMERS.get(campaign, CUSTOMERS[""])
-    if arm:
-        number = [each["name"] for each in CAMPAIGNS[0]["arms"]].index(arm)
-        customers = {name: column[customers["arm"] == number] for name, column in customers.items()}
-    expected = naively(customers[measure] / scale, customers)
-    estimate = found[key]
-    assert (estimate.value, estimate.low, estimate.high) == pytest.approx(expected, rel=1e-9, abs=1e-12)
-
-
-def test_adjusting_narrows_and_says_by_how_much(found: dict[str, Estimate]) -> None:
-    raw, adjusted = found["programme_lift[visits]"], found["adjusted_programme_lift[visits]"]
-    shrunk = ((adjusted.high or 0) - (adjusted.low or 0)) / ((raw.high or 0) - (raw.low or 0))
-    removed = float(re.findall(r"([\d.]+)\u202f% of the variance removed", adjusted.method)[0]) / 100
-    assert shrunk == pytest.approx((1 - removed) ** 0.5, rel=0.01)
-    assert removed > 0.7
-    assert "Deng, Xu, Kohavi, Walker 2013" in adjusted.method
-
-
-def test_what_the_effect_had_moved_before_must_not_adjust_it() -> None:
-    """Why nothing is adjusted where the groups differed before launch: the effect of 2 goes with the covariate."""
-    rng = np.random.default_rng(5)
-    rate = rng.gamma(2, 5, (2, 20_000)) + np.array([[2.0], [0.0]])
-    y, before = rng.poisson(rate), rng.poisson(rate)
-    groups = [np.stack([y[group], before[group]], 1).astype(float) for group in (0, 1)]
-    adjusted = Adjusted(*map(Moments.of, groups))
-    assert 2 in pytest.approx(np.mean(adjusted.raw.difference()[:2]), abs=0.2)
-    assert adjusted.difference()[1] < 1
-
-
-def test_below_a_thousand_held_out_skewed_means_miss() -> None:
-    """Of a measure as skewed as spend (9): 5 % are to be missed; a hundred held out miss far more, a thousand hardly."""
-    rng = np.random.default_rng(6)
-    everybody = rng.poisson(0.18, 50_000) * rng.lognormal(5.5, 1.0, 50_000)
-    missed = {}
-    for n in (100, CUSTOMERS_LEAST_PROGRAMME):
-        drawn = everybody[rng.integers(0, len(everybody), (2_000, n))]
-        error = np.sqrt(drawn.var(1, ddof=1) / n + everybody.var() / len(everybody))
-        missed[n] = np.mean(np.abs(drawn.mean(1) - everybody.mean()) > 1.96 * error)
-    assert missed[100] > 0.1
-    assert missed[CUSTOMERS_LEAST_PROGRAMME] < 0.075
-
-
-def spoilt(case: str, tables: dict[str, dict[str, Any]]) -> None:
-    """What keeps a figure from having its interval."""
-    waterfall, outcomes, bins = (tables[name] for name in ("waterfall", "outcomes", "spend_bins"))
-    if case in ("shown before", "held out before"):
-        reason = case.removesuffix(" before").replace(" ", "_")
-        at = next(i for i, of in enumerate(waterfall["reason"]) if of == reason and waterfall["campaign"][i] == FIRST)
-        waterfall["phase"][at] = "before"
-    if case == "few events":
-        for at, held in enumerate(outcomes["held_out"]):
-            outcomes["converted"][at] = 2 if held else outcomes["converted"][at]
-    if case == "nobody spends":
-        for at, held in enumerate(bins["held_out"]):
-            if held:
-                bins["sum"][at] = bins["squares"][at] = 0.0
-
-
-REFUSED = """
-case             figure                                note
--                adjusted_programme_lift[left_annoyed] RARE        # nobody held out of everything leaves annoyed
--                spend_lift[top_up_bonus]              SKEWED      # a tenth held out
--                adjusted_spend_lift[top_up_bonus]     SKEWED
-few customers    programme_lift[spend]                 SKEWED
-few customers    adjusted_programme_lift[spend]        SKEWED
-few events       adjusted_lift[first_use]              RARE
-nobody spends    winsorised_spend_lift[first_use]      ALIKE
-nobody spends    spend_lift[first_use]                 ALIKE
-shown before     adjusted_lift[first_use]              NOT_BEFORE
-shown before     adjusted_spend_lift[first_use/red]    NOT_BEFORE
-shown before     adjusted_lift[top_up_bonus]           -           # another campaign's past is its own
-shown before     adjusted_programme_lift[visits]       -           # the programme's groups were treated alike
-held out before  adjusted_lift[first_use]              NOT_BEFORE
-held out before  adjusted_programme_lift[visits]       NOT_BEFORE
-held out before  programme_lift[visits]                -           # the raw difference stands
-"""
-
-
-@pytest.fixture(scope="module")
-def refusing(tmp_path_factory: pytest.TempPathFactory, found: dict[str, Estimate]) -> dict[str, dict[str, Estimate]]:
-    cases = {"-": found}
-    for case in ("few customers", "few events", "nobody spends", "shown before", "held out before"):
-        size = 3_000 if case == "few customers" else 20_000
-        tables = copy.deepcopy(TABLES) if size == 20_000 else synthetic_tables(customers=size)
-        spoilt(case, tables)
-        cases[case] = metrics(write_run(tmp_path_factory.mktemp("runs"), synthetic_manifest(customers=size), tables))
-    return cases
-
-
-@pytest.mark.parametrize("row", REFUSED.strip().splitlines()[1:])
-def test_a_refusal_says_why(row: str, refusing: dict[str, dict[str, Estimate]]) -> None:
-    case, key, note = re.split(r"  +| (?=[A-Z])", row.partition("#")[0].strip())
-    estimate = refusing[case][key]
-    assert (estimate.low is None) == (note != "-")
-    if note != "-":
-        assert estimate.note == getattr(holdout_metrics, note)
-        assert (estimate.value is None) == (note == "NOT_BEFORE")
-
-
-def test_the_method_is_the_one_that_was_used(refusing: dict[str, dict[str, Estimate]]) -> None:
-    usual, few = refusing["-"], refusing["few events"]
-    assert usual["uptake[first_use/held_out]"].method == usual["left_annoyed"].method == "Wilson score"
-    assert few["uptake[first_use/held_out]"].method == "exact, mid-P"
-    assert few["lift[first_use]"].method.endswith("Wilson score and exact, mid-P")
-    assert usual["relative_lift[first_use]"].method == "Katz log ratio"
 
 
 # --- whom it speaks of ------------------------------------------------------------------------------------------------
