@@ -107,9 +107,9 @@ def price_of_attention(opened: Findings, rival: str) -> Estimate:
 
 
 def price(opened: Findings, rival: str) -> Markup:
-    """In a sentence, or why it cannot be told."""
+    """In a sentence, or why it cannot be told; nothing is said where whole campaigns are missing."""
     if any(policy["name"] == rival and policy["without"] for policy in opened.manifest.get("policies", [])):
-        return sentence("{rival}: cannot be told, whole campaigns are missing.", rival=words(rival))
+        return Markup("")
     key = f"relative_difference[{rival}/exposures]"
     change = opened.found[key]
     clicked = f"relative_difference[{rival}/clicks]"
