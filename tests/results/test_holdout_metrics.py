@@ -139,6 +139,7 @@ def spoilt(case: str, tables: dict[str, dict[str, Any]]) -> None:
 REFUSED = """
 case             figure                                note
 -                adjusted_programme_lift[left_annoyed] RARE        # nobody held out of everything leaves annoyed
+-                programme_lift[left_annoyed]          -           # the raw share has an interval all the same
 -                spend_lift[top_up_bonus]              SKEWED      # a tenth held out
 -                adjusted_spend_lift[top_up_bonus]     SKEWED
 -                winsorised_spend_lift[top_up_bonus]   SKEWED
