@@ -1,6 +1,5 @@
 """A comparison's folder -> report.html, which opens offline, and page.html, one A4 page for the meeting."""
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,6 @@ from plotly.offline import get_plotlyjs
 
 from results import comparison_pictures as pictures
 from results import comparison_sections as sections
-from results import report
 from results.comparison_lead import ComparisonLead, comparison_lead
 from results.comparison_marks import Findings, badge, findings
 from results.comparison_money import leave_one_out, price, waterfall
@@ -18,11 +16,11 @@ from results.comparison_page import page_content
 from results.comparison_segments import Segment, segment_table, segments
 from results.comparison_truth import truth_table
 from results.comparison_words import measure_in_chinese, measure_name
+from results.pages import TEMPLATES, rendered, written
 from results.sections import expectations
 from results.words import plain
 
-# The template engine's fence is results/report.py; what it imports is taken from there.
-Environment, FileSystemLoader, StrictUndefined = report.Environment, report.FileSystemLoader, report.StrictUndefined  # type: ignore[attr-defined]
+FILTERS = {"plain": plain, "badge": badge}
 
 
 def render_comparison(folder: Path) -> Path:
@@ -32,30 +30,10 @@ def render_comparison(folder: Path) -> Path:
         opened = replace(opened, order=tuple(said.goal.policy for said in lead.said))
         split = {rival: segments(opened, rival) for rival in opened.rivals}
         shared = shared_content(opened, lead)
-        report_html = rendered("comparison.html.j2", {**shared, **content(opened, split)})
-        page_html = rendered("page.html.j2", {**shared, **page_content(opened, lead, split)})
+        report_html = rendered("comparison.html.j2", {**shared, **content(opened, split)}, FILTERS)
+        page_html = rendered("page.html.j2", {**shared, **page_content(opened, lead, split)}, FILTERS)
     written(Path(folder) / "page.html", page_html)
     return written(Path(folder) / "report.html", report_html)
-
-
-def rendered(template: str, placed: dict[str, Any]) -> str:
-    environment = Environment(
-        loader=FileSystemLoader(report.TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["plain"] = plain
-    environment.filters["badge"] = badge
-    return str(environment.get_template(template).render(placed))
-
-
-def written(target: Path, html: str) -> Path:
-    draft = target.with_suffix(".html.writing")
-    draft.write_text(html, encoding="utf-8")
-    os.replace(draft, target)
-    return target
 
 
 def shared_content(opened: Findings, lead: ComparisonLead) -> dict[str, Any]:
@@ -72,7 +50,7 @@ def shared_content(opened: Findings, lead: ComparisonLead) -> dict[str, Any]:
 
 
 def stylesheet(name: str) -> Markup:
-    return Markup((report.TEMPLATES / name).read_text(encoding="utf-8"))
+    return Markup((TEMPLATES / name).read_text(encoding="utf-8"))
 
 
 def content(opened: Findings, split: dict[str, list[Segment]]) -> dict[str, Any]:
@@ -92,7 +70,7 @@ def content(opened: Findings, split: dict[str, list[Segment]]) -> dict[str, Any]
         "worlds": sections.worlds(opened),
         "tables": sorted(path.stem for path in opened.database.tables.glob("*.parquet")),
         "plotly": Markup(get_plotlyjs()),
-        "script": Markup((report.TEMPLATES / "report.js").read_text(encoding="utf-8")),
+        "script": Markup((TEMPLATES / "report.js").read_text(encoding="utf-8")),
     }
 
 

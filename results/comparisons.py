@@ -144,8 +144,8 @@ def relative(database: Database, pair: Pair, measure: str, confidence: float = C
         worlds = f"SELECT d.total / l.total {joined(pair, measure)} WHERE l.total <> 0 ORDER BY d.world"
         shares = PairedWorlds(tuple(float(row[0]) for row in database.rows(worlds)))
         return estimate(database, value, shares.interval(confidence), "share", shares.worlds, "world", BY_WORLD, worlds)
-    ratio = ratio_of(database, pair, measure)
-    interval = ratio_interval(ratio, confidence)
+    ratio, found = ratio_of(database, pair, measure), difference(database, pair, measure, confidence)
+    interval = ratio_interval(ratio, confidence) if found.low is not None else Interval(None, None, found.note)
     return estimate(database, value, interval, "share", int(ratio.n), "customer", BY_DELTA, query)
 
 
@@ -167,7 +167,7 @@ def ratio_of(database: Database, pair: Pair, measure: str) -> Ratio:
 
 def ratio_interval(ratio: Ratio, confidence: float) -> Interval:
     """Of D / B. The ratio's own guard counts its numerator; here the denominator is what must not be near 0."""
-    if ratio.xx == 0:
+    if ratio.xx == 0 and ratio.y:
         return Interval(0.0, 0.0, "no customer differs")
     mirrored = replace(ratio, x=abs(ratio.x), xy=ratio.xy if ratio.x >= 0 else -ratio.xy)
     if ratio.y <= 0 or ratio.n < 30:

@@ -1,11 +1,9 @@
 """A run's folder -> one HTML file that opens offline: estimates, sections, one template."""
 
-import os
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
@@ -13,11 +11,10 @@ from results import pictures, sections
 from results.lead import KNOWN_CASE, lead
 from results.markup import queried, source
 from results.metrics import estimates, shared_bound
+from results.pages import TEMPLATES, rendered, written
 from results.query import Database
 from results.store import open_run
 from results.words import channel, goal, plain
-
-TEMPLATES = Path(__file__).parent / "templates"
 
 
 def render(run_folder: Path) -> Path:
@@ -25,12 +22,8 @@ def render(run_folder: Path) -> Path:
     folder = Path(run_folder)
     manifest = open_run(folder).manifest
     with Database(folder) as database:
-        html = _html(database, manifest)
-    target = folder / "report.html"
-    draft = target.with_suffix(".html.writing")
-    draft.write_text(html, encoding="utf-8")
-    os.replace(draft, target)
-    return target
+        html = rendered("report.html.j2", _content(database, manifest), {"plain": plain, "channel": channel})
+    return written(folder / "report.html", html)
 
 
 def plain_lead(run_folder: Path) -> str:
@@ -40,19 +33,6 @@ def plain_lead(run_folder: Path) -> str:
         base = queried(database, "SELECT customer_base FROM run", "count")
         answer = lead(manifest, estimates(database, manifest), base)
     return " ".join(" ".join(str(part.striptags()).split()) for part in (answer.sentences, answer.risk) if part)
-
-
-def _html(database: Database, manifest: dict[str, Any]) -> str:
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["plain"] = plain
-    environment.filters["channel"] = channel
-    return environment.get_template("report.html.j2").render(_content(database, manifest))
 
 
 def _content(database: Database, manifest: dict[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from engine.records import DAY_MS, SHARE_ONE
 from results.comparison_report import render_comparison
 from results.comparison_store import KIND, write_comparison, write_table
 from results.comparison_tables import MONEY
@@ -285,6 +286,16 @@ def published(
     return Comparison(folder, open_run(folder).manifest, kept["estimates"], kept["verdicts"])
 
 
+def worth_of(loaded: LoadedScenario) -> dict[str, float]:
+    """What customers are worth: margin as a share, a complaint in yuan, the horizon in days."""
+    worth = loaded.population.worth
+    return {
+        "margin": worth.margin / SHARE_ONE,
+        "complaint": worth.complaint / 100,
+        "horizon_days": worth.horizon / DAY_MS,
+    }
+
+
 def manifest_of(
     loaded: LoadedScenario, rivals: Sequence[Rival], plan: WorldPlan, worlds: Worlds, options: CompareOptions
 ) -> dict[str, Any]:
@@ -326,6 +337,7 @@ def manifest_of(
         "campaigns": campaign_blocks(reference.policy),
         "population": loaded.population.population,
         "calibration": "not calibrated" if loaded.population.calibration == "none" else loaded.population.calibration,
+        "worth": worth_of(loaded),
         "known_case": scenario.known_case,
         "warnings": doubts(loaded.population, reference.policy),
         "command": shlex.join(options.command),

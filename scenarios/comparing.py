@@ -181,5 +181,9 @@ def print_comparison(found: Any) -> None:
     print(f"\nreport  {found.folder / 'report.html'}   one page for the meeting: {found.folder / 'page.html'}")
     people = f"{manifest['worlds']} worlds of {manifest['customers']:,} customers"
     print(f"worlds  {people} in {manifest['wall_s']:.0f} s; stopped because {manifest['stopped']}")
+    for rival in manifest["rivals"]:
+        factor = found.estimates[f"pairing_factor[{rival}]"].value
+        if factor is not None:
+            print(f"paired  {rival}: with independent seeds the interval would be {factor:.3g} times as wide")
     print(f"seed    {manifest['seed']}   digest {manifest['digest']}")
     print(f"repeat  {manifest['command']}")

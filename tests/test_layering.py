@@ -55,7 +55,7 @@ FENCES = {
     "duckdb": ("results/query.py",),
     "scipy": ("results/statistics.py",),
     "plotly": ("results/*.py",),
-    "jinja2": ("results/report.py",),
+    "jinja2": ("results/pages.py",),
     "markupsafe": ("results/*.py",),
     "typer": ("windtunnel.py",),
     "rich": ("scenarios/console.py", "scenarios/linting.py"),

@@ -45,6 +45,7 @@ AGAIN = frozenset(
         Draw.TASTE,  # a trait: how much this customer likes this topic
         Draw.DROP_OUT_A,  # a trait: how likely this customer drops out, with the next
         Draw.DROP_OUT_B,
+        Draw.FRAUD,  # a trait: when a fraudster comes, and whether the safety feature would stop it
         Draw.SPEND_SCALE,  # a trait: how much this customer spends
         Draw.VISIT,  # the calendar of possible visits: searched again after every visit
         Draw.VISIT_TIME,
