@@ -13,7 +13,9 @@ ONCE_ONLY = ("first_use", "card_bound", "register")  # goals that cannot repeat:
 
 
 def grows(opened: Findings, campaign: str) -> bool:
-    """Whether before and after can be compared at all."""
+    """Whether before and after can be compared at all, and are what is asked about: arms ask another question."""
+    if winner(opened, campaign):
+        return False
     once = opened.manifest["goals"].get(campaign) in ONCE_ONLY
     found = opened.found.get(f"growth[{campaign}/shown]")
     return not once and found is not None and found.value is not None
@@ -21,9 +23,55 @@ def grows(opened: Findings, campaign: str) -> bool:
 
 def truth_sentence(opened: Findings, campaign: str) -> Markup:
     """Truth by twin worlds first, then the estimate, then what would have been claimed."""
-    parts = [true_growth(opened, campaign) if grows(opened, campaign) else true_lift(opened, campaign)]
+    if opened.found[f"true_lift[{campaign}]"].value is None:
+        return sentence("The “{name}” campaign reached nobody in any world.", name=plain(campaign))
+    parts = [best_arm(opened, campaign)] if winner(opened, campaign) else []
+    parts += [true_growth(opened, campaign) if grows(opened, campaign) else true_lift(opened, campaign)]
     parts += [estimated(opened, campaign), claimed(opened, campaign), worth(opened, campaign)]
+    if lived_arms(opened, campaign) and not winner(opened, campaign):
+        parts.append(sentence("No arm of “{name}” is worth more than every other beyond chance.", name=plain(campaign)))
     return Markup(" ").join(part for part in parts if part)
+
+
+def lived_arms(opened: Findings, campaign: str) -> list[str]:
+    """Arms that had worlds of their own; none where they were not asked for."""
+    names = [arm["name"] for arm in opened.campaign(campaign)["arms"]]
+    return [a for a in names if any(f"arm_profit[{campaign}/{a}/{b}]" in opened.found for b in names)]
+
+
+def winner(opened: Findings, campaign: str) -> str | None:
+    """The arm that is worth more than every other one beyond chance."""
+    arms = lived_arms(opened, campaign)
+
+    def beats(a: str, b: str) -> bool:
+        low = opened.found[f"arm_profit[{campaign}/{a}/{b}]"].low
+        return low is not None and low > 0
+
+    return next((a for a in arms if all(beats(a, b) for b in arms if b != a)), None)
+
+
+def best_arm(opened: Findings, campaign: str) -> Markup:
+    """The winner against each other arm; and the arm that is clicked most, where that is another."""
+    arms, found, best = lived_arms(opened, campaign), opened.found, winner(opened, campaign)
+    assert best is not None
+
+    def key(word: str, a: str, b: str) -> str:
+        return f"{word}[{campaign}/{a}/{b}]"
+
+    clicked = max(arms, key=lambda a: sum(found[key("first_clicks", a, b)].value or 0.0 for b in arms if b != a))
+    others = [(b, key("arm_profit", best, b)) for b in arms if b != best]
+    gains = [sentence("{value} against {other}", value=shown(k, found[k], "+"), other=plain(b)) for b, k in others]
+    against = Markup(", ").join(gains)
+    text = "“{best}” is worth most of the arms of “{name}”: {against}, a customer reached."
+    main = sentence(text, best=plain(best), name=plain(campaign), against=against)
+    if clicked == best:
+        return main
+    clicks, closes = (key(word, clicked, best) for word in ("first_clicks", "first_closes"))
+    more = sentence(
+        "“{clicked}” is clicked {clicks} times as often, and closed {closes} times as often.", clicked=plain(clicked),
+        clicks=shown(clicks, found[clicks]), closes=shown(closes, found[closes]),
+    )  # fmt: skip
+    return main + " " + more
 
 
 def true_lift(opened: Findings, campaign: str) -> Markup:

@@ -101,7 +101,7 @@ def measures_of(database: Database) -> list[str]:
 def difference(database: Database, pair: Pair, measure: str, confidence: float = CONFIDENCE) -> Estimate:
     """Per customer: branch `policy` minus branch `against`."""
     scale = scale_of(measure)
-    value = f"SELECT sum(total) / sum(n) / {scale} {pair.rows(measure)}"
+    value = f"SELECT sum(total) / nullif(sum(n), 0) / {scale} {pair.rows(measure)}"
     if competed(database):
         query = f"SELECT total / n / {scale} {pair.rows(measure)} ORDER BY world"
         worlds = PairedWorlds(tuple(float(row[0]) for row in database.rows(query)))
@@ -181,7 +181,7 @@ def level(database: Database, policy: str, measure: str, confidence: float) -> E
     query = f"SELECT sum(n), sum(total), sum(squares) {rows}"
     n, total, squares = (float(value or 0) for value in database.rows(query)[0])
     interval = Mean(n, total / scale, squares / scale**2).interval(confidence)
-    value = f"SELECT sum(total) / sum(n) / {scale} {rows}"
+    value = f"SELECT sum(total) / nullif(sum(n), 0) / {scale} {rows}"
     return estimate(database, value, interval, unit_of(measure), int(n), "customer", "mean, Student's t", query)
 
 
@@ -214,7 +214,7 @@ def truths(database: Database, campaign: str, confidence: float) -> Keyed:
         rows = level_rows(policy, campaign, "converted")
         n, total = (float(value or 0) for value in database.rows(f"SELECT sum(n), sum(total) {rows}")[0])
         interval = Proportion(total, n).interval(confidence)
-        query = f"SELECT sum(total) / sum(n) {rows}"
+        query = f"SELECT sum(total) / nullif(sum(n), 0) {rows}"
         counts = f"SELECT sum(total), sum(n) {rows}"
         yield (
             f"true_uptake[{campaign}/{word}]",
@@ -224,6 +224,11 @@ def truths(database: Database, campaign: str, confidence: float) -> Keyed:
     yield f"true_relative_lift[{campaign}]", relative(database, pair, "converted", confidence)
     yield f"true_profit[{campaign}]", difference(database, twin_pair(campaign), "profit", confidence)
     yield from holdout_estimates(database, campaign, confidence)
+
+
+def nobody(unit: str) -> Estimate:
+    """Of a campaign that reached nobody: no figure."""
+    return Estimate(None, None, None, unit, 0, "customer", "nobody was reached", query="SELECT CAST(NULL AS DOUBLE)")
 
 
 def holdout_query(campaign: str, world: int | None = None) -> str:
@@ -244,9 +249,9 @@ def holdout_estimates(database: Database, campaign: str, confidence: float) -> K
     """The holdout's own estimate over all worlds, and in how many of them its interval covers that world's truth."""
     two, counts = two_groups(database, campaign), holdout_query(campaign)
     if not (two.treated.n and two.control.n):
-        nobody = Estimate(None, None, None, "share", 0, "customer", "nobody was reached")
-        for name in ("estimated_lift", "estimated_relative_lift", "covered"):
-            yield f"{name}[{campaign}]", nobody
+        units = {"estimated_lift": "points", "estimated_relative_lift": "share", "covered": "count"}
+        for name, unit in units.items():
+            yield f"{name}[{campaign}]", nobody(unit)
         return
     n = int(two.treated.n + two.control.n)
     rates = "SELECT t / nullif(n, 0) - c / nullif(m, 0) FROM (" + counts + ") AS g(t, n, c, m)"

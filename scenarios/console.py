@@ -2,7 +2,9 @@
 
 import json
 import os
+import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +20,9 @@ from scenarios.exits import Exit, UsageError
 TRACEBACK = "WINDTUNNEL_TRACEBACK"  # =1 shows where an unexpected error came from
 
 
+_asked_to_stop = threading.Event()
+
+
 def complain(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
@@ -25,7 +30,8 @@ def complain(text: str) -> None:
 def guarded(action: Callable[[], int]) -> int:
     """Turn what can go wrong into a sentence and an exit code; no traceback unless it is asked for."""
     try:
-        code = action()
+        with heard_interrupts():
+            code = action()
         sys.stdout.flush()
         return code
     except DocumentError as error:
@@ -48,6 +54,25 @@ def guarded(action: Callable[[], int]) -> int:
         return unexpected(f"{error.filename or 'file'}", error, Exit.HARNESS_ERROR)
     except Exception as error:
         return unexpected(f"unexpected {type(error).__name__}", error, Exit.HARNESS_ERROR)
+
+
+@contextmanager
+def heard_interrupts() -> Iterator[None]:
+    """Ctrl-C is remembered besides being raised: raised inside a callback of the compiler it would be swallowed."""
+    _asked_to_stop.clear()
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def hear(number: int, frame: Any) -> None:
+        _asked_to_stop.set()
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, hear)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def unexpected(what: str, error: Exception, code: Exit) -> int:
@@ -82,7 +107,13 @@ def progress(title: str) -> Iterator[Callable[[float], None]]:
     )
     with bar:
         task = bar.add_task(title, total=1.0)
-        yield lambda share: bar.update(task, completed=share)
+
+        def tell(share: float) -> None:
+            if _asked_to_stop.is_set():
+                raise KeyboardInterrupt
+            bar.update(task, completed=share)
+
+        yield tell
 
 
 @contextmanager

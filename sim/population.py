@@ -227,7 +227,7 @@ def taste(model, visitor, customer, topic):
 
 @kernel
 def draw_repeats(model, crowd, visitor, profile, fresh, joined_ms, repeats):
-    """Repeat purchases (i8[n]) of customers 0 … n - 1 between joining (ms, i8[n]) and the start; the rest is scratch."""
+    """Repeat purchases (i8[n]) of customers 0 … n - 1 from joining (ms, i8[n]) to the start; the rest is scratch."""
     for customer in range(len(repeats)):
         visitor[0] = fresh[0]
         profile[0].purchases = 0

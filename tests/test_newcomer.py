@@ -46,5 +46,5 @@ def test_from_the_readme_alone(tmp_path: Path) -> None:
     assert re.match(r"cap_3 instead of bank_card (is|makes) (better|worse|no difference that matters|undecided)", said)
     assert re.search(r"\(¥[\d.]+–[\d.]+\)|\(−?¥[\d.]+ to ", said), said
     (folder,) = (tmp_path / "runs").glob("compare-*")
-    assert "Plotly.newPlot" in (folder / "report.html").read_text("utf-8")
+    assert '<figure class="chart"' in (folder / "report.html").read_text("utf-8")
     assert json.loads((folder / "manifest.json").read_text("utf-8"))["assumption_sets"] == 50

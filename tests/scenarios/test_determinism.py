@@ -250,6 +250,7 @@ def test_slot_numbers_do_not_matter_to_the_digest_of_what_follows() -> None:
 SLOT_AXIS = {
     "outcome_sums": 0,
     "outcome_products": 0,
+    "spend_bins": 0,
     "before.waterfall": 1,
     "before.cells": 1,
     "measured.waterfall": 1,

@@ -35,7 +35,7 @@ POPULATIONS: list[tuple[str, str, list[str]]] = [
     ("home: {stays: 20s", "home: {stays: 400ms", ["7: pages.home.stays must be >= 500ms (got 400ms)"]),
     ("home: {stays: 20s", "home: {stays: 2h", ["7: pages.home.stays must be <= 1h (got 2h)"]),
     ("event: bill_viewed", "event: bill_seen", [
-        "8: pages.bill.event must be one of balance_query, bill_viewed, card_bound, payment (got bill_seen)"
+        "8: pages.bill.event must be one of balance_query, bill_viewed, card_bound, instalment, payment (got bill_seen)"
     ]),
     ("  r: 0.8", "  r: 0", ["14: purchases.r must be >= 0.05 (got 0)"]),
     ("q: 4,", "q: 1,", ["18: purchases.amount.q must be > 1 (got 1)"]),
@@ -49,7 +49,8 @@ POPULATIONS: list[tuple[str, str, list[str]]] = [
     ("leaving: 0.01", "leaving: 1.5", ["29: annoyance.leaving must be <= 1 (got 1.5)"]),
     ("half_life: 10d", "half_life: 0s", ["29: annoyance.half_life must be >= 1min (got 0s)"]),
     ("does: payment", "does: pay", [
-        "31: topics.offers.does must be one of payment, top_up, bill_viewed, feature_used, card_bound (got pay)"
+        "31: topics.offers.does must be one of payment, top_up, bill_viewed, feature_used, card_bound, instalment"
+        " (got pay)"
     ]),
     ("acts: 50%, ", "", ["31: topics.offers.acts must be given"]),
     ("cities: {beijing", "citys: {beijing", [
