@@ -15,8 +15,8 @@ BROKEN: list[tuple[str, str]] = [
     ("compare: {worlds: 5}", "compare.worlds must be >= 10 (got 5)"),
     ("compare: {pilot: 30, worlds: 20}", "compare.pilot must be <= worlds, 20 (got 30)"),
     ("compare: {goal: {measure: click_rate}}",
-     "compare.goal.measure must be one of profit, payments, first_payments, spend, instalments, visits, fraud_loss"
-     " (got click_rate)"),  # a rate per exposure is no goal (FIDELITY 5)
+     ("compare.goal.measure must be one of profit, payments, first_payments, spend, instalments, visits, fraud_loss"
+     " (got click_rate)")),  # a rate per exposure is no goal (FIDELITY 5)
     ("compare: {goal: {matters: 0%}}",
      'compare.goal.matters must be "1%" of the reference or an amount above 0 like "0.05" (got 0%)'),
     ("compare: {truth: [sprng]}",

@@ -49,8 +49,8 @@ POPULATIONS: list[tuple[str, str, list[str]]] = [
     ("leaving: 0.01", "leaving: 1.5", ["29: annoyance.leaving must be <= 1 (got 1.5)"]),
     ("half_life: 10d", "half_life: 0s", ["29: annoyance.half_life must be >= 1min (got 0s)"]),
     ("does: payment", "does: pay", [
-        "31: topics.offers.does must be one of payment, top_up, bill_viewed, feature_used, card_bound, instalment"
-        " (got pay)"
+        ("31: topics.offers.does must be one of payment, top_up, bill_viewed, feature_used, card_bound, instalment"
+        " (got pay)")
     ]),
     ("acts: 50%, ", "", ["31: topics.offers.acts must be given"]),
     ("cities: {beijing", "citys: {beijing", [
