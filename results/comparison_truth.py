@@ -173,7 +173,7 @@ def pair_of(estimate: Estimate) -> tuple[str, str]:
 
 
 def keys_of(opened: Findings, campaign: str) -> list[str]:
-    names = ("growth", "true_increment", "last_touch", "estimated_increment") if grows(opened, campaign) else (
+    names = ("growth", "true_increment", "increment_over_held_out", "last_touch", "estimated_increment") if grows(opened, campaign) else (
         "true_uptake", "true_lift", "true_relative_lift", "estimated_lift", "estimated_relative_lift")  # fmt: skip
     return [
         key for key in opened.found if key.startswith(tuple(f"{name}[{campaign}" for name in (*names, "true_profit")))
@@ -231,6 +231,7 @@ def growth_rows(opened: Findings, campaign: str) -> list[Markup]:
              "undecided"),
         line("truth", words("growth without the campaign: came anyway"), opened, f"growth[{campaign}/held_out]"),
         line("truth", words("what the campaign added, of the level before"), opened, f"true_increment[{campaign}]"),
+        line("truth", words("the same, over those held out"), opened, f"increment_over_held_out[{campaign}]"),
     ]  # fmt: skip
     if opened.found[f"estimated_increment[{campaign}]"].value is not None:
         text = words("of the holdout, of the level before")

@@ -291,6 +291,7 @@ def growths(database: Database, manifest: Manifest, campaign: str, confidence: f
         f"growth[{campaign}/shown]": [s for s, _ in rows],
         f"growth[{campaign}/held_out]": [h for _, h in rows],
         f"true_increment[{campaign}]": [s - h for s, h in rows],
+        f"increment_over_held_out[{campaign}]": [(s - h) / (1 + h) for s, h in rows],
     }
     for key, values in parts.items():
         yield key, by_world(values, confidence, both)

@@ -239,7 +239,8 @@ def compare(loaded: LoadedScenario, rivals: Sequence[Rival], options: CompareOpt
     manifest = manifest_of(loaded, rivals, plan, worlds, options)
     manifest |= {"worlds_wanted": wanted, "stopped": why, "assumption_sets": len(draws)}
     manifest["wall_s"] = round(time.perf_counter() - began, 3)
-    return published(loaded, worlds, drawn, manifest, options)
+    texts = {f"{rival.name}.policy.yaml": rival.text for rival in rivals if rival.text}
+    return published(loaded, worlds, drawn, manifest, loaded.texts | texts, options.out)
 
 
 def tables_of(worlds: Worlds) -> dict[str, list[dict[str, Any]]]:
@@ -257,13 +258,15 @@ def published(
     worlds: Worlds,
     drawn: Sequence[Drawn],
     manifest: dict[str, Any],
-    options: CompareOptions,
+    inputs: dict[str, str],
+    out: Path,
 ) -> Comparison:
+    """Judge what was lived, and write the folder with tables, verdicts, expectations and reports."""
     kept: dict[str, Any] = {}
 
     def finish(folder: Path) -> None:
         with Database(folder) as database:
-            rows, unit = judged_rivals(database, manifest, worlds.matters, options.early)
+            rows, unit = judged_rivals(database, manifest, worlds.matters, manifest["early"])
             estimates = study_estimates(database, manifest)
             strict = study_estimates(database, manifest, EXPECTED_CONFIDENCE)
         manifest["unit"] = unit
@@ -281,8 +284,8 @@ def published(
         render_comparison(folder)
         kept.update(estimates=estimates, verdicts=judged)
 
-    options.out.mkdir(parents=True, exist_ok=True)
-    folder = write_comparison(options.out, manifest, tables_of(worlds), loaded.texts, finish)
+    out.mkdir(parents=True, exist_ok=True)
+    folder = write_comparison(out, manifest, tables_of(worlds), inputs, finish)
     return Comparison(folder, open_run(folder).manifest, kept["estimates"], kept["verdicts"])
 
 

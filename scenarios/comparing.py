@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.policy.yaml_source import DocumentError
-from scenarios.console import folder_for_runs, guarded, print_json, progress, warm_up
+from scenarios.console import complain, folder_for_runs, guarded, print_json, progress, warm_up
 from scenarios.exits import Exit, UsageError
 
 CUSTOMERS_BY_HAND, WORLDS_BY_HAND = 20_000, 100  # of policies given by hand: small worlds, as many as it takes
@@ -27,8 +27,12 @@ def compare_command(path: Path, given: dict[str, Any], as_json: bool, out: Path,
         options = CompareOptions(
             out, how["early"], None, how["address"], how["assumption_sets"], tuple(command_words(path, given, how))
         )
-        with folder_for_runs(out):
-            found = compare(loaded, rivals, options, progress)
+        try:
+            with folder_for_runs(out):
+                found = compare(loaded, rivals, options, progress)
+        except KeyboardInterrupt:
+            complain("the worlds that were lived are kept: the same command goes on from there")
+            raise
         print_json(as_object(found)) if as_json else print_comparison(found)
         return Exit.MISSED if found.missed else Exit.FINE
 

@@ -12,7 +12,8 @@ SHOWN_MAX = 6
 _OF_TRUTH = (
     "true_lift[{0}]", "true_relative_lift[{0}]", "true_profit[{0}]", "true_uptake[{0}/shown]",
     "true_uptake[{0}/held_out]", "estimated_lift[{0}]", "estimated_relative_lift[{0}]", "covered[{0}]",
-    "growth[{0}/shown]", "growth[{0}/held_out]", "true_increment[{0}]", "anyway_share[{0}]", "last_touch[{0}]",
+    "growth[{0}/shown]", "growth[{0}/held_out]", "true_increment[{0}]", "increment_over_held_out[{0}]",
+    "anyway_share[{0}]", "last_touch[{0}]",
     "estimated_increment[{0}]",
 )  # fmt: skip
 _OF_ARMS = ("first_clicks", "first_closes", "estimated_first_clicks", "estimated_first_closes", "arm_profit")

@@ -7,7 +7,7 @@ from pathlib import Path
 from engine.policy.campaign import Arm, Holdout
 from engine.policy.checks import known
 from engine.policy.document import Policy
-from engine.policy.yaml_source import NO_CHANGES, DocumentError, read, read_text
+from engine.policy.yaml_source import NO_CHANGES, DocumentError, file_text, read, read_text
 from engine.records import SHARE_ONE
 from scenarios.build import misfits
 from scenarios.document import Variant, Without
@@ -25,6 +25,7 @@ class Rival:
     policy: Policy
     source: str
     paused: tuple[str, ...] = ()
+    text: str = ""  # of a file of its own
 
     def paused_after(self, loaded: LoadedScenario) -> tuple[str, ...]:
         """What is paused once the campaign is over: whatever customers did not live under before."""
@@ -48,7 +49,7 @@ def own(loaded: LoadedScenario) -> Rival:
 def from_file(path: Path, name: str, loaded: LoadedScenario, changes: Mapping[str, str] = NO_CHANGES) -> Rival:
     """Raises DocumentError."""
     found = read(path, Policy, changes)
-    return fitting(Rival(name, found.document, found.source), loaded)
+    return fitting(Rival(name, found.document, found.source, text=file_text(path)), loaded)
 
 
 def with_fields(changes: Mapping[str, str], name: str, loaded: LoadedScenario) -> Rival:

@@ -9,13 +9,14 @@ import numpy as np
 from engine.host.shard import CustomerShard
 from engine.policy.tables import CompiledPolicy
 from engine.records import Tables, Tallies
+from results.estimators import bin_edges
 from scenarios.build import model_of
 from scenarios.inline import compiled_waves
 from scenarios.population_document import Population
 from sim.cohort import Cohort, Spans
 from sim.waves import CHUNK, waves_of
 
-SPEND_EDGES = np.unique(np.concatenate([[0], 2.0 ** (np.arange(0, 124) / 4)]).astype(np.int64))  # fen, to 2³¹
+SPEND_EDGES = np.array(bin_edges(2**31), np.int64)  # fen, of the histogram of spend
 RECORDED_MAX = 20_000_000  # events one worker keeps with --record
 
 

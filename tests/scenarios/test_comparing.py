@@ -110,6 +110,15 @@ def test_one_object_and_the_command_that_repeats_it(tmp_path: Path) -> None:
     assert Path(first["report"]).is_file() and Path(first["page"]).is_file()
 
 
+def test_a_policy_of_its_own_is_kept_beside_the_inputs(tmp_path: Path) -> None:
+    path = write_shop(tmp_path)
+    (tmp_path / "cheap.yaml").write_text(POLICY.replace("reward: 20.00", "reward: 2.00"))
+    words = ("--policy", tmp_path / "cheap.yaml", *QUICK, "--out", tmp_path / "runs", "--json")
+    folder = Path(json.loads(cli("compare", path, *words).out)["report"]).parent
+    assert (folder / "inputs" / "cheap.policy.yaml").read_text() == (tmp_path / "cheap.yaml").read_text()
+    assert (folder / "inputs" / "policy.yaml").read_text() == POLICY
+
+
 def test_a_missed_expectation_ends_with_10(tmp_path: Path) -> None:
     path = write_shop(tmp_path, expecting("difference[bare/exposures] >= 0"))
     done = cli("compare", path, "--assumption-sets", 0, "--out", tmp_path / "runs")
