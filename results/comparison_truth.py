@@ -173,8 +173,9 @@ def pair_of(estimate: Estimate) -> tuple[str, str]:
 
 
 def keys_of(opened: Findings, campaign: str) -> list[str]:
-    names = ("growth", "true_increment", "increment_over_held_out", "last_touch", "estimated_increment") if grows(opened, campaign) else (
-        "true_uptake", "true_lift", "true_relative_lift", "estimated_lift", "estimated_relative_lift")  # fmt: skip
+    of_growth = ("growth", "true_increment", "increment_over_held_out", "last_touch", "estimated_increment")
+    of_lift = ("true_uptake", "true_lift", "true_relative_lift", "estimated_lift", "estimated_relative_lift")
+    names = of_growth if grows(opened, campaign) else of_lift
     return [
         key for key in opened.found if key.startswith(tuple(f"{name}[{campaign}" for name in (*names, "true_profit")))
     ]
