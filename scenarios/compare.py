@@ -29,7 +29,7 @@ from scenarios.expect import CONFIDENCE as EXPECTED_CONFIDENCE
 from scenarios.expect import Expectation, Verdict
 from scenarios.load import LoadedScenario, compiled_all, spans_of
 from scenarios.rivals import Rival, arm_twins, twins
-from scenarios.run import campaign_blocks, new_run_id
+from scenarios.run import campaign_blocks, new_run_id, warm_up
 from scenarios.study import Cache, Study, Task, WorldPlan
 from scenarios.world_rows import Branch, Contrast, Rows, with_world
 
@@ -230,6 +230,7 @@ def compare(loaded: LoadedScenario, rivals: Sequence[Rival], options: CompareOpt
     """Play, judge, write the folder with its reports. rivals: the reference first."""
     began = time.perf_counter()
     plan = plan_worlds(loaded, rivals)
+    warm_up(plan.run_plan(plan.branches[0], 0))
     sets = loaded.scenario.compare.assumption_sets if options.assumption_sets is None else options.assumption_sets
     small, draws = assumption_plans(plan, sets if len(rivals) > 1 else 0, DRAW_CUSTOMERS)
     cache = Cache(options.out / ".worlds" if options.cache else None)

@@ -12,6 +12,7 @@ from results.statistics import Interval, Proportion, TwoProportions
 from scenarios.compare import plan_worlds
 from scenarios.load import Options, load_scenario
 from scenarios.rivals import own
+from scenarios.run import warm_up
 from scenarios.study import Cache, Study, WorldPlan
 from scenarios.world_rows import Rows
 
@@ -37,6 +38,7 @@ def small_worlds(changes: dict[str, str]) -> WorldPlan:
 def lived(studies: int, progress: Progress) -> tuple[list[Rows], list[Rows]]:
     """So many worlds in which the campaign appeals, and as many in which it does not."""
     plans = [small_worlds({}), small_worlds(NO_APPEAL)]
+    warm_up(plans[0].run_plan(plans[0].branches[0], 0))
     tasks = [(plan, FIRST_WORLD + number) for plan in range(len(plans)) for number in range(studies)]
     with Study(plans, Cache(None), None, None) as study:
         found = study.play(tasks, progress)

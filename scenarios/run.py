@@ -78,6 +78,9 @@ def warm_up(plan: RunPlan) -> None:
     worker = CohortWorker(plan, 0, WARM_UP_CUSTOMERS)
     World(worker, plan.spans, calendar_of(plan), lambda t: None).run()
     worker.result()
+    worker.shard.segments(plan.spans.launch)
+    worker.shard.assignment(0)
+    worker.cohort.reached(0)
     mark_compiled()
 
 
