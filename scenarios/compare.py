@@ -228,9 +228,9 @@ def play_draws(draws: Sequence[Draw], study: Study, tell: Tell) -> list[Drawn]:
 # --- the whole --------------------------------------------------------------------------------------------------------
 def compare(loaded: LoadedScenario, rivals: Sequence[Rival], options: CompareOptions, tell: Tell) -> Comparison:
     """Play, judge, write the folder with its reports. rivals: the reference first."""
-    began = time.perf_counter()
     plan = plan_worlds(loaded, rivals)
     warm_up(plan.run_plan(plan.branches[0], 0))
+    began = time.perf_counter()
     sets = loaded.scenario.compare.assumption_sets if options.assumption_sets is None else options.assumption_sets
     small, draws = assumption_plans(plan, sets if len(rivals) > 1 else 0, DRAW_CUSTOMERS)
     cache = Cache(options.out / ".worlds" if options.cache else None)
