@@ -195,7 +195,8 @@ def edit(diff: str, folder: Path) -> None:
         path.write_text(text.replace(before, after), "utf-8")
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if has_commands(page)])
+# The README's commands are typed in full by tests/test_newcomer.py.
+@pytest.mark.parametrize("page", [page for page in PAGES if has_commands(page) and page != "README.md"])
 def test_commands_of_a_page(page: str, tmp_path: Path) -> None:
     """In their order, in an empty folder that has the scenarios."""
     (tmp_path / "scenarios").mkdir()
