@@ -20,7 +20,7 @@ OUTCOME_MEASURES = (
     "first_closed", "before_visits", "before_spend",
 )  # fmt: skip
 LOW_BITS = 20
-GROWTH = 1.15
+GROWTH = 1.03
 MEASURED_AT_ONCE = 4096
 _HELD_OUT, _FIRST_CLICKED, _FIRST_CLOSED = int(Seen.HELD_OUT), int(Seen.FIRST_CLICKED), int(Seen.FIRST_CLOSED)
 
