@@ -177,7 +177,6 @@ def count_shown(crowd, model, visitor, decision):
     enrol(crowd, outcome, decision, False)
     if launched(crowd, t):
         touch(crowd, visitor, t)
-        visitor.exposures = raised(visitor.exposures)
         outcome.exposures = raised(outcome.exposures)
     return row
 
@@ -194,7 +193,6 @@ def count_click(crowd, model, visitor, event, t):
     outcome = crowd.outcomes[outcome_row(crowd, visitor, int(event.campaign))]
     outcome.marks |= _CLAIMED
     if launched(crowd, t):
-        visitor.clicks = raised(visitor.clicks)
         outcome.clicks = raised_small(outcome.clicks)
         if outcome.exposures == 1:
             outcome.marks |= _FIRST_CLICKED
@@ -204,7 +202,6 @@ def count_click(crowd, model, visitor, event, t):
 def count_negative(crowd, model, visitor, event, t):
     count_day(crowd, model, t, _NEGATIVES, 1)
     if launched(crowd, t):
-        visitor.negatives = raised(visitor.negatives)
         outcome = crowd.outcomes[outcome_row(crowd, visitor, int(event.campaign))]
         outcome.negatives = raised(outcome.negatives)
         if event.kind == _COMPLAINT:
@@ -220,7 +217,6 @@ def count_conversion(crowd, visitor, slot, t):
     claimed = outcome.marks & _CLAIMED
     outcome.marks &= ~_CLAIMED
     if launched(crowd, t):
-        visitor.conversions = raised(visitor.conversions)
         outcome.conversions = raised(outcome.conversions)
         if claimed:
             outcome.redeemed = raised_small(outcome.redeemed)
@@ -261,8 +257,7 @@ def reset_measures(crowd):
         v = crowd.visitors[row]
         v.before_spend, v.before_visits = v.spend, v.visits
         v.spend, v.touches, v.touch_week = 0, 0, NONE
-        v.visits, v.exposures, v.clicks, v.negatives, v.conversions, v.payments = 0, 0, 0, 0, 0, 0
-        v.complaints, v.instalments = 0, 0
+        v.visits, v.payments, v.complaints, v.instalments = 0, 0, 0, 0
         if v.stage == _GONE:
             v.marks |= _GONE_BEFORE
         if v.marks & _USED:

@@ -164,11 +164,7 @@ VISITOR = np.dtype(
         ("before_spend", "i4"),  # before launch
         ("before_visits", "i2"),
         ("visits", "i2"),  # since launch (until then: since the start)
-        ("exposures", "i2"),  # since launch, as are the counts below
-        ("clicks", "i2"),
-        ("negatives", "i2"),
-        ("complaints", "i2"),
-        ("conversions", "i2"),
+        ("complaints", "i2"),  # since launch, as are the counts below; by campaign: OUTCOME
         ("payments", "i2"),
         ("instalments", "i2"),
         ("marks", "i2"),

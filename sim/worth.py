@@ -95,11 +95,15 @@ def closing_value(model, visitor, customer):
 
 # --- measures of one customer -----------------------------------------------------------------------------------------
 @kernel
-def add_costs(crowd, model, visitor, values):
-    """Rewards redeemed and exposures paid for, over all campaigns the customer has met."""
+def add_outcomes(crowd, model, visitor, values):
+    """What a customer did with messages, rewards redeemed and exposures paid for, over all campaigns they have met."""
     row = int(visitor.first_row)
     while row != NONE:
         outcome = crowd.outcomes[row]
+        values[_EXPOSURES] += int(outcome.exposures)
+        values[_CLICKS] += int(outcome.clicks)
+        values[_NEGATIVES] += int(outcome.negatives)
+        values[_CONVERSIONS] += int(outcome.conversions)
         values[_REWARDS] += int(outcome.redeemed) * int(model.faces[outcome.campaign, outcome.arm].reward)
         values[_CHANNEL_COST] += int(outcome.exposures) * int(model.campaigns[outcome.campaign].cost)
         row = int(outcome.next)
@@ -112,14 +116,13 @@ def measure_customer(crowd, model, row, values):
     visitor = crowd.visitors[row]
     customer = int(crowd.first[0]) + row
     values[:] = 0
-    values[_VISITS], values[_EXPOSURES], values[_CLICKS] = visitor.visits, visitor.exposures, visitor.clicks
-    values[_NEGATIVES], values[_COMPLAINTS] = visitor.negatives, visitor.complaints
+    add_outcomes(crowd, model, visitor, values)
+    values[_VISITS], values[_PAYMENTS] = visitor.visits, visitor.payments
+    values[_COMPLAINTS] = visitor.complaints
     values[_CLOSES_AND_MUTES] = values[_NEGATIVES] - values[_COMPLAINTS]
-    values[_CONVERSIONS], values[_PAYMENTS] = visitor.conversions, visitor.payments
     if visitor.marks & _USED and visitor.marks & _USED_BEFORE == 0:
         values[_FIRST_PAYMENTS] = 1
     values[_INSTALMENTS], values[_SPEND] = visitor.instalments, visitor.spend
-    add_costs(crowd, model, visitor, values)
     values[_FRAUD_LOSS] = fraud_loss(model, crowd, visitor, customer)
     if visitor.stage == _GONE and visitor.marks & _GONE_BEFORE == 0:
         values[_LEFT_ANNOYED] = 1
