@@ -29,7 +29,6 @@ Keyed = Iterator[tuple[str, Estimate]]
 BY_CUSTOMER = "paired by customer, Student's t"
 BY_WORLD = "paired by world, Student's t"
 BY_DELTA = "delta method, customer as unit (Deng 2018)"
-WORLD_UNIT_LEAST = 10
 # The daily count that goes with each goal of a campaign.
 GOAL_COUNTS = {
     "payment": "payments", "first_use": "first_payments", "instalment": "instalments", "top_up": "top_ups",
@@ -169,10 +168,9 @@ def ratio_interval(ratio: Ratio, confidence: float) -> Interval:
     """Of D / B. The ratio's own guard counts its numerator; here the denominator is what must not be near 0."""
     if ratio.xx == 0 and ratio.y:
         return Interval(0.0, 0.0, "no customer differs")
-    mirrored = replace(ratio, x=abs(ratio.x), xy=ratio.xy if ratio.x >= 0 else -ratio.xy)
     if ratio.y <= 0 or ratio.n < 30:
         return Interval(None, None, "too few for an interval")
-    half = normal_quantile(confidence) * mirrored.variance**0.5
+    half = normal_quantile(confidence) * ratio.variance**0.5
     return Interval(ratio.x / ratio.y - half, ratio.x / ratio.y + half)
 
 
@@ -286,7 +284,11 @@ def growths(database: Database, manifest: Manifest, campaign: str, confidence: f
     pair = twin_pair(campaign)
     shown, held_out = (growth_by_world(policy, goal) for policy in (pair.policy, pair.against))
     both = f"SELECT s.growth, h.growth FROM ({shown}) AS s JOIN ({held_out}) AS h ON s.world = h.world ORDER BY s.world"
-    rows = [(float(s), float(h)) for s, h in database.rows(both)]
+    grown = database.rows(both)
+    if not grown or any(s is None or h is None for s, h in grown):
+        yield from none_before(campaign)
+        return
+    rows = [(float(s), float(h)) for s, h in grown]
     parts = {
         f"growth[{campaign}/shown]": [s for s, _ in rows],
         f"growth[{campaign}/held_out]": [h for _, h in rows],
@@ -295,8 +297,8 @@ def growths(database: Database, manifest: Manifest, campaign: str, confidence: f
     }
     for key, values in parts.items():
         yield key, by_world(values, confidence, both)
-    grown = sum(s for s, _ in rows)
-    anyway = sum(h for _, h in rows) / grown if grown else None
+    whole = sum(s for s, _ in rows)
+    anyway = sum(h for _, h in rows) / whole if whole else None
     yield (
         f"anyway_share[{campaign}]",
         Estimate(anyway, None, None, "share", len(rows), "world", "of the growth", "", "", both),
@@ -305,10 +307,20 @@ def growths(database: Database, manifest: Manifest, campaign: str, confidence: f
     yield f"estimated_increment[{campaign}]", assigned_increment(database, manifest, campaign, goal, confidence)
 
 
+def none_before(campaign: str) -> Keyed:
+    """Of a goal that nobody reached in the days before (or during): nothing can have grown."""
+    missing = replace(nobody("share"), unit_of_analysis="world", note="nothing of it happened in the days before")
+    for key in (f"growth[{campaign}/shown]", f"growth[{campaign}/held_out]", *(
+        f"{name}[{campaign}]" for name in ("true_increment", "increment_over_held_out", "anyway_share", "last_touch",
+                                           "estimated_increment")
+    )):  # fmt: skip
+        yield key, missing
+
+
 def growth_by_world(policy: str, goal: str) -> str:
     per_day = "sum(count) FILTER (WHERE phase = '{0}') / max(days) FILTER (WHERE phase = '{0}')"
     rows = f"FROM phases WHERE policy = {quoted(policy)} AND measure = {quoted(goal)} GROUP BY world"
-    return f"SELECT world, {per_day.format('campaign')} / ({per_day.format('before')}) - 1 AS growth {rows}"
+    return f"SELECT world, {per_day.format('campaign')} / nullif({per_day.format('before')}, 0) - 1 AS growth {rows}"
 
 
 def by_world(values: list[float], confidence: float, query: str) -> Estimate:

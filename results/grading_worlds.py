@@ -163,7 +163,6 @@ SEQUENCE = Claim("confidence sequence", path_coverage, at_most_5)
 PEEKING = Claim("Student's t at each look", path_coverage, at_most_5, FAILS)
 HOLM = Claim("Holm", None, family_wise)
 ONE_BY_ONE = Claim("Student's t", None, family_wise, FAILS)
-STOCK = (interval("by world"), must_fail("by customer"))
 
 WORLDS_SETTINGS: tuple[Setting, ...] = (
     Setting("worlds", "10 worlds", (interval("Student's t"),), with_given(worlds, count=10)),

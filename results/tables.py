@@ -13,7 +13,6 @@ Columns = Mapping[str, Any]  # column name -> NumPy array or list, all of one le
 PHASES = ("before", "campaign", "after")
 REASON_NAMES = tuple(reason.name.lower() for reason in Reason)  # index = the engine's number
 CELL_COLUMNS = tuple(cell.name.lower() for cell in Cell)
-TOUCHES_MOST = 20  # the last class of `touches`: this many or more
 
 _WORD, _DATE, _COUNT, _SUM, _FLAG = pa.string(), pa.date32(), pa.int64(), pa.float64(), pa.bool_()
 

@@ -145,9 +145,12 @@ def report(folder: Path, as_json: bool) -> int:
         from results.comparison_report import render_comparison
         from results.comparison_store import is_comparison
         from results.report import render
-        from scenarios.run_folder import existing_run
+        from scenarios.run_folder import existing_comparison, existing_run
 
-        path = render_comparison(folder) if is_comparison(folder) else render(existing_run(folder).folder)
+        if is_comparison(folder):
+            path = render_comparison(existing_comparison(folder))
+        else:
+            path = render(existing_run(folder).folder)
         print_json({"report": str(path)}) if as_json else print(path)
         return Exit.FINE
 

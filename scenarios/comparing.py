@@ -1,5 +1,6 @@
 """The command `compare`: which policies, told in which words."""
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from engine.policy.yaml_source import DocumentError
 from scenarios.console import complain, folder_for_runs, guarded, print_json, progress, warm_up
 from scenarios.exits import Exit, UsageError
 
+CHANGED = "changed"  # the scenario's policy with --set
 CUSTOMERS_BY_HAND, WORLDS_BY_HAND = 20_000, 100  # of policies given by hand: small worlds, as many as it takes
 
 
@@ -88,13 +90,15 @@ def chosen(loaded: Any, given: dict[str, Any]) -> list[Any]:
         except DocumentError as error:
             problems.extend(error.problems)
 
-    names = file_names(given["policy"], loaded.policy.policy)
+    others = [f"without_{campaign}" for campaign in given["without"]] + [CHANGED] * bool(given["set"])
+    others += [f"without_{name}" for name in (*loaded.policy.campaigns, "all")] * given["each"]
+    names = file_names(given["policy"], [*others, *([loaded.policy.policy] if len(given["policy"]) == 1 else [])])
     for path, name in zip(given["policy"], names, strict=True):
         tried(from_file, path, name, loaded)
-    for campaign in given["without"]:
+    for campaign in dict.fromkeys(given["without"] if not given["each"] else ()):
         tried(without, [campaign], f"without_{campaign}", loaded)
     if given["set"]:
-        tried(with_fields, changes_of(given["set"]), "changed", loaded)
+        tried(with_fields, changes_of(given["set"]), CHANGED, loaded)
     if problems:
         raise DocumentError(problems)
     if given["each"]:
@@ -109,14 +113,13 @@ def chosen(loaded: Any, given: dict[str, Any]) -> list[Any]:
     return found if len(given["policy"]) > 1 else [own(loaded), *found]
 
 
-def file_names(paths: Sequence[Path], taken: str) -> list[str]:
-    """A name for each policy file: its own, numbered where two are alike."""
+def file_names(paths: Sequence[Path], taken: Sequence[str]) -> list[str]:
+    """A name for each policy file: its own, numbered where that is taken."""
     names: list[str] = []
     for path in paths:
         name = "".join(letter if letter.isalnum() else "_" for letter in path.stem.lower()).strip("_") or "policy"
-        used = [*names, *([taken] if len(paths) == 1 else [])]
-        number = next(n for n in range(1, 1000) if (name if n == 1 else f"{name}_{n}") not in used)
-        names.append(name if number == 1 else f"{name}_{number}")
+        numbered = (name if number == 1 else f"{name}_{number}" for number in itertools.count(1))
+        names.append(next(free for free in numbered if free not in names and free not in taken))
     return names
 
 

@@ -14,7 +14,6 @@ from scenarios.document import Variant, Without
 from scenarios.load import LoadedScenario
 
 NOBODY, EVERYBODY = 0, SHARE_ONE
-MADE_NAMES = ("without_", "shown_", "held_out_", "arm_")
 
 
 @dataclass(frozen=True)
@@ -77,9 +76,19 @@ def fitting(rival: Rival, loaded: LoadedScenario) -> Rival:
     return rival
 
 
+def made_names(loaded: LoadedScenario) -> set[str]:
+    """Names that the worlds of a scenario already have: its own policy's, and those of twins and arms."""
+    reference, names = own(loaded), {loaded.policy.policy}
+    for campaign in loaded.scenario.compare.truth:
+        names |= {rival.name for rival in (*twins(reference, campaign), *arm_twins(reference, campaign))}
+    return names
+
+
 def variants(loaded: LoadedScenario) -> list[Rival]:
     """The policies that the scenario compares with its own. Raises DocumentError with every problem."""
     found, problems = [], []
+    for name in sorted(made_names(loaded) & set(loaded.scenario.compare.policies)):
+        problems.append(f"{loaded.path}: compare.policies.{name} must be a name of its own (got {name} again)")
     for name, variant in loaded.scenario.compare.policies.items():
         try:
             found.append(variant_of(name, variant, loaded))

@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from results.comparison_store import is_comparison
+from results.comparison_tables import COMPARISON_SCHEMAS
 from results.store import MANIFEST, MANIFEST_KEYS, Run
 from results.tables import REQUIRED, SCHEMAS
 from scenarios.exits import UsageError
@@ -15,11 +17,22 @@ def existing_run(folder: Path) -> Run:
     if not file.is_file():
         got = "no such folder" if not folder.exists() else "a file" if folder.is_file() else f"no {MANIFEST} in it"
         raise UsageError(f"{folder} must be the folder of a run, like runs/first_use-20260907-101500 (got {got})")
+    if is_comparison(folder):
+        raise UsageError(f"{folder} must be the folder of a run (got that of a comparison: see its report)")
     run = Run(folder, manifest_of(file))
     problems = [problem for name in REQUIRED for problem in table_problems(run, name)]
     if problems:
         raise UsageError("\n".join(problems))
     return run
+
+
+def existing_comparison(folder: Path) -> Path:
+    """The folder of a comparison with all its tables. Raises UsageError with every one that is missing."""
+    files = [folder / "tables" / f"{name}.parquet" for name in COMPARISON_SCHEMAS]
+    missing = [f"{file} must be a table of the comparison (got no such file)" for file in files if not file.is_file()]
+    if missing:
+        raise UsageError("\n".join(missing))
+    return folder
 
 
 def manifest_of(file: Path) -> dict[str, Any]:

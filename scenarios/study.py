@@ -25,7 +25,12 @@ from scenarios.world_rows import Branch, Contrast, Life, Rows, rows_of
 from sim.cohort import Spans
 from sim.world import World
 
-SOURCES = ("engine/**/*.py", "sim/*.py", "scenarios/*.py")  # whatever a world's sums may depend on
+SOURCES = (
+    "engine/**/*.py",
+    "sim/*.py",
+    "scenarios/*.py",
+    "results/estimators.py",
+)  # whatever a world's sums may depend on
 ON_RAY_FROM = 40_000_000  # customer-days; below, starting Ray takes longer than it saves
 Progress = Callable[[float], None]
 Task = tuple[int, int]  # number of the plan, replication

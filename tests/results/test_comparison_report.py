@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import plotly.graph_objects as go
+import pyarrow.parquet as pq
 import pytest
 
 from results.comparison_lead import plain_first_sentences
@@ -20,7 +21,7 @@ from results.comparison_sections import arms
 from results.comparison_segments import interval_at, segments
 from results.comparison_store import write_table
 from results.comparison_words import MEASURES
-from results.comparisons import Pair
+from results.comparisons import Pair, growths
 from results.query import Database
 from results.verdicts import benjamini_hochberg, p_value
 from results.words import formatted, span
@@ -263,6 +264,19 @@ def test_growth_is_shown_where_a_goal_can_repeat(tmp_path: Path) -> None:
     assert "tests the harness" in known
     assert "grew by +" in truth
     assert "A last-touch report would claim" in truth
+    render_comparison(folder)
+    assert wrong_numbers(folder) == []
+
+
+def test_a_goal_that_nobody_reached_before_has_not_grown(tmp_path: Path) -> None:
+    goals = {"first_use": "payment", "bill_day": "payment"}
+    folder = write_synthetic_comparison(tmp_path, policies={"bank_card": nothing}, goals=goals)
+    rows = pq.read_table(folder / "tables" / "phases.parquet").to_pylist()
+    write_table(folder, "phases", [{**row, "count": row["count"] * (row["phase"] != "before")} for row in rows])
+    with findings(folder) as opened:
+        grown = dict(growths(opened.database, opened.manifest, "first_use", 0.95))
+    assert {found.value for found in grown.values()} == {None}
+    assert grown["true_increment[first_use]"].note == "nothing of it happened in the days before"
     render_comparison(folder)
     assert wrong_numbers(folder) == []
 

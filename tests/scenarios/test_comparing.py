@@ -91,11 +91,12 @@ def test_a_policy_the_population_cannot_live_under_is_refused(tmp_path: Path) ->
     [
         (["cap 3.yaml"], ["cap_3"]),
         (["shop.yaml"], ["shop_2"]),  # beside the scenario's own
+        (["changed.yaml"], ["changed_2"]),  # beside that of --set
         (["old/p.yaml", "new/p.yaml"], ["p", "p_2"]),
     ],
 )
 def test_names_of_policies_are_their_files(files: list[str], names: list[str]) -> None:
-    assert file_names([Path(file) for file in files], "shop") == names
+    assert file_names([Path(file) for file in files], ["shop", "changed"]) == names
 
 
 def test_one_object_and_the_command_that_repeats_it(tmp_path: Path) -> None:
@@ -141,3 +142,18 @@ def test_the_report_is_written_again(tmp_path: Path) -> None:
     report.unlink()
     assert cli("report", report.parent).code == Exit.FINE
     assert report.read_text() == before
+    for asked in (("explain", report.parent, "--customer", 1), ("replay", report.parent, "--policy", path)):
+        done = cli(*asked)
+        assert (done.code, "got that of a comparison" in done.err) == (Exit.WRONG_USE, True), done.err
+    (report.parent / "tables" / "lives.parquet").unlink()
+    done = cli("report", report.parent)
+    assert done.code == Exit.WRONG_USE
+    assert "lives.parquet must be a table of the comparison (got no such file)" in done.err
+
+
+def test_a_policy_needs_a_name_that_no_world_has(tmp_path: Path) -> None:
+    block = "primary: spring\ncompare: {policies: {shop: {without: [spring]}}}\n"
+    path = write_shop(tmp_path, (SCE, "primary: spring\n", block))
+    done = cli("compare", path, *QUICK)
+    assert done.code == Exit.WRONG_USE
+    assert "compare.policies.shop must be a name of its own (got shop again)" in done.err
