@@ -80,6 +80,7 @@ def fill(decision, event, t, late):
     decision.reason = _NO_CANDIDATE
     decision.channel = NONE
     decision.late = late
+    decision.answer = 0
     decision.credited = NONE
 
 

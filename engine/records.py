@@ -88,6 +88,12 @@ class EventKind(IntEnum):
     FEATURE_USED = 11
     REGISTER = 12
     INSTALMENT = 13  # an instalment plan was taken
+    CLAIM = 14  # events from here to REDEEM ask for something: row `ask` of the batch's asks
+    CHECKOUT = 15  # what would this cart cost? Changes nothing
+    ORDER = 16  # order a cart: holds the coupons of the answer
+    CANCEL = 17  # of an order
+    REFUND = 18  # of pieces of a paid order
+    TRANSFER = 19  # a coupon to another customer
     # reactions to an exposure: `campaign`, `exposure`
     CLICK = 20
     CLOSE = 21
@@ -95,6 +101,7 @@ class EventKind(IntEnum):
     SNOOZE = 23
     COMPLAINT = 24
     NOT_SHOWN = 25
+    REDEEM = 26  # a coupon without a cart: a right, or a code at the desk
     # what a customer allows
     CONSENT_GIVEN = 30  # `channel`
     CONSENT_WITHDRAWN = 31
@@ -242,6 +249,7 @@ EVENT = np.dtype(
         ("city", "i2"),
         ("channel", "i2"),
         ("moment", "i2"),
+        ("ask", "i4"),  # row of the batch's asks (engine/coupon_records.ASK); NONE
     ],
     align=True,
 )
@@ -262,6 +270,7 @@ DECISION = np.dtype(
         ("reason", "i1"),
         ("channel", "i1"),
         ("late", "i1"),
+        ("answer", "i1"),  # engine/coupon_records.Answer to what the event asked for
     ],
     align=True,
 )
@@ -328,6 +337,9 @@ CAMPAIGN = np.dtype(
         ("arms", "i2"),
         ("channel", "i2"),
         ("goal", "i2"),  # EventKind
+        ("coupon", "i2"),  # slot of the coupon it offers; NONE
+        ("budget", "i2"),  # its exposures are paid from; NONE
+        ("direct", "i1"),  # an exposure issues the coupon; else a click leads to a claim
         ("used", "i1"),  # the slot holds a campaign
         ("service", "i1"),  # a service message: minors too, outside the universal holdout
         ("personal", "i1"),  # audience or condition reads a personal fact
@@ -393,6 +405,10 @@ class Tables(NamedTuple):
     total_caps: np.ndarray  # CAP[CAPS_MAX]
     rfm: np.ndarray  # i8[3, 9]: thresholds of recency (days), frequency, monetary (fen); first column how many
     days: np.ndarray  # DAY[...], consecutive
+    terms: np.ndarray  # coupon_records.TERMS[...], only ever added to
+    coupons: np.ndarray  # coupon_records.COUPON[coupon slots]
+    budgets: np.ndarray  # coupon_records.BUDGET[...]
+    channel_budgets: np.ndarray  # i2[CHANNELS]: budget of all exposures on a channel; NONE
 
 
 class Bulletin(NamedTuple):

@@ -93,6 +93,7 @@ def write(event, visitor, customer, kind):
     event.city = visitor.city
     event.channel = NONE
     event.moment = NONE
+    event.ask = NONE
 
 
 # --- when the next event is due ---------------------------------------------------------------------------------------

@@ -52,7 +52,7 @@ def emit_moment(model, crowd, low, high, t, moment, events):
         event.time_ms, event.customer, event.sequence = t, first + row, visitor.sequence
         event.page_view, event.amount, event.exposure, event.dwell_ms = 0, 0, NONE, 0
         event.kind, event.page, event.campaign = _MOMENT, NONE, NONE
-        event.city, event.channel, event.moment = visitor.city, NONE, moment
+        event.city, event.channel, event.moment, event.ask = visitor.city, NONE, moment, NONE
         count += 1
     return count
 

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from engine.coupon_records import BUDGET, COUPON, TERMS
 from engine.policy.calendar_days import day_table, timetable, wall_ms
 from engine.policy.campaign import Campaign, Cap
 from engine.policy.conditions import Compiler, ConditionError, Scope
@@ -23,6 +24,7 @@ from engine.records import (
     EVENT_KINDS,
     MOMENTS_MAX,
     NEVER_MS,
+    NONE,
     PER_DAY,
     PER_MONTH,
     PER_ROLLING,
@@ -111,6 +113,7 @@ class Conditions:
 def campaign_row(row: np.record, name: str, campaign: Campaign, policy: Policy, zone: ZoneInfo) -> None:
     """Everything of a campaign but its conditions."""
     row.used = 1
+    row.coupon, row.budget = NONE, NONE
     row.name_hash = salt(name)
     row.from_ms = wall_ms(campaign.window.from_, 0, zone) if campaign.window.from_ else 0
     row.until_ms = wall_ms(campaign.window.until, 0, zone) if campaign.window.until else FOREVER_MS
@@ -261,6 +264,10 @@ def compile_policy(
         total_caps=total_caps.view(np.recarray),
         rfm=rfm_table(policy),
         days=day_table(zone, first, last, policy.fatigue.quiet_hours),
+        terms=records(1, TERMS),
+        coupons=records(1, COUPON),
+        budgets=records(1, BUDGET),
+        channel_budgets=np.full(CHANNELS, NONE, np.int16),
     )
     dwells = {campaign.trigger.dwell for campaign in policy.campaigns.values() if campaign.trigger.dwell}
     return CompiledPolicy(policy, tables, registry, timetable(policy, first, last), tuple(sorted(dwells)))
