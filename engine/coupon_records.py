@@ -1,6 +1,6 @@
 """Records of coupons and money that cross a wall: carts, terms, wallets, orders, requests, replies, stock and budgets.
 
-Units as in `engine/records.py`: fen, milliseconds, millionths. Numbers once given are never given again to something else.
+Units as in `engine/records.py`: fen, milliseconds, millionths. A number once given is never given to something else.
 """
 
 from enum import IntEnum
@@ -60,7 +60,8 @@ class Life(IntEnum):
     REDEEMED = 4
     EXPIRED = 5
     WITHDRAWN = 6
-    MOVING = 7  # offered to another customer
+    MOVING = 7  # on its way to another customer
+    MOVED = 8  # that customer has it now; remembered where a limit counts it
 
 
 LIVES = len(Life)
@@ -97,7 +98,9 @@ class Answer(IntEnum):
     OUT_OF_STOCK = 40
     BUDGET = 41
     FALLBACK = 42  # granted, but the weaker coupon
-    LAPSED = 43  # a reservation confirmed too late
+    LAPSED = 43  # a reservation confirmed or released too late, or one that never was
+    NO_ROOM = 44  # a table of the Ledger is full; to be asked again
+    DENIED = 45  # by the fraud verdict
     # orders
     CART = 60  # empty, too long, or a line out of bounds
     TOO_MANY_ORDERS = 61
@@ -159,6 +162,7 @@ TERMS = np.dtype(
         ("group_most", "i2"),
         ("declared", "i2"),  # declaration order among coupons
         ("coupon", "i2"),  # slot of the name
+        ("budget", "i2"),  # what it is paid from; NO_BUDGET
         ("kind", "i1"),  # CouponKind
         ("stage", "i1"),  # PriceStage
         ("across", "i1"),  # nth_item: pairs pieces of all lines
@@ -224,16 +228,24 @@ RECEIPT = np.dtype(
 )
 
 # --- Wallets: lists of rows in slabs, one list a customer -------------------------------------------------------------
+class InstanceMark(IntEnum):
+    """Bits of INSTANCE.marks."""
+
+    RECEIVED = 1  # from another customer: no limit counts it
+    CLOSED = 2  # redeemed for good: nothing of its budget is reserved any more
+
+
 INSTANCE = np.dtype(
     [
-        ("expires_ms", "i8"),  # while PENDING: unknown
+        ("expires_ms", "i8"),
         ("claimed_ms", "i8"),
         ("number", "i4"),  # claim number, ascending per customer
         ("order", "i4"),  # number of the order it is held or redeemed in; NONE
         ("next", "i4"),  # row; NONE
+        ("spent", "i4"),  # fen taken off when it was redeemed
         ("terms", "i2"),
         ("state", "i1"),  # Life
-        ("open", "i1"),  # a request about it is on its way
+        ("marks", "i1"),  # InstanceMark bits
     ],
     align=True,
 )
@@ -257,16 +269,46 @@ ORDER = np.dtype(
 ORDER_LINE = np.dtype([("paid", "i8"), ("quantity", "i4"), ("returned", "i4"), ("next", "i4")], align=True)
 
 RECENT_ID = np.dtype(
-    [("id", "i8"), ("body_hash", "u8"), ("first_ms", "i8"), ("answer", "i4"), ("next", "i4")], align=True
+    [
+        ("id", "i8"),
+        ("body_hash", "u8"),  # of all the event asks for but its time
+        ("first_ms", "i8"),
+        ("result", "i8"),  # claim number, order number or fen given back
+        ("next", "i4"),
+        ("answer", "i1"),  # Answer
+    ],
+    align=True,
 )
 
 
-class Wallets(NamedTuple):
-    """Coupons, orders and recent ids of a shard's customers: lists in slabs. Row 0 of `free` … the first free row of
-    each slab, NONE when it is full; the host makes room before a batch."""
+class Breach(IntEnum):
+    """Invariants of a wallet that are checked at every step."""
 
-    heads: np.ndarray  # i4[n, 3]: first instance, first order, first recent id; NONE
-    claims: np.ndarray  # i4[n]: claims ever; the next one's number
+    LIMIT = 0  # a customer has more of a coupon than its limits allow
+    REFUNDS = 1  # the refunds of an order are not what was paid
+
+
+class Outbox(NamedTuple):
+    """Requests on their way to the Ledger."""
+
+    requests: np.ndarray  # REQUEST[...]
+    count: np.ndarray  # i8[1]
+
+
+class Inbox(NamedTuple):
+    """What the events of a batch ask for."""
+
+    asks: np.ndarray  # ASK[...], by EVENT.ask
+    lines: np.ndarray  # LINE[...]: the carts
+    receipts: np.ndarray  # RECEIPT[...], written row by row with asks
+
+
+class Wallets(NamedTuple):
+    """Coupons, orders and recent ids of a shard's customers: one list a customer in each slab, newest first. The host
+    makes room before a batch; a shard whose policy has no coupons has none of it (n = 0)."""
+
+    heads: np.ndarray  # i4[n, 3]: first instance, order and recent id; NONE
+    claims: np.ndarray  # i4[n]: coupons ever claimed or received; the next one's number
     requests: np.ndarray  # i4[n]: requests ever; the next one's number
     open: np.ndarray  # i2[n]: requests without a reply yet
     due_ms: np.ndarray  # i8[n]: when a hold or a coupon next runs out; NEVER_MS
@@ -274,7 +316,9 @@ class Wallets(NamedTuple):
     orders: np.ndarray  # ORDER[...]
     lines: np.ndarray  # ORDER_LINE[...]
     ids: np.ndarray  # RECENT_ID[...]
-    free: np.ndarray  # i8[4, 2]: first free row and how many rows are free, of each slab
+    free: np.ndarray  # i8[4, 2]: first free row and how many are free: instances, orders, lines, ids
+    lives: np.ndarray  # i8[COUPONS_MAX, LIVES]: instances ever by present state, those forgotten included
+    breaches: np.ndarray  # i8[len(Breach)]: how often an invariant was broken; one stops the run
 
 
 # --- Requests and replies ---------------------------------------------------------------------------------------------
@@ -288,11 +332,19 @@ class RequestKind(IntEnum):
     RELEASE = 7
 
 
+class Verdict(IntEnum):
+    """What fraud rules say of a request. The strongest active one wins."""
+
+    ALLOW = 0
+    WEAKER = 1  # the coupon's `fallback` instead
+
+
 REQUEST = np.dtype(
     [
         ("time_ms", "i8"),
         ("customer", "i8"),
         ("other", "i8"),  # the other customer; NONE
+        ("expires_ms", "i8"),  # TRANSFER: of the instance
         ("number", "i4"),  # per customer, ascending: (customer, number) is the request's id
         ("sequence", "i4"),  # of the event that caused it
         ("claim", "i4"),  # instance it is about
@@ -300,7 +352,7 @@ REQUEST = np.dtype(
         ("coupon", "i2"),  # slot
         ("campaign", "i2"),  # the campaign it came from; NONE
         ("kind", "i1"),  # RequestKind
-        ("verdict", "i1"),  # the shard's part of the fraud verdict; 0 = allow
+        ("verdict", "i1"),  # Verdict: the shard's part of it
     ],
     align=True,
 )
