@@ -13,7 +13,7 @@ from engine.policy.checks import known
 from engine.policy.document import Policy
 from engine.policy.quantities import Block, UnreadableError
 from engine.policy.registry import Registry
-from engine.policy.tables import CompiledPolicy, compile_policy
+from engine.policy.tables import CompiledPolicy, claim_names, compile_policy
 from engine.policy.yaml_source import NO_CHANGES, DocumentError, Loaded, read
 from engine.records import DAY_MS
 from scenarios.build import misfits
@@ -187,13 +187,12 @@ def misnamed(scenario: Scenario, policy: Policy) -> list[tuple[str, str]]:
 def compiled_all(
     policies: Sequence[tuple[Policy, str]], scenario: Scenario, replication: int = 0
 ) -> list[CompiledPolicy]:
-    """Policies (each with its source) as arrays over a scenario's days, with one numbering of campaigns."""
+    """Policies (each with its source) as arrays over a scenario's days, with one numbering of names."""
     first = scenario.start - timedelta(days=scenario.before + 1)
     last = scenario.start + timedelta(days=scenario.days + scenario.after + 1)
     registry = Registry()
     for policy, _ in policies:
-        for name in policy.campaigns:
-            registry.claim(name)
+        claim_names(registry, policy)
     return [compile_policy(policy, first, last, replication, registry, source) for policy, source in policies]
 
 

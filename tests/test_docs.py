@@ -22,9 +22,10 @@ from pydantic.fields import FieldInfo
 
 from engine.policy import quantities
 from engine.policy.conditions import FACTS, Compiler, unit_of
+from engine.policy.coupon import CHECKOUT_KINDS, KINDS, KINDS_NEEDING, KINDS_WITH
 from engine.policy.document import Policy
 from engine.policy.quantities import Block
-from engine.policy.yaml_source import load
+from engine.policy.yaml_source import load, load_text
 from engine.records import FIRST_PERSONAL_FACT, Reason
 from results.catalogue import METRICS
 from results.words import REASONS
@@ -420,9 +421,28 @@ def test_conditions_shown_are_conditions() -> None:
         Compiler().add(line, scope)
 
 
+def test_kinds_of_coupons_are_told() -> None:
+    table = {
+        ticked(row["kind"])[0]: row for row in rows("docs/policy.md", "kind", "takes off", "must have", "may have")
+    }
+    assert set(table) == set(KINDS)
+    for kind, row in table.items():
+        must = {name for name, kinds in KINDS_NEEDING.items() if kind in kinds}
+        may = {name for name, kinds in KINDS_WITH.items() if kind in kinds and kinds != CHECKOUT_KINDS} - must
+        assert (set(ticked(row["must have"])), set(ticked(row["may have"]))) == (must, may), kind
+
+
+def test_the_coupon_shown_is_a_coupon() -> None:
+    text = (LIBRARY / "policies" / "bank_card.yaml").read_text("utf-8")
+    budget = "budgets: {double_eleven: {amount: 1000.00}}\n"
+    shown = load_text(text + budget + block_with("docs/policy.md", "yaml", "full_100_10"), "shop.yaml", Policy)
+    assert shown.coupons["full_100_10"].pieces == 1_000
+
+
 PARSERS = {
     "money": quantities.money, "duration": quantities.duration, "share": quantities.share,
     "response": quantities.response, "time of day": quantities.clock_time, "date": quantities.day,
+    "date and time": quantities.instant,
     "name": quantities.identifier, "truth": quantities.truth,
 }  # fmt: skip
 

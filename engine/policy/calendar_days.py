@@ -7,11 +7,13 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from engine.policy.document import Moment, Policy, QuietHours
-from engine.records import DAY, NEVER_MS, records
+from engine.records import DAY, DAY_MS, HOUR_MS, NEVER_MS, WEEK_MS, records
 
 FIRST_MONDAY = date(1970, 1, 5)
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _DAY_MINUTES = 24 * 60
+# The longest a calendar window can be: a clock is put back within it.
+LONGEST_MS = {"day": DAY_MS + HOUR_MS, "week": WEEK_MS + HOUR_MS, "month": 31 * DAY_MS + HOUR_MS}
 
 
 def epoch_ms(moment: datetime) -> int:

@@ -154,7 +154,10 @@ class Campaign(Block):
     priority: Annotated[Count, Field(le=1000)] = 0
     value: Annotated[Money, Field(le=100_000_000)] = 0
     reward: Money = 0
+    coupon: Identifier | None = None  # in place of `reward`
+    issue: Literal["click", "direct"] = "click"  # a click leads to the claim, or the exposure itself issues the coupon
     cost: Money = 0
+    budget: Identifier | None = None  # pays for its exposures
     response: PredictedResponse
     response_by_segment: dict[Identifier, PredictedResponse] = {}
     frequency: Frequency = Frequency()
@@ -171,6 +174,9 @@ class Campaign(Block):
         yield self.arms_share_everyone
         yield self.arms_have_names_of_their_own
         yield self.service_offers_nothing
+        yield self.service_offers_no_coupon
+        yield self.coupon_or_reward
+        yield self.issue_of_a_coupon
         for path, creative in self.creatives():
             yield partial(self.advertisement_says_so, path, creative)
             yield partial(self.closes_at_one_tap, path, creative)
@@ -192,10 +198,22 @@ class Campaign(Block):
             if arm.name in [earlier.name for earlier in arms[:number]]:
                 yield ("arms", number, "name"), f"must be a name of its own (got {arm.name} again)"
 
+    def coupon_or_reward(self) -> Iterator[Problem]:
+        if self.coupon is not None and self.reward > 0:
+            yield ("reward",), f"must not be given beside coupon, {self.coupon} (got {yuan_text(self.reward)})"
+
+    def issue_of_a_coupon(self) -> Iterator[Problem]:
+        if "issue" in self.model_fields_set and self.coupon is None:
+            yield ("issue",), f"must be given only with coupon (got {self.issue})"
+
     # --- the law as rules ---------------------------------------------------------------------------------------------
     def service_offers_nothing(self) -> Iterator[Problem]:
         if self.purpose == "service" and self.reward > 0:
             yield ("reward",), f"must be 0 on a service message: minors see it too (got {yuan_text(self.reward)})"
+
+    def service_offers_no_coupon(self) -> Iterator[Problem]:
+        if self.purpose == "service" and self.coupon is not None:
+            yield ("coupon",), f"must not be given on a service message: minors see it too (got {self.coupon})"
 
     def creatives(self) -> Iterator[tuple[Path, Creative]]:
         """Every readable creative and its path."""

@@ -10,9 +10,18 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field
 
+from engine.coupon_records import BUDGETS_MAX, COUPONS_MAX
+from engine.policy.budget import Budget
 from engine.policy.campaign import Campaign, Caps, ChannelName
 from engine.policy.checks import Checks, ascending, known, repeated, reserved
 from engine.policy.conditions import Compiler, ConditionError, Scope
+from engine.policy.coupon import Coupon
+from engine.policy.coupon_checks import (
+    between_coupons,
+    campaign_names_what_is_there,
+    channels_have_one_budget,
+    names_are_declared,
+)
 from engine.policy.quantities import (
     Block,
     ClockTime,
@@ -48,14 +57,18 @@ class NamesBlock(Block):
     tiers: Names = []
     tags: Annotated[list[Identifier], Field(max_length=TAGS_MAX)] = []
     topics: Names = []
+    categories: Names = []
+    brands: Names = []
+    products: Names = []
+    places: Names = []
 
     def cross_checks(self) -> Checks:
-        yield lambda: repeated(self.pages, ("pages",))
-        yield lambda: repeated(self.cities, ("cities",))
-        yield lambda: repeated(self.tiers, ("tiers",))
-        yield lambda: repeated(self.tags, ("tags",))
-        yield lambda: repeated(self.topics, ("topics",))
+        for kind in type(self).model_fields:
+            yield partial(self.named_once, kind)
         yield lambda: (problem for number, tag in enumerate(self.tags) for problem in reserved(tag, ("tags", number)))
+
+    def named_once(self, kind: str) -> Iterator[Problem]:
+        yield from repeated(getattr(self, kind), (kind,))
 
 
 class Rfm(Block):
@@ -133,6 +146,15 @@ class UniversalHoldout(Block):
     salt: Text | None = None  # default: "<policy>/universal"
 
 
+class LintBlock(Block):
+    """What lint's search for carts that cost too little goes by."""
+
+    discount_most: Annotated[Share, Field(ge=1)] = 600_000  # of goods and shipping
+    paid_least: Money = 1  # what an order must bring at least
+    cheapest: Annotated[Money, Field(ge=1)] = 100  # price of the cheapest piece sold
+    shipping: Money = 0  # of one order
+
+
 class Policy(Block):
     policy: Identifier
     time_zone: Text
@@ -146,6 +168,9 @@ class Policy(Block):
     fatigue: Fatigue = Fatigue()
     ranking: Ranking = Ranking()
     universal_holdout: UniversalHoldout | None = None
+    budgets: Annotated[dict[Identifier, Budget], Field(max_length=BUDGETS_MAX)] = {}
+    coupons: Annotated[dict[Identifier, Coupon], Field(max_length=COUPONS_MAX)] = {}
+    lint: LintBlock = LintBlock()
     campaigns: Annotated[dict[Identifier, Campaign], Field(max_length=CAMPAIGNS_MAX)] = {}
 
     def cross_checks(self) -> Checks:
@@ -154,6 +179,7 @@ class Policy(Block):
         yield lambda: repeated(self.protected_pages, ("protected_pages",))
         yield self.segments_have_names_of_their_own
         yield self.segments_are_conditions
+        yield from self.coupon_checks()
         for name in self.campaigns:
             yield partial(self.topic_is_declared, name)
             yield partial(self.pages_are_declared, name)
@@ -197,6 +223,28 @@ class Policy(Block):
                 yield ("segments", name), "must not be named other: that is whoever fits no segment (got other)"
             elif condition.strip() != name:  # a fact may name the segment of exactly those it holds for
                 yield from reserved(name, ("segments", name))
+
+    # --- coupons and budgets ------------------------------------------------------------------------------------------
+    def coupon_checks(self) -> Checks:
+        coupons, budgets, campaigns = (self.__dict__.get(name) for name in ("coupons", "budgets", "campaigns"))
+        if budgets is not None:
+            yield partial(channels_have_one_budget, budgets)
+        for name, campaign in (campaigns or {}).items():
+            yield partial(campaign_names_what_is_there, name, campaign, coupons, budgets)
+        if coupons is not None:
+            yield from between_coupons(coupons, budgets)
+        for name in coupons or {}:
+            yield partial(self.coupon_names_are_declared, name)
+            yield partial(self.claimed_by_a_condition, name)
+
+    def coupon_names_are_declared(self, name: str) -> Iterator[Problem]:
+        yield from names_are_declared(name, self.coupons[name], self.names)
+
+    def claimed_by_a_condition(self, name: str) -> Iterator[Problem]:
+        audience = self.coupons[name].audience
+        if audience is not None:
+            scope = self.scope(self.readable_segments(), events=False)
+            yield from condition(audience, scope, ("coupons", name, "audience"))
 
     # --- conditions ---------------------------------------------------------------------------------------------------
     def scope(self, segments: dict[str, str], *, events: bool) -> Scope:

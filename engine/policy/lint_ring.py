@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from math import inf
 from typing import TYPE_CHECKING
 
+from engine.policy.calendar_days import LONGEST_MS
 from engine.policy.campaign import Campaign, Cap
 from engine.policy.findings import Finding
 from engine.policy.look import Look, name_of
@@ -20,7 +21,6 @@ TOUCHED = {
     "month": {"day": 1, "week": 2, "month": 1},
 }
 SHORTEST_MS = {"day": 23 * HOUR_MS, "week": WEEK_MS - HOUR_MS, "month": 28 * DAY_MS - HOUR_MS}
-LONGEST_MS = {"day": 25 * HOUR_MS, "week": WEEK_MS + HOUR_MS, "month": 31 * DAY_MS + HOUR_MS}
 Window = str | int  # day, week, month; or rolling ms
 
 

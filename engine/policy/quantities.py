@@ -6,7 +6,7 @@ Values arrive as text and become the engine's integers. Every refusal is a sente
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from datetime import date
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import (
@@ -261,6 +261,20 @@ def day(value: object) -> date:
         raise refusal("a date of the calendar", value) from None
 
 
+def instant(value: object) -> datetime:
+    """A minute on the wall clock of the document's zone."""
+    must = "a date and time like 2026-11-11 00:00"
+    if isinstance(value, datetime):
+        return value
+    words = written(value, must)
+    if not re.fullmatch(r"(19|20)[0-9]{2}-[0-9]{2}-[0-9]{2} ([01][0-9]|2[0-3]):[0-5][0-9]", words):
+        raise refusal(must, value)
+    try:
+        return datetime.fromisoformat(words)
+    except ValueError:
+        raise refusal("a date of the calendar", value) from None
+
+
 # --- The types --------------------------------------------------------------------------------------------------------
 def text_schema(pattern: str, example: str) -> WithJsonSchema:
     """What an editor accepts for a quantity that is written as text."""
@@ -299,6 +313,11 @@ Response = Annotated[int, PlainValidator(response), text_schema(PERCENT_PATTERN,
 Per = Annotated[str | int, PlainValidator(per), text_schema(rf"^(day|week|month|{DURATION_PATTERN})$", "week")]
 ClockTime = Annotated[int, PlainValidator(clock_time), text_schema(r"^([01][0-9]|2[0-3]):[0-5][0-9]$", "08:00")]
 Date = Annotated[date, PlainValidator(day), text_schema(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$", "2026-11-01")]
+Instant = Annotated[
+    datetime,
+    PlainValidator(instant),
+    text_schema(r"^[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}$", "2026-11-11 00:00"),
+]
 
 UNIT_TEXTS: dict[object, Callable[[int], str]] = {
     money: yuan_text, duration: duration_text, share: share_text, response: response_text, clock_time: clock_text,

@@ -1,22 +1,21 @@
 """A parsed policy as the arrays that rules read."""
 
-import hashlib
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from engine.coupon_records import BUDGET, COUPON, TERMS
 from engine.policy.calendar_days import day_table, timetable, wall_ms
-from engine.policy.campaign import Campaign, Cap
-from engine.policy.conditions import Compiler, ConditionError, Scope
+from engine.policy.campaign import Campaign
+from engine.policy.compiling import Conditions, fill_caps, salt
+from engine.policy.coupon_tables import coupon_tables
 from engine.policy.document import Policy
 from engine.policy.registry import Registry
-from engine.policy.yaml_source import DocumentError, load
+from engine.policy.yaml_source import load
 from engine.records import (
-    ACCEPT,
     CAMPAIGN,
     CAP,
     CAPS_MAX,
@@ -25,10 +24,6 @@ from engine.records import (
     MOMENTS_MAX,
     NEVER_MS,
     NONE,
-    PER_DAY,
-    PER_MONTH,
-    PER_ROLLING,
-    PER_WEEK,
     POLICY,
     SEGMENTS_MAX,
     SHARE_ONE,
@@ -38,14 +33,16 @@ from engine.records import (
     records,
 )
 
-_CALENDAR = {"day": PER_DAY, "week": PER_WEEK, "month": PER_MONTH}
 _REST_TIMES_DEFAULT = 8
 FOREVER_MS = NEVER_MS
 
 
 @dataclass(frozen=True)
 class CompiledPolicy:
-    """A policy ready to run: arrays, names, the timetable of its moments and the dwells it names (ms, ascending)."""
+    """A policy ready to run: arrays, names, the timetable of its moments and the dwells it names (ms, ascending).
+
+    The registry may know names of other policies too; those of this one are its own coupons and budgets.
+    """
 
     policy: Policy
     tables: Tables
@@ -53,67 +50,29 @@ class CompiledPolicy:
     moments: list[tuple[int, int]]
     dwells: tuple[int, ...]
 
+    @property
+    def coupons(self) -> dict[str, int]:
+        """Slots of this policy's coupons, in declaration order."""
+        return {name: self.registry.coupons[name] for name in self.policy.coupons}
+
+    @property
+    def budgets(self) -> dict[str, int]:
+        return {name: self.registry.budgets[name] for name in self.policy.budgets}
+
 
 def load_policy(path: str | Path) -> Policy:
     """The policy of a YAML file. Raises DocumentError with every problem, by line."""
     return load(path, Policy)
 
 
-def salt(text: str) -> int:
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
-
-
-def fill_caps(rows: np.ndarray, caps: list[Cap]) -> None:
-    for row, cap in zip(rows, caps, strict=False):
-        row["most"] = cap.most
-        row["per"] = _CALENDAR[cap.per] if isinstance(cap.per, str) else PER_ROLLING
-        row["window_ms"] = 0 if isinstance(cap.per, str) else cap.per
-
-
-def scope_of(policy: Policy, *, events: bool, segments: dict[str, str] | None = None) -> Scope:
-    names = policy.names
-    categories = {"pages": names.pages, "cities": names.cities, "tiers": names.tiers}
-    return Scope(categories, names.tags, policy.segments if segments is None else segments, events)
-
-
-class Conditions:
-    """Compiles every condition of a policy and gathers what is wrong with them."""
-
-    def __init__(self, policy: Policy) -> None:
-        self.policy, self.compiler = policy, Compiler()
-        self.problems: list[tuple[str, str]] = []
-
-    def compile(self, path: str, text: str | None, scope: Scope) -> tuple[int, bool]:
-        if text is None:
-            return ACCEPT, False
-        try:
-            return self.compiler.add(text, scope)
-        except ConditionError as error:
-            self.problems.append((path, f"must be {error} (got {text})"))
-            return ACCEPT, False
-
-    def segments(self) -> np.ndarray:
-        """First step of each segment; a segment may name those declared before it."""
-        first = np.full(SEGMENTS_MAX, ACCEPT, np.int32)
-        earlier: dict[str, str] = {}
-        for number, (name, text) in enumerate(self.policy.segments.items()):
-            scope = scope_of(self.policy, events=False, segments=dict(earlier))
-            first[number], _ = self.compile(f"segments.{name}", text, scope)
-            earlier[name] = text
-        return first
-
-    def campaign(self, name: str, campaign: Campaign) -> tuple[int, int, bool]:
-        """First steps of audience and trigger condition, and whether either reads a personal fact."""
-        path = f"campaigns.{name}"
-        audience, a = self.compile(f"{path}.audience", campaign.audience, scope_of(self.policy, events=False))
-        condition, b = self.compile(f"{path}.trigger.when", campaign.trigger.when, scope_of(self.policy, events=True))
-        return audience, condition, a or b
-
-
-def campaign_row(row: np.record, name: str, campaign: Campaign, policy: Policy, zone: ZoneInfo) -> None:
+def campaign_row(
+    row: np.record, name: str, campaign: Campaign, policy: Policy, registry: Registry, zone: ZoneInfo
+) -> None:
     """Everything of a campaign but its conditions."""
     row.used = 1
-    row.coupon, row.budget = NONE, NONE
+    row.coupon = NONE if campaign.coupon is None else registry.coupons[campaign.coupon]
+    row.budget = NONE if campaign.budget is None else registry.budgets[campaign.budget]
+    row.direct = campaign.issue == "direct"
     row.name_hash = salt(name)
     row.from_ms = wall_ms(campaign.window.from_, 0, zone) if campaign.window.from_ else 0
     row.until_ms = wall_ms(campaign.window.until, 0, zone) if campaign.window.until else FOREVER_MS
@@ -209,6 +168,58 @@ def goal_kinds(policy: Policy) -> np.ndarray:
     return kinds
 
 
+def claim_names(registry: Registry, policy: Policy) -> None:
+    """A slot for every name of a policy. Raises OverflowError when all are taken."""
+    for names, claim in (
+        (policy.campaigns, registry.claim),
+        (policy.coupons, registry.claim_coupon),
+        (policy.budgets, registry.claim_budget),
+    ):
+        for name in names:
+            claim(name)
+
+
+class CampaignTables(NamedTuple):
+    """The fields of records.Tables that speak of campaigns and what calls them."""
+
+    campaigns: np.recarray
+    declared: np.ndarray
+    triggers: np.ndarray
+    candidates: np.ndarray
+    moment_triggers: np.ndarray
+    moment_candidates: np.ndarray
+
+
+def campaign_tables(policy: Policy, registry: Registry, conditions: Conditions, zone: ZoneInfo) -> CampaignTables:
+    size = max(1, len(registry))
+    campaigns = records(size, CAMPAIGN)
+    declared = np.zeros(size, np.int32)
+    triggers: list[tuple[int, int]] = []
+    moments: list[tuple[int, int]] = []
+    for order, (name, campaign) in enumerate(policy.campaigns.items()):
+        slot = registry.slots[name]
+        row = campaigns[slot]
+        campaign_row(row, name, campaign, policy, registry, zone)
+        row.audience, row.condition, row.personal = conditions.campaign(name, campaign)
+        declared[slot] = order
+        if campaign.trigger.on == "moment":
+            moments.append((list(policy.moments).index(campaign.trigger.moment or ""), slot))
+        else:
+            triggers += [(place, slot) for place in trigger_places(campaign, policy)]
+    bounds, candidates = index(triggers, EVENT_KINDS * (len(policy.names.pages) + 1))
+    moment_bounds, moment_candidates = index(moments, MOMENTS_MAX)
+    return CampaignTables(campaigns, declared, bounds, candidates, moment_bounds, moment_candidates)
+
+
+def cap_tables(policy: Policy) -> tuple[np.recarray, np.recarray]:
+    """CAP rows by channel, and over all."""
+    channel_caps, total_caps = np.zeros((CHANNELS, CAPS_MAX), CAP), np.zeros(CAPS_MAX, CAP)
+    for channel, fatigue in policy.fatigue.channels.items():
+        fill_caps(channel_caps[Channel[channel.upper()]], fatigue.caps)
+    fill_caps(total_caps, policy.fatigue.caps)
+    return channel_caps.view(np.recarray), total_caps.view(np.recarray)
+
+
 def compile_policy(
     policy: Policy,
     first: date,
@@ -218,56 +229,29 @@ def compile_policy(
     source: str = "policy",
 ) -> CompiledPolicy:
     """Arrays for the days first … last. Raises DocumentError with every condition that is wrong."""
-    registry = registry or Registry()
-    slots = {name: registry.claim(name) for name in policy.campaigns}
-    size = max(1, len(registry))
+    registry = Registry() if registry is None else registry
+    claim_names(registry, policy)
     zone = ZoneInfo(policy.time_zone)
     conditions = Conditions(policy)
     segments = conditions.segments()
-    campaigns = records(size, CAMPAIGN)
-    declared = np.zeros(size, np.int32)
-    triggers: list[tuple[int, int]] = []
-    moments: list[tuple[int, int]] = []
-    for order, (name, campaign) in enumerate(policy.campaigns.items()):
-        slot = slots[name]
-        row = campaigns[slot]
-        campaign_row(row, name, campaign, policy, zone)
-        row.audience, row.condition, row.personal = conditions.campaign(name, campaign)
-        declared[slot] = order
-        if campaign.trigger.on == "moment":
-            moments.append((list(policy.moments).index(campaign.trigger.moment or ""), slot))
-        else:
-            triggers += [(place, slot) for place in trigger_places(campaign, policy)]
-    if conditions.problems:
-        raise DocumentError.at(source, conditions.problems)
-    trigger_bounds, candidates = index(triggers, EVENT_KINDS * (len(policy.names.pages) + 1))
-    moment_bounds, moment_candidates = index(moments, MOMENTS_MAX)
-    by_segment, own = responses(policy, slots, size)
-    channel_caps, total_caps = np.zeros((CHANNELS, CAPS_MAX), CAP), np.zeros(CAPS_MAX, CAP)
-    for channel, fatigue in policy.fatigue.channels.items():
-        fill_caps(channel_caps[Channel[channel.upper()]], fatigue.caps)
-    fill_caps(total_caps, policy.fatigue.caps)
+    campaigns = campaign_tables(policy, registry, conditions, zone)
+    coupons = coupon_tables(policy, registry, conditions, zone)
+    conditions.check(source)
+    by_segment, own = responses(policy, registry.slots, len(campaigns.campaigns))
+    channel_caps, total_caps = cap_tables(policy)
     tables = Tables(
         policy=policy_row(policy, replication),
-        campaigns=campaigns,
         steps=conditions.compiler.steps(),
         responses=by_segment,
         generic_responses=own,
         segments=segments,
-        triggers=trigger_bounds,
-        candidates=candidates,
-        moment_triggers=moment_bounds,
-        moment_candidates=moment_candidates,
-        declared=declared,
         goals=goal_kinds(policy),
-        channel_caps=channel_caps.view(np.recarray),
-        total_caps=total_caps.view(np.recarray),
+        channel_caps=channel_caps,
+        total_caps=total_caps,
         rfm=rfm_table(policy),
         days=day_table(zone, first, last, policy.fatigue.quiet_hours),
-        terms=records(1, TERMS),
-        coupons=records(1, COUPON),
-        budgets=records(1, BUDGET),
-        channel_budgets=np.full(CHANNELS, NONE, np.int16),
+        **campaigns._asdict(),
+        **coupons._asdict(),
     )
     dwells = {campaign.trigger.dwell for campaign in policy.campaigns.values() if campaign.trigger.dwell}
     return CompiledPolicy(policy, tables, registry, timetable(policy, first, last), tuple(sorted(dwells)))

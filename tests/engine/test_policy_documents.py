@@ -69,7 +69,10 @@ campaigns:
     response: {shown: 8%, otherwise: 5%}
     creative: {style: plain, text: "Your bill is ready", opt_out: "Settings"}
 """
-LIST = "policy, time_zone, provider, names, rfm, segments, moments, protected_pages, adult_age, fatigue, ranking"
+LIST = (
+    "policy, time_zone, provider, names, rfm, segments, moments, protected_pages, adult_age, fatigue, ranking,"
+    " universal_holdout, budgets, coupons, lint, campaigns"
+)
 
 
 def problems(text: str) -> list[str]:
@@ -165,8 +168,8 @@ BROKEN: list[tuple[str, str, list[str]]] = [
         "freqency: {caps",
         [
             ("35: campaigns.spring.freqency must not be here (did you mean 'frequency'? known: purpose, topic, channel,"
-            " window, audience, trigger, goal, priority, value, reward, cost, response, response_by_segment, frequency,"
-            " remind_after, holdout, salt, creative, arms)")
+            " window, audience, trigger, goal, priority, value, reward, coupon, issue, cost, budget, response,"
+            " response_by_segment, frequency, remind_after, holdout, salt, creative, arms)")
         ],
     ),
     (
@@ -177,7 +180,7 @@ BROKEN: list[tuple[str, str, list[str]]] = [
     ("    topic: bill\n", "", ["44: campaigns.bill_ready.topic must be given"]),
     ("time_zone", "timezone", [
         "1: time_zone must be given",
-        f"2: timezone must not be here (did you mean 'time_zone'? known: {LIST}, universal_holdout, campaigns)",
+        f"2: timezone must not be here (did you mean 'time_zone'? known: {LIST})",
     ]),
     (
         "  back_off:",
@@ -189,7 +192,7 @@ BROKEN: list[tuple[str, str, list[str]]] = [
     ),
     ("names:\n", "names: [home]\nname:\n", [
         "4: names must be a block of fields (got a list)",
-        f"5: name must not be here (did you mean 'names'? known: {LIST}, universal_holdout, campaigns)",
+        f"5: name must not be here (did you mean 'names'? known: {LIST})",
     ]),
     ("  caps: [{most: 2, per: day}]", "  caps: {most: 2, per: day}", [
         "20: fatigue.caps must be a list (got a block of fields)"
