@@ -1,0 +1,300 @@
+"""LedgerHost: the single writer of what customers share, as a plain class that receives messages and sends some."""
+
+import copy
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from engine.coupon_records import (
+    BUDGETS_MAX,
+    COUPONS_MAX,
+    LIVES,
+    REPLY,
+    REQUEST,
+    UNLIMITED,
+    RequestKind,
+    Spend,
+)
+from engine.host.ledger_arrays import (
+    REQUESTS_MAX,
+    change_amount,
+    change_pieces,
+    copied,
+    digest_of,
+    empty_shared,
+    forget_replies,
+    moves_of,
+    renumber,
+    scratch_for,
+    with_room,
+)
+from engine.host.ledger_invariants import breaches
+from engine.host.messages import Contribution, Moment, Refusal, Refused, Settled
+from engine.records import MINUTE_MS, Bulletin, Tables, records
+from engine.settle import Desk, Offers, Shared, release_rations, settle, write_bulletin
+
+TICK_MS = 10 * MINUTE_MS
+SETTLEMENTS_KEPT = 2  # messages of the last ones can be asked for again
+_OPENING = (RequestKind.RESERVE, RequestKind.TRANSFER)
+
+
+@dataclass(frozen=True)
+class LedgerSnapshot:
+    """A Ledger between two settlements, with the names its slot numbers stand for."""
+
+    coupons: dict[str, int]
+    budgets: dict[str, int]
+    epoch: int
+    shared: Shared
+    kept: dict[int, list[Settled]]
+    calendar: list[Moment]
+    told: int
+
+
+class LedgerHost:
+    """Stock and budgets of one policy, for shards that are ranges of customers [first, end).
+
+    Settlement k closes when the numbered contribution of every shard has come. Time is virtual and comes in with the
+    messages.
+    """
+
+    def __init__(
+        self,
+        tables: Tables,
+        coupons: Mapping[str, int],
+        budgets: Mapping[str, int],
+        shards: Sequence[tuple[int, int]],
+        now: int,
+        tick_ms: int = TICK_MS,
+    ) -> None:
+        self.shards = list(shards)
+        self.epoch = 0
+        self.coupons: dict[str, int] = {}
+        self.budgets: dict[str, int] = {}
+        self.shared = empty_shared(now, tick_ms)
+        self.shared.clock[0].first, self.shared.clock[0].end = self.shards[0][0], self.shards[-1][1]
+        self.open: dict[int, Contribution] = {}
+        self.kept: dict[int, list[Settled]] = {}
+        self.calendar: list[Moment] = []
+        self.told = 0  # moments that have gone out
+        self.sorting = scratch_for(1)
+        self.adopt(tables, coupons, budgets)
+
+    # --- what the driver asks -----------------------------------------------------------------------------------------
+    def adopt(self, tables: Tables, coupons: Mapping[str, int], budgets: Mapping[str, int]) -> None:
+        """Take up a policy: coupons and budgets known by name keep what became of them; all campaigns are open."""
+        self._rename(coupons, budgets)
+        self.tables = tables
+        self.offers = Offers(tables.coupons, tables.terms, tables.budgets)
+        self.campaigns_open = np.ones(len(tables.campaigns), np.int8)
+        for slot in np.flatnonzero(tables.coupons["used"]).tolist():
+            change_pieces(self.shared.stock[slot], tables.coupons[slot])
+        for slot in np.flatnonzero(tables.budgets["used"]).tolist():
+            change_amount(self.shared.funds[slot], tables.budgets[slot])
+        release_rations(self.shared, self.offers, int(self.shared.clock[0].ticked_ms))
+
+    def _rename(self, coupons: Mapping[str, int], budgets: Mapping[str, int]) -> None:
+        """Give every name the slot it has now; names that are gone keep their state in slots nobody else has."""
+        coupon_moves = moves_of(self.coupons, coupons, COUPONS_MAX)
+        budget_moves = moves_of(self.budgets, budgets, BUDGETS_MAX)
+        used = list(self.coupons.values()), list(self.budgets.values())
+        renumber(self.shared, coupon_moves, budget_moves, used)
+        self.coupons = {name: int(coupon_moves[slot]) for name, slot in self.coupons.items()} | dict(coupons)
+        self.budgets = {name: int(budget_moves[slot]) for name, slot in self.budgets.items()} | dict(budgets)
+
+    def pause(self, slots: Iterable[int]) -> None:
+        """Pause exactly these campaigns from the next bulletin on; all others are open."""
+        self.campaigns_open[:] = 1
+        for slot in slots:
+            self.campaigns_open[slot] = 0
+
+    def restock(self, coupon: str, pieces: int, t: int) -> None:
+        """Pieces of a coupon (by name) are delivered at t, between two settlements."""
+        assert t >= self.now_ms, f"a delivery of {coupon} at {t} comes after the settlement of {self.now_ms}"
+        stock = self.stock(coupon)
+        assert stock.delivered != UNLIMITED, f"coupon {coupon} has no limit: nothing can be delivered"
+        assert pieces >= 0, f"a delivery of {coupon} must be at least 0 pieces (got {pieces})"
+        stock.delivered += pieces
+        stock.left += pieces
+
+    def announce(self, t: int, moment: int) -> int:
+        """Enter a calendar moment; it goes out with the next settlement. Returns its number in the bulletin."""
+        self.calendar.append(Moment(len(self.calendar) + 1, t, moment))
+        return len(self.calendar)
+
+    def forget(self, first: int, end: int, number: int) -> None:
+        """The snapshots of the customers in [first, end) hold the replies of settlements up to `number`."""
+        forget_replies(self.shared.remembered, first, end, number)
+
+    def stock(self, coupon: str) -> np.record:
+        """The STOCK row of a coupon, by name: what is left, granted, refused by Answer, out_ms…"""
+        return self.shared.stock[self.coupons[coupon]]
+
+    def fund(self, budget: str) -> np.record:
+        """The FUND row of a budget, by name."""
+        return self.shared.funds[self.budgets[budget]]
+
+    @property
+    def number(self) -> int:
+        """Of the latest settlement; 0 before the first."""
+        return int(self.shared.clock[0].number)
+
+    @property
+    def now_ms(self) -> int:
+        return int(self.shared.clock[0].now_ms)
+
+    def bulletin(self) -> Bulletin:
+        """What all may read until the next settlement; arrays of its own."""
+        slots = len(self.tables.campaigns)
+        ones = np.ones(slots, np.int8)
+        bulletin = Bulletin(self.campaigns_open.copy(), ones, ones.copy(), np.zeros(slots, np.int64))
+        write_bulletin(bulletin, self.shared, self.offers, self.tables.campaigns, self.tables.channel_budgets)
+        return bulletin
+
+    def digest(self) -> str:
+        """128 bits in hexadecimal; the same for any number of shards, any order of messages, any numbering of names."""
+        return digest_of(self.shared)
+
+    def copy(self) -> "LedgerHost":
+        """A second Ledger in the same state, for a world that goes another way from here."""
+        twin = copy.copy(self)
+        twin.sorting = scratch_for(1)
+        twin.campaigns_open = self.campaigns_open.copy()
+        twin.open = {}
+        twin.restore(self.snapshot())
+        return twin
+
+    def snapshot(self) -> LedgerSnapshot:
+        assert not self.open, "a snapshot is taken between two settlements"
+        return LedgerSnapshot(
+            dict(self.coupons),
+            dict(self.budgets),
+            self.epoch,
+            copied(self.shared),
+            dict(self.kept),
+            list(self.calendar),
+            self.told,
+        )
+
+    def restore(self, snapshot: LedgerSnapshot) -> None:
+        """Take a snapshot's state, under the slots that its names have here."""
+        coupons, budgets = self.coupons, self.budgets
+        self.coupons, self.budgets = dict(snapshot.coupons), dict(snapshot.budgets)
+        self.epoch, self.shared = snapshot.epoch, copied(snapshot.shared)
+        self.kept, self.calendar = dict(snapshot.kept), list(snapshot.calendar)
+        self.told = snapshot.told
+        self.open = {}
+        self._rename(coupons, budgets)
+
+    # --- messages -----------------------------------------------------------------------------------------------------
+    def receive(self, message: Contribution, now: int) -> list[Settled | Refused]:
+        """Take a shard's contribution. Returns what goes out: nothing while others are missing, one Settled per shard
+        when it was the last, the same Settled again for a contribution sent again, or a Refused.
+
+        Raises AssertionError where an invariant is broken.
+        """
+        refusal = self._refusal(message, now)
+        if refusal is not None:
+            return [refusal]
+        dropped = self._take_epoch(message.epoch)
+        if message.number <= self.number:
+            return [*dropped, replace(self.kept[message.number][message.shard], epoch=self.epoch)]
+        self.open[message.shard] = message
+        if len(self.open) < len(self.shards):
+            return dropped
+        return [*dropped, *self._close()]
+
+    def _refusal(self, message: Contribution, now: int) -> Refused | None:
+        def refused(reason: Refusal, expected: int) -> Refused:
+            return Refused(self.epoch, message.shard, message.number, reason, expected)
+
+        if message.epoch < self.epoch:
+            return refused(Refusal.LOWER_EPOCH, self.epoch)
+        if not 0 <= message.shard < len(self.shards):
+            return refused(Refusal.UNKNOWN_SHARD, len(self.shards))
+        if message.number > self.number + 1:
+            return refused(Refusal.GAP, self.number + 1)
+        if message.number <= self.number:
+            return None if message.number in self.kept else refused(Refusal.FORGOTTEN, self.number + 1)
+        if len(message.requests) > REQUESTS_MAX // len(self.shards):
+            return refused(Refusal.NO_ROOM, REQUESTS_MAX // len(self.shards))
+        if message.epoch == self.epoch:
+            for other in self.open.values():
+                if message.time_ms != other.time_ms:
+                    return refused(Refusal.OTHER_TIME, other.time_ms)
+        if not self.now_ms <= message.time_ms <= now:
+            return refused(Refusal.OTHER_TIME, max(self.now_ms, min(now, message.time_ms)))
+        return None
+
+    def _take_epoch(self, epoch: int) -> list[Settled | Refused]:
+        """Adopt a higher epoch. What came under the lower one may be from a process that was replaced: it is dropped,
+        and its senders are told."""
+        if epoch == self.epoch:
+            return []
+        self.epoch, dropped, self.open = epoch, list(self.open.values()), {}
+        return [Refused(epoch, old.shard, old.number, Refusal.LOWER_EPOCH, epoch) for old in dropped]
+
+    # --- the settlement -----------------------------------------------------------------------------------------------
+    def _close(self) -> list[Settled]:
+        parts = [self.open[shard] for shard in range(len(self.shards))]
+        self.open = {}
+        number, time_ms = self.number + 1, parts[0].time_ms
+        for part in parts:
+            self.forget(*self.shards[part.shard], part.acknowledged)
+        granted = self.shared.stock["granted"].copy()
+        requests = joined([part.requests for part in parts])
+        replies = self._settle(
+            requests, added([part.spend for part in parts], BUDGETS_MAX, len(Spend)), time_ms, number
+        )
+        lives = added([part.lives for part in parts], COUPONS_MAX, LIVES)
+        broken = [part.breach for part in parts if part.breach]
+        broken += breaches(self.shared, lives, granted, self.coupons, self.budgets)
+        assert not broken, f"settlement {number} at {time_ms} ms: " + "; ".join(broken)
+        return self._keep(number, time_ms, replies)
+
+    def _settle(self, requests: np.ndarray, spend: np.ndarray, time_ms: int, number: int) -> np.ndarray:
+        """Run the settlement; returns all replies, REPLY[m]."""
+        n = len(requests)
+        openings = int(np.isin(requests["kind"], _OPENING).sum())
+        self.shared = with_room(self.shared, n, openings)
+        if n > len(self.sorting.keys):
+            self.sorting = scratch_for(n)
+        desk = Desk(self.sorting, records(1, REPLY), records(n, REPLY), np.zeros(1, np.int64))
+        count = settle(requests, spend, self.shared, self.offers, desk, time_ms, number)
+        return desk.replies[:count]
+
+    def _keep(self, number: int, time_ms: int, replies: np.ndarray) -> list[Settled]:
+        """The messages that go out, kept in case one is asked for again."""
+        bulletin = self.bulletin()
+        moments, self.told = tuple(self.calendar[self.told :]), len(self.calendar)
+        messages = [
+            Settled(self.epoch, shard, number, time_ms, bulletin, said_to(replies, first, end), moments)
+            for shard, (first, end) in enumerate(self.shards)
+        ]
+        assert sum(len(message.replies) for message in messages) == len(replies), "every reply goes to one shard"
+        self.kept[number] = messages
+        self.kept.pop(number - SETTLEMENTS_KEPT, None)
+        return messages
+
+
+def joined(parts: list[np.ndarray]) -> np.ndarray:
+    """Requests of all shards, in the order of the shards."""
+    requests = parts[0] if len(parts) == 1 else np.concatenate(parts)
+    assert requests.dtype == REQUEST
+    return np.ascontiguousarray(requests).view(np.recarray)
+
+
+def added(parts: list[np.ndarray], rows: int, columns: int) -> np.ndarray:
+    """Sum of the shards' tables by slot: i8[rows, columns]."""
+    total = np.zeros((rows, columns), np.int64)
+    for part in parts:
+        total[: len(part)] += part
+    return total
+
+
+def said_to(replies: np.ndarray, first: int, end: int) -> np.ndarray:
+    """The replies to the customers in [first, end)."""
+    customers = replies["customer"]
+    mine = (customers >= first) & (customers < end)
+    return replies if mine.all() else replies[mine]

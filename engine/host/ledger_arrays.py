@@ -1,0 +1,190 @@
+"""The Ledger's arrays: made, given room, renumbered by name, forgotten, hashed."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from engine.coupon_records import BUDGETS_MAX, COUPONS_MAX, REPLY, UNLIMITED, Answer
+from engine.records import NEVER_MS, NONE, records
+from engine.rules.budgets import FUND
+from engine.rules.digest import LANE_SEEDS
+from engine.rules.ledger_digest import sum_ledger
+from engine.rules.requests import DIGITS, PASSES, Remembered, Sorting, link_replies
+from engine.rules.reservations import RESERVATION, Reservations, link_reservations
+from engine.rules.stock import STOCK
+from engine.settle import CLOCK, Shared
+
+REQUESTS_MAX = 2_000_000  # of one settlement
+REPLIES_MAX = 4_000_000  # remembered until acknowledged
+RESERVATIONS_MAX = 1_000_000  # and transfers under way
+_LEAST_ROOM = 1_024
+DIGEST_MODULUS = 1 << 128
+
+
+# --- made -------------------------------------------------------------------------------------------------------------
+def lists_for(room: int) -> np.ndarray:
+    """Empty lists by hash, about as many as there may be rows."""
+    return np.full(1 << max(1, room - 1).bit_length(), NONE, np.int32)
+
+
+def no_replies(room: int) -> Remembered:
+    return Remembered(
+        records(room, REPLY),
+        np.full(room, NONE, np.int32),
+        np.zeros(room, np.int32),
+        lists_for(room),
+        np.zeros(1, np.int64),
+    )
+
+
+def no_reservations(room: int) -> Reservations:
+    table = Reservations(
+        records(room, RESERVATION),
+        lists_for(room),
+        np.full(room, NONE, np.int32),
+        np.zeros(1, np.int64),
+        np.zeros(1, np.int64),
+    )
+    link_reservations(table)
+    return table
+
+
+def empty_shared(now: int, tick_ms: int) -> Shared:
+    clock = records(1, CLOCK)
+    clock[0].now_ms, clock[0].ticked_ms, clock[0].tick_ms = now, now // tick_ms * tick_ms, tick_ms
+    return Shared(
+        clock,
+        records(COUPONS_MAX, STOCK),
+        records(BUDGETS_MAX, FUND),
+        no_reservations(_LEAST_ROOM),
+        no_replies(_LEAST_ROOM),
+    )
+
+
+def scratch_for(room: int) -> Sorting:
+    return Sorting(
+        np.zeros(room, np.int64),
+        np.zeros(room, np.int32),
+        np.zeros(room, np.int64),
+        np.zeros(room, np.int32),
+        np.zeros((PASSES, DIGITS), np.int64),
+    )
+
+
+def copied(shared: Shared) -> Shared:
+    return Shared(
+        shared.clock.copy(),
+        shared.stock.copy(),
+        shared.funds.copy(),
+        Reservations(*(array.copy() for array in shared.reservations)),
+        Remembered(*(array.copy() for array in shared.remembered)),
+    )
+
+
+# --- given room -------------------------------------------------------------------------------------------------------
+def room_for(rows: int, room: int, most: int) -> int:
+    """Rows a table gets that must hold `rows`: twice as many until that is enough, never more than `most`."""
+    while room < min(rows, most):
+        room *= 2
+    return min(room, most)
+
+
+def with_room(shared: Shared, requests: int, openings: int) -> Shared:
+    """Tables that can hold so many more replies and reservations, as far as the limits allow."""
+    remembered, table = shared.remembered, shared.reservations
+    room = room_for(int(remembered.size[0]) + requests, len(remembered.rows), REPLIES_MAX)
+    if room > len(remembered.rows):
+        shared = shared._replace(remembered=grown_replies(remembered, room))
+    room = room_for(int(table.size[0]) + openings, len(table.rows), RESERVATIONS_MAX)
+    if room > len(table.rows):
+        shared = shared._replace(reservations=grown_reservations(table, room))
+    return shared
+
+
+def grown_replies(old: Remembered, room: int) -> Remembered:
+    new, count = no_replies(room), int(old.size[0])
+    new.rows[:count], new.said[:count], new.size[0] = old.rows[:count], old.said[:count], count
+    link_replies(new)
+    return new
+
+
+def grown_reservations(old: Reservations, room: int) -> Reservations:
+    new = no_reservations(room)
+    new.rows[: len(old.rows)], new.heap[: len(old.heap)] = old.rows, old.heap
+    new.size[0] = old.size[0]
+    link_reservations(new)
+    return new
+
+
+# --- forgotten --------------------------------------------------------------------------------------------------------
+def forget_replies(remembered: Remembered, first: int, end: int, number: int) -> None:
+    """Forget what settlements up to `number` said to the customers in [first, end); open transfers stay."""
+    count = int(remembered.size[0])
+    rows, said = remembered.rows[:count], remembered.said[:count]
+    customers = rows["customer"]
+    gone = (said <= number) & (customers >= first) & (customers < end) & (rows["answer"] != Answer.PENDING)
+    if not gone.any():
+        return
+    kept = np.flatnonzero(~gone)
+    remembered.rows[: len(kept)], remembered.said[: len(kept)] = rows[kept], said[kept]
+    remembered.size[0] = len(kept)
+    link_replies(remembered)
+
+
+# --- by name ----------------------------------------------------------------------------------------------------------
+def moves_of(before: Mapping[str, int], after: Mapping[str, int], size: int) -> np.ndarray:
+    """New slot of every old one. Names that are gone keep free slots at the end; raises OverflowError without one."""
+    taken = set(after.values())
+    free = [slot for slot in range(size) if slot not in taken]
+    moves = np.arange(size)
+    for name, slot in before.items():
+        if name not in after and not free:
+            raise OverflowError(f"names must be at most {size} at a time (no slot is left for {name!r})")
+        moves[slot] = after[name] if name in after else free.pop()
+    return moves
+
+
+def renumber(shared: Shared, coupons: np.ndarray, budgets: np.ndarray, names: tuple[list[int], list[int]]) -> None:
+    """Move what is known under old slots to new ones; `names` are the old slots in use."""
+    for table, moves, used in ((shared.stock, coupons, names[0]), (shared.funds, budgets, names[1])):
+        rows = table[used].copy()
+        table[:] = np.zeros(1, table.dtype)
+        table[moves[used]] = rows
+    rows = shared.reservations.rows
+    rows["coupon"] = coupons[rows["coupon"]]
+    rows["budget"] = np.where(rows["budget"] == NONE, NONE, budgets[rows["budget"]])
+    rows = shared.remembered.rows
+    known = (rows["coupon"] >= 0) & (rows["coupon"] < len(coupons))
+    rows["coupon"] = np.where(known, coupons[np.where(known, rows["coupon"], 0)], rows["coupon"])
+
+
+def change_pieces(stock: Any, coupon: Any) -> None:
+    """Take up how many pieces a policy says: the difference is added to what is left or taken from it."""
+    if stock.name_hash == 0:
+        stock.name_hash, stock.declared, stock.out_ms = coupon.name_hash, UNLIMITED, NEVER_MS
+    pieces, handed_out = int(coupon.pieces), int(stock.granted + stock.reserved + stock.confirmed)
+    if pieces == UNLIMITED:
+        stock.delivered = stock.left = UNLIMITED
+    else:
+        delivered = pieces if stock.declared == UNLIMITED else int(stock.delivered) + pieces - int(stock.declared)
+        stock.delivered = max(delivered, handed_out)
+        stock.left = stock.delivered - handed_out
+    stock.declared = pieces
+
+
+def change_amount(fund: Any, budget: Any) -> None:
+    """Take up a budget's amount. What is already committed beyond it stays, and nothing is added."""
+    if fund.name_hash == 0:
+        fund.name_hash, fund.out_ms = budget.name_hash, NEVER_MS
+    fund.in_force = budget.amount + (budget.reserve if fund.released else 0)
+    fund.overshoot = max(int(fund.overshoot), int(fund.reserved + fund.spent - fund.in_force))
+
+
+# --- hashed -----------------------------------------------------------------------------------------------------------
+def digest_of(shared: Shared) -> str:
+    """128 bits in hexadecimal over the state by name and every reply given; not over what is remembered of them."""
+    lanes = np.zeros((2, 2), np.uint64)
+    sum_ledger(shared, np.array(LANE_SEEDS), lanes)
+    words = [int(high) << 64 | int(low) for low, high in lanes]
+    return f"{(words[0] + (words[1] << 64)) % DIGEST_MODULUS:032x}"

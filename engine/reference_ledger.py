@@ -1,0 +1,311 @@
+"""The Ledger once more, naively, from the words of DESIGN.md: the oracle of `engine/settle.py`.
+
+Plain dicts and sorted lists, one request at a time. It shares only the records with the fast one; random requests
+through both must agree. The policy comes as rows by slot: {"coupons": {slot: {...}}, "terms": …, "budgets": …}.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from engine.coupon_records import NO_BUDGET, UNLIMITED, Answer, RequestKind, Spend, Verdict
+from engine.records import NEVER_MS, NONE, SHARE_ONE
+
+Row = dict[str, Any]  # the fields of a REQUEST, REPLY, COUPON, TERMS or BUDGET
+Id = tuple[int, int]  # (customer, number of a request or claim)
+
+MASK = 2**64 - 1
+GOLDEN = 0x9E3779B97F4A7C15
+UNANSWERED = (RequestKind.ARRIVED, RequestKind.RETURNED)
+
+
+def mix64(value: int) -> int:
+    """Finaliser of SplitMix64 (Steele, Lea, Flood 2014)."""
+    value &= MASK
+    value = (value ^ (value >> 30)) * 0xBF58476D1CE4E5B9 & MASK
+    value = (value ^ (value >> 27)) * 0x94D049BB133111EB & MASK
+    return value ^ (value >> 31)
+
+
+class Coupon:
+    """Where the pieces of a coupon are."""
+
+    def __init__(self, pieces: int) -> None:
+        self.declared = self.delivered = pieces
+        self.granted = self.reserved = self.confirmed = self.moving = self.arrived = 0
+        self.released: int | None = None
+        self.out_ms = NEVER_MS
+        self.refused: Counter[int] = Counter()
+
+    @property
+    def handed_out(self) -> int:
+        return self.granted + self.reserved + self.confirmed
+
+    @property
+    def left(self) -> int:
+        return UNLIMITED if self.delivered == UNLIMITED else self.delivered - self.handed_out
+
+    def has_piece(self) -> bool:
+        return self.left != 0 and (self.released is None or self.released > self.handed_out)
+
+
+class Budget:
+    """What of a budget is reserved and spent; fen."""
+
+    def __init__(self, amount: int) -> None:
+        self.in_force = amount
+        self.reserved = self.spent = self.overshoot = 0
+        self.released = False
+        self.out_ms = NEVER_MS
+
+    @property
+    def committed(self) -> int:
+        return self.reserved + self.spent
+
+
+class ReferenceLedger:
+    """Stock and budgets for the customers in [first, end)."""
+
+    def __init__(self, policy: Mapping[str, Any], customers: tuple[int, int], now: int, tick_ms: int) -> None:
+        self.customers, self.now, self.tick_ms = customers, now, tick_ms
+        self.ticked = now // tick_ms * tick_ms
+        self.stock: dict[int, Coupon] = {}
+        self.funds: dict[int, Budget] = {}
+        self.reservations: dict[Id, Row] = {}  # of pieces without a coupon
+        self.transfers: dict[Id, Row] = {}  # (giver, claim) → the request
+        self.remembered: dict[Id, Row | None] = {}  # None: no reply to the asker, or not yet
+        self.said: dict[Id, int] = {}
+        self.number = 0
+        self.adopt(policy)
+
+    def adopt(self, policy: Mapping[str, Any]) -> None:
+        """Take up a policy: pieces and amounts change by the difference, what is handed out or committed stays."""
+        self.policy = policy
+        for slot, rule in policy["coupons"].items():
+            pieces, coupon = rule["pieces"], self.stock.setdefault(slot, Coupon(rule["pieces"]))
+            if pieces == UNLIMITED or coupon.declared == UNLIMITED:
+                coupon.delivered = pieces
+            else:
+                coupon.delivered += pieces - coupon.declared
+            if pieces != UNLIMITED:
+                coupon.delivered = max(coupon.delivered, coupon.handed_out)
+            coupon.declared = pieces
+        for slot, rule in policy["budgets"].items():
+            budget = self.funds.setdefault(slot, Budget(rule["amount"]))
+            budget.in_force = rule["amount"] + (rule["reserve"] if budget.released else 0)
+            budget.overshoot = max(budget.overshoot, budget.committed - budget.in_force)
+        self.release_rations(self.ticked)
+
+    # --- time ---------------------------------------------------------------------------------------------------------
+    def release_rations(self, t: int) -> None:
+        for slot, rule in self.policy["coupons"].items():
+            self.stock[slot].released = None
+            if rule["ration_every_ms"]:
+                times = 1 + max(0, t - rule["from_ms"]) // rule["ration_every_ms"]
+                self.stock[slot].released = times * rule["ration_pieces"]
+
+    def tick(self, t: int) -> None:
+        """Rations and, once, each budget's reserve."""
+        self.ticked = t
+        self.release_rations(t)
+        for slot, rule in self.policy["budgets"].items():
+            budget = self.funds[slot]
+            enough = budget.committed * SHARE_ONE >= rule["amount"] * rule["release_at"]
+            if not budget.released and rule["reserve"] and t >= rule["release_from_ms"] and enough:
+                budget.released = True
+                budget.in_force += rule["reserve"]
+
+    def advance(self, t: int) -> None:
+        """Everything that is due by t, in order of time; at one instant lapses come before the tick."""
+        due = [(row["expires_ms"], 0, id) for id, row in self.reservations.items() if row["expires_ms"] <= t]
+        first_tick = self.ticked + self.tick_ms
+        due += [(tick, 1, (0, 0)) for tick in range(first_tick, t + 1, self.tick_ms)]
+        for time_ms, is_tick, id in sorted(due):
+            if is_tick:
+                self.tick(time_ms)
+            else:
+                self.end_reservation(id, confirmed=False)
+        self.now = max(self.now, t)
+
+    def end_reservation(self, id: Id, confirmed: bool) -> None:
+        row = self.reservations.pop(id)
+        coupon = self.stock[row["coupon"]]
+        coupon.reserved -= 1
+        coupon.confirmed += confirmed
+        if row["budget"] != NO_BUDGET:
+            self.funds[row["budget"]].reserved -= row["cost"]
+            self.funds[row["budget"]].spent += row["cost"] if confirmed else 0
+
+    # --- pieces and money ---------------------------------------------------------------------------------------------
+    def take(self, slot: int, terms_row: int, t: int) -> Answer:
+        """One piece, and of its budget the most it can cost."""
+        if slot not in self.policy["coupons"]:
+            return Answer.NOT_OPEN
+        coupon, terms = self.stock[slot], self.policy["terms"][terms_row]
+        if not coupon.has_piece():
+            return Answer.OUT_OF_STOCK
+        budget = self.funds.get(terms["budget"])
+        if budget is not None:
+            fits = budget.committed + terms["cost_most"] <= budget.in_force
+            budget.reserved += terms["cost_most"] if fits else 0
+            if not fits or budget.committed >= budget.in_force:
+                budget.out_ms = min(budget.out_ms, t)
+            if not fits:
+                return Answer.BUDGET
+        if coupon.left == 1:
+            coupon.out_ms = min(coupon.out_ms, t)
+        return Answer.DONE
+
+    def claim(self, request: Row, t: int) -> Row:
+        slot, terms, granted = request["coupon"], request["terms"], Answer.DONE
+        if request["verdict"] != Verdict.ALLOW:
+            fallback = self.policy["coupons"].get(slot, {}).get("fallback", NONE)
+            if request["verdict"] != Verdict.WEAKER or fallback == NONE:
+                return {"answer": Answer.DENIED}
+            slot, terms, granted = fallback, self.policy["coupons"][fallback]["terms"], Answer.FALLBACK
+        answer = self.take(slot, terms, t)
+        if answer != Answer.DONE:
+            return {"answer": answer}
+        self.stock[slot].granted += 1
+        return {"answer": granted, "coupon": slot, "terms": terms}
+
+    def reserve(self, request: Row, t: int) -> Row:
+        id = request["customer"], request["claim"]
+        if id in self.reservations or id in self.transfers:
+            return {"answer": Answer.NO_COUPON}
+        answer = self.take(request["coupon"], request["terms"], t)
+        if answer != Answer.DONE:
+            return {"answer": answer}
+        terms = self.policy["terms"][request["terms"]]
+        until = t + self.policy["coupons"][request["coupon"]]["confirm_within_ms"]
+        self.stock[request["coupon"]].reserved += 1
+        self.reservations[id] = {
+            "coupon": request["coupon"], "budget": terms["budget"], "cost": terms["cost_most"], "expires_ms": until,
+        }  # fmt: skip
+        return {"answer": answer, "expires_ms": until}
+
+    def end(self, request: Row) -> Row:
+        id = request["customer"], request["claim"]
+        if id not in self.reservations:
+            return {"answer": Answer.LAPSED}
+        self.end_reservation(id, confirmed=request["kind"] == RequestKind.CONFIRM)
+        return {"answer": Answer.DONE}
+
+    # --- transfers ----------------------------------------------------------------------------------------------------
+    def set_out(self, request: Row) -> Answer:
+        """Why a coupon cannot set out; PENDING if it does."""
+        id = request["customer"], request["claim"]
+        if not self.customers[0] <= request["other"] < self.customers[1]:
+            return Answer.WALLET_FULL
+        if id in self.reservations or id in self.transfers:
+            return Answer.NO_COUPON
+        self.transfers[id] = request
+        self.stock[request["coupon"]].moving += 1
+        return Answer.PENDING
+
+    def came_in(self, request: Row) -> list[Row]:
+        """ARRIVED or RETURNED: the giver's reply, if there is such a transfer."""
+        given = self.transfers.pop((request["other"], request["claim"]), None)
+        if given is None:
+            return []
+        arrived = request["kind"] == RequestKind.ARRIVED
+        self.stock[given["coupon"]].moving -= 1
+        self.stock[given["coupon"]].arrived += arrived
+        return [self.answered(given, {"answer": Answer.DONE if arrived else Answer.WALLET_FULL})]
+
+    # --- a settlement -------------------------------------------------------------------------------------------------
+    def answered(self, request: Row, parts: Row) -> Row:
+        """The reply to a request; from now on whoever asks again gets it."""
+        names = ("customer", "other", "number", "claim", "terms", "coupon", "kind")
+        reply = {name: request[name] for name in names} | {"time_ms": self.closes, "expires_ms": 0} | parts
+        id = request["customer"], request["number"]
+        self.remembered[id], self.said[id] = reply, self.number
+        return reply
+
+    def settle_one(self, request: Row, t: int) -> list[Row]:
+        """Replies to one request, not asked before."""
+        kind, id = request["kind"], (request["customer"], request["number"])
+        if kind in UNANSWERED:
+            self.remembered[id], self.said[id] = None, self.number
+            return self.came_in(request)
+        if kind == RequestKind.TRANSFER:
+            answer = self.set_out(request)
+            if answer == Answer.PENDING:
+                told = {"customer": request["other"], "other": request["customer"], "number": NONE}
+                reply = self.answered(request, {"answer": Answer.DONE, "expires_ms": request["expires_ms"]} | told)
+                self.remembered[id] = None  # nothing for the giver yet
+                return [reply]
+            parts: Row = {"answer": answer}
+        elif kind == RequestKind.CLAIM:
+            parts = self.claim(request, t)
+        elif kind == RequestKind.RESERVE:
+            parts = self.reserve(request, t)
+        else:
+            parts = self.end(request)
+        if parts["answer"] not in (Answer.DONE, Answer.FALLBACK) and request["coupon"] in self.stock:
+            self.stock[request["coupon"]].refused[parts["answer"]] += 1
+        return [self.answered(request, parts)]
+
+    def order(self, request: Row) -> tuple[int, ...]:
+        salt = self.policy["coupons"].get(request["coupon"], {}).get("drop_salt", 0)
+        tie = mix64(mix64(salt + GOLDEN) ^ mix64(request["customer"] + GOLDEN))
+        return request["time_ms"], tie, request["customer"], request["sequence"], request["number"]
+
+    def settle(self, requests: list[Row], spend: Mapping[int, Mapping[Spend, int]], now: int) -> list[Row]:
+        """Settle requests in any order at `now`; replies in the order they were settled."""
+        self.closes, self.number = now, self.number + 1
+        for coupon in self.stock.values():
+            coupon.arrived = 0
+        for slot, budget in self.funds.items():
+            self.add_spend(budget, spend.get(slot, {}), now)
+        replies: list[Row] = []
+        for request in sorted(requests, key=self.order):
+            id = request["customer"], request["number"]
+            t = min(max(request["time_ms"], self.now), now)
+            self.advance(t)
+            if id not in self.remembered:
+                replies += self.settle_one(request, t)
+                continue
+            reply = self.remembered[id]
+            if reply is not None and self.said[id] != self.number:
+                self.said[id] = self.number
+                replies.append(reply)
+        self.advance(now)
+        return replies
+
+    def add_spend(self, budget: Budget, amounts: Mapping[Spend, int], now: int) -> None:
+        """Exposures may overshoot by the spend of the settlement that finds the budget used up."""
+        exposures = amounts.get(Spend.EXPOSURES, 0)
+        if budget.committed < budget.in_force:
+            budget.overshoot = max(0, exposures)
+        redeemed, freed = amounts.get(Spend.REDEEMED, 0), amounts.get(Spend.FREED, 0)
+        budget.spent += exposures + redeemed
+        budget.reserved -= redeemed + freed
+        if exposures > 0 and budget.committed >= budget.in_force:
+            budget.out_ms = min(budget.out_ms, now)
+
+    # --- what is asked of it ------------------------------------------------------------------------------------------
+    def forget(self, first: int, end: int, number: int) -> None:
+        """Replies of settlements up to `number` to the customers in [first, end) are in a snapshot."""
+        for customer, request in list(self.remembered):
+            id = customer, request
+            open_transfer = any((t["customer"], t["number"]) == id for t in self.transfers.values())
+            if first <= customer < end and self.said[id] <= number and not open_transfer:
+                del self.remembered[id], self.said[id]
+
+    def restock(self, slot: int, pieces: int) -> None:
+        self.stock[slot].delivered += pieces
+
+    def in_stock(self, campaign: Row) -> bool:
+        return campaign["coupon"] == NONE or self.stock[campaign["coupon"]].has_piece()
+
+    def in_budget(self, campaign: Row, channel_budget: int) -> bool:
+        """Exposures can be paid, and one more piece of the coupon."""
+        for slot in (campaign["budget"], channel_budget):
+            if slot != NO_BUDGET and self.funds[slot].committed >= self.funds[slot].in_force:
+                return False
+        if campaign["coupon"] == NONE:
+            return True
+        terms = self.policy["terms"][self.policy["coupons"][campaign["coupon"]]["terms"]]
+        budget = self.funds.get(terms["budget"])
+        return budget is None or budget.committed + terms["cost_most"] <= budget.in_force
