@@ -18,7 +18,7 @@ from engine.settle import CLOCK, Shared
 REQUESTS_MAX = 2_000_000  # of one settlement
 REPLIES_MAX = 4_000_000  # remembered until acknowledged
 RESERVATIONS_MAX = 1_000_000  # and transfers under way
-_LEAST_ROOM = 1_024
+LEAST_ROOM = 1_024
 DIGEST_MODULUS = 1 << 128
 
 
@@ -57,8 +57,8 @@ def empty_shared(now: int, tick_ms: int) -> Shared:
         clock,
         records(COUPONS_MAX, STOCK),
         records(BUDGETS_MAX, FUND),
-        no_reservations(_LEAST_ROOM),
-        no_replies(_LEAST_ROOM),
+        no_reservations(LEAST_ROOM),
+        no_replies(LEAST_ROOM),
     )
 
 
