@@ -186,17 +186,19 @@ def replay(folder: Path, policy: Path, as_json: bool) -> int:
 def lint(path: Path | None, schema: bool, as_json: bool) -> int:
     def action() -> int:
         from engine.policy.schema import policy_schema
-        from scenarios.linting import findings_of, print_findings
+        from scenarios.linting import looked_at, print_findings, print_worst_case
 
         if schema:
             print_json(policy_schema())
             return Exit.FINE
         if path is None:
             raise UsageError("POLICY must be given: the file of a policy (got nothing); --schema alone needs none")
-        found = findings_of(path)
+        found, case = looked_at(path)
         if as_json:
-            print_json({"policy": str(path), "findings": [vars(finding) for finding in found]})
+            findings = [vars(finding) for finding in found]
+            print_json({"policy": str(path), "findings": findings, "worst_case": case.as_texts()})
         else:
+            print_worst_case(case)
             print_findings(path, found)
         return Exit.MISSED if any(finding.severity == "error" for finding in found) else Exit.FINE
 

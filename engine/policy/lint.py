@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 
 from engine.policy.campaign import Campaign, PredictedResponse
 from engine.policy.findings import Finding
+from engine.policy.lint_coupons import COUPON_CHECKS
 from engine.policy.lint_reach import REACH_CHECKS
 from engine.policy.lint_ring import ring_too_small
+from engine.policy.lint_scarcity import scarcity
 from engine.policy.look import Look, name_of, uses_attention
 from engine.policy.quantities import yuan_text
 from engine.records import (
@@ -26,9 +28,6 @@ if TYPE_CHECKING:
     from engine.policy.tables import CompiledPolicy
 
 NEW_CUSTOMER_DAYS = 30
-SCARCITY = re.compile(
-    r"(?i)last chance|only\b.{0,30}\bleft\b|count-?down|while (stocks?|supplies) lasts?|仅剩|限量|最后|倒计时"
-)
 CREDIT = re.compile(r"(?i)\binstall?ments?\b|\bloans?\b|分期|贷款|借款")
 QUIET_CHANNELS = ("push", "sms", "voice")
 
@@ -36,7 +35,7 @@ QUIET_CHANNELS = ("push", "sms", "voice")
 def lint(policy: "Policy", compiled: "CompiledPolicy") -> list[Finding]:
     """All findings, by check and then in the order of the policy."""
     look = Look(policy, compiled)
-    findings = [finding for check in CHECKS for finding in check(look)]
+    findings = [finding for check in (*CHECKS, *COUPON_CHECKS) for finding in check(look)]
     return findings + [finding for check in REACH_CHECKS for finding in check(compiled)]
 
 
@@ -121,12 +120,16 @@ def does_nothing(look: Look) -> Iterator[Finding]:
 
 def reward_above_value(look: Look) -> Iterator[Finding]:
     for path, campaign in look.campaigns():
-        if campaign.reward > campaign.value:
+        coupon = look.offered(campaign)
+        gives, field = (campaign.reward, "reward") if coupon is None else (coupon.cost_most or 0, "coupon")
+        if gives > campaign.value:
             yield Finding(
-                "W15", "warning", f"{path}.reward",
-                f"{name_of(path)} gives {yuan_text(campaign.reward)} yuan for a conversion worth"
-                f" {yuan_text(campaign.value)}: every customer it wins costs money",
-                "lower reward, or let value say what a customer is worth over time",
+                "W15", "warning", f"{path}.{field}",
+                f"{name_of(path)} gives {'' if coupon is None else 'up to '}{yuan_text(gives)} yuan for a conversion"
+                f" worth {yuan_text(campaign.value)}: every customer it wins costs money",
+                f"lower {field}, or let value say what a customer is worth over time"
+                if coupon is None
+                else "give a smaller coupon, or let value say what a customer is worth over time",
             )  # fmt: skip
 
 
@@ -246,24 +249,39 @@ def conditions(look: Look) -> Iterator[str | None]:
 
 # --- Questions for counsel, and what credit must state ----------------------------------------------------------------
 def new_customer_offers(look: Look) -> Iterator[Finding]:
-    for path, campaign in look.campaigns():
-        bounds = list(joined_bounds(campaign.audience, look.policy.segments)) if campaign.audience else []
-        if campaign.reward == 0 or not bounds:
+    for path, gives, audience, ends in offers(look):
+        bounds = list(joined_bounds(audience, look.policy.segments)) if audience else []
+        if not bounds:
             continue
         longest = max(bounds)
         if longest > NEW_CUSTOMER_DAYS:
             yield Finding(
                 "W09", "ask", f"{path}.audience",
-                f"{name_of(path)} gives {yuan_text(campaign.reward)} yuan to customers as new up to {longest:g} days"
-                f" after they joined, longer than {NEW_CUSTOMER_DAYS}",
+                f"{gives} to customers as new up to {longest:g} days after they joined, longer than"
+                f" {NEW_CUSTOMER_DAYS}",
                 "ask counsel whether this still is an offer to new customers",
             )  # fmt: skip
-        if campaign.window.until is None:
+        if not ends:
+            field = "window.until" if path.startswith("campaigns.") else "claim.until"
             yield Finding(
-                "W09", "ask", f"{path}.window.until",
-                f"{name_of(path)} gives {yuan_text(campaign.reward)} yuan to new customers only, with no published end",
-                "ask counsel, or set window.until",
+                "W09", "ask", f"{path}.{field}",
+                f"{gives} to new customers only, with no published end",
+                f"ask counsel, or set {field}",
             )  # fmt: skip
+
+
+def offers(look: Look) -> Iterator[tuple[str, str, str | None, bool]]:
+    """(path, "x gives y", condition on who gets it, whether it ends) of every campaign and coupon that gives."""
+    for path, campaign in look.campaigns():
+        coupon = look.offered(campaign)
+        if coupon is not None:
+            ends = campaign.window.until is not None or coupon.claim.until is not None
+            yield path, f"{name_of(path)} gives {campaign.coupon}", campaign.audience, ends
+        elif campaign.reward:
+            gives = f"{name_of(path)} gives {yuan_text(campaign.reward)} yuan"
+            yield path, gives, campaign.audience, campaign.window.until is not None
+    for path, coupon in look.coupons():
+        yield path, f"{name_of(path)} is given", coupon.audience, coupon.claim.until is not None
 
 
 def joined_bounds(text: str, segments: dict[str, str]) -> Iterator[float]:
@@ -306,19 +324,6 @@ def bound_of(left: ast.expr, op: ast.cmpop, right: ast.expr, *, holds: bool) -> 
             and is_upper
         ):
             yield float(bound.value)  # type: ignore[arg-type]
-
-
-def scarcity(look: Look) -> Iterator[Finding]:
-    for path, campaign, creative in look.creatives():
-        found = SCARCITY.search(creative.text)
-        if found:
-            yield Finding(
-                "W10", "ask", f"{path}.text",
-                f"the text of {name_of(path)} says {found[0]!r}, and no stock or end stands behind it"
-                if campaign.window.until is None
-                else f"the text of {name_of(path)} says {found[0]!r}, and no stock stands behind it",
-                "ask counsel; words of scarcity must be true: name the pieces there are and the date it ends",
-            )  # fmt: skip
 
 
 def credit_without_rate(look: Look) -> Iterator[Finding]:

@@ -28,17 +28,17 @@ def window_ms(window: Window) -> int:
     return LONGEST_MS[window] if isinstance(window, str) else window
 
 
-def most_by_cap(cap: Cap, window: Window) -> int:
-    """The most exposures a cap lets into any window."""
-    if isinstance(cap.per, int):
-        return cap.most * -(-window_ms(window) // cap.per)
+def most_by_cap(most: int, per: Window, window: Window) -> int:
+    """The most exposures that a cap of so many per window lets into any other window."""
+    if isinstance(per, int):
+        return most * -(-window_ms(window) // per)
     if isinstance(window, str):
-        return cap.most * TOUCHED[cap.per][window]
-    return cap.most * (-(-window // SHORTEST_MS[cap.per]) + 1)
+        return most * TOUCHED[per][window]
+    return most * (-(-window // SHORTEST_MS[per]) + 1)
 
 
 def most_by_caps(caps: list[Cap], window: Window) -> float:
-    return min((most_by_cap(cap, window) for cap in caps), default=inf)
+    return min((most_by_cap(cap.most, cap.per, window) for cap in caps), default=inf)
 
 
 def most_of_campaign(campaign: Campaign, window: Window) -> float:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from engine.policy.campaign import Campaign, Creative
+from engine.policy.coupon import Coupon
 from engine.policy.quantities import path_text
 from engine.records import FIRST_PASSIVE_CHANNEL, Channel
 
@@ -24,6 +25,14 @@ class Look:
         """Campaigns with their paths."""
         return ((f"campaigns.{name}", campaign) for name, campaign in self.policy.campaigns.items())
 
+    def coupons(self) -> Iterator[tuple[str, Coupon]]:
+        """Coupons with their paths."""
+        return ((f"coupons.{name}", coupon) for name, coupon in self.policy.coupons.items())
+
+    def offered(self, campaign: Campaign) -> Coupon | None:
+        """The coupon a campaign gives."""
+        return None if campaign.coupon is None else self.policy.coupons[campaign.coupon]
+
     def row(self, path: str) -> Any:
         """The campaign's row of CAMPAIGN."""
         return self.compiled.tables.campaigns[self.compiled.registry.slots[name_of(path)]]
@@ -40,4 +49,5 @@ def uses_attention(campaign: Campaign) -> bool:
 
 
 def name_of(path: str) -> str:
-    return path.removeprefix("campaigns.").split(".")[0]
+    """The name of the campaign or coupon that a path leads to or into."""
+    return path.split(".")[1]
