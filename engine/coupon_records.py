@@ -219,8 +219,10 @@ RECEIPT = np.dtype(
         ("discount", "i8"),
         ("unlock_missing", "i8"),
         ("unlock_saves", "i8"),
+        ("slots", "i8"),  # mask of the coupons used, by slot
         ("number", "i4"),  # CLAIM: claim number
-        ("coupons", "i2"),  # used
+        ("unlock_terms", "i4"),  # terms of the coupon to unlock; NONE
+        ("coupons", "i2"),  # how many are used
         ("answer", "i1"),  # Answer
         ("optimal", "i1"),
     ],
@@ -292,7 +294,7 @@ class Outbox(NamedTuple):
     """Requests on their way to the Ledger."""
 
     requests: np.ndarray  # REQUEST[...]
-    count: np.ndarray  # i8[1]
+    waiting: np.ndarray  # i8[1]: how many
 
 
 class Inbox(NamedTuple):
@@ -301,6 +303,7 @@ class Inbox(NamedTuple):
     asks: np.ndarray  # ASK[...], by EVENT.ask
     lines: np.ndarray  # LINE[...]: the carts
     receipts: np.ndarray  # RECEIPT[...], written row by row with asks
+    used: np.ndarray  # i8[2]: how many asks and lines are filled
 
 
 class Wallets(NamedTuple):

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from engine.compiled import kernel
+from engine.coupon_records import CHECKOUT_COUPONS_MAX, OWNED, Answer, Outbox, Spend, Wallets
 from engine.days import day_index
 from engine.records import (
     CAMPAIGNS_MAX,
@@ -18,6 +19,9 @@ from engine.records import (
     Reason,
     records,
 )
+from engine.rules.asks import answer_ask, must_wait
+from engine.rules.checkout_desk import Desk, empty_desk
+from engine.rules.claims import claim
 from engine.rules.experiments import assigned_arm, held_out, mix64
 from engine.rules.fatigue import end_snooze, packed_exposure
 from engine.rules.observe import observe
@@ -32,6 +36,7 @@ _LOGIN, _MOMENT = int(EventKind.LOGIN), int(EventKind.MOMENT)
 _FIRST_REACTION, _LAST_REACTION = int(EventKind.CLICK), int(EventKind.NOT_SHOWN)
 _FIRST_USE = int(EventKind.FIRST_USE)
 _GHOST = int(Reaction.GHOST)
+_WAITS, _EXPOSURE_COST = int(Answer.WAITS), int(Spend.EXPOSURES)
 _C_EXPOSURES, _C_GHOSTS = int(Cell.EXPOSURES), int(Cell.GHOSTS)
 UNKNOWN_SEGMENT = -2
 
@@ -44,15 +49,23 @@ class Shard(NamedTuple):
     first: np.ndarray  # i8[1]: id of the first customer
     passed: np.ndarray  # i8[CAMPAIGNS_MAX]: scratch, slots that passed all tests of the event at hand
     scores: np.ndarray  # i8[CAMPAIGNS_MAX]: scratch
+    wallets: Wallets
+    outbox: Outbox
+    desk: Desk  # scratch of a checkout
+    owned: np.ndarray  # OWNED[CHECKOUT_COUPONS_MAX]: scratch
 
 
-def empty_shard(first: int, count: int) -> Shard:
+def empty_shard(first: int, count: int, wallets: Wallets, outbox: Outbox) -> Shard:
     return Shard(
         records(count, CUSTOMER),
         np.zeros((count, RING), np.int64),
         np.array([first], np.int64),
         np.zeros(CAMPAIGNS_MAX, np.int64),
         np.zeros(CAMPAIGNS_MAX, np.int64),
+        wallets,
+        outbox,
+        empty_desk(),
+        records(CHECKOUT_COUPONS_MAX, OWNED),
     )
 
 
@@ -158,7 +171,36 @@ def ghost(customer, ring, decision, left, tables, tallies, day_number, slot, seg
 
 
 @kernel
-def arbitrate(shard, customer, ring, decision, ghosts, tables, tallies, day_number, count, seg, t):
+def spend_exposure(tables, tallies, campaign):
+    """An exposure is paid from its campaign's budget and counts against its channel's."""
+    if campaign.cost == 0:
+        return
+    if campaign.budget != NONE:
+        tallies.spend[campaign.budget, _EXPOSURE_COST] += campaign.cost
+    budget = tables.channel_budgets[campaign.channel]
+    if budget != NONE and budget != campaign.budget:
+        tallies.spend[budget, _EXPOSURE_COST] += campaign.cost
+
+
+@kernel
+def show(shard, customer, ring, event, decision, tables, tallies, day_number, slot, seg, t):
+    """The winner is exposed; a campaign that issues its coupon directly claims it for the customer."""
+    campaign = tables.campaigns[slot]
+    answer(decision, tables, slot, _SHOWN)
+    enter_ring(customer, ring, decision, tables, slot, t, 0)
+    tallies.waterfall[day_number, slot, _SHOWN] += 1
+    tally_cell(tallies, tables, day_number, slot, int(decision.customer), seg, _C_EXPOSURES, 1)
+    spend_exposure(tables, tallies, campaign)
+    if campaign.direct:
+        row = int(event.customer - shard.first[0])
+        day = tables.days[day_number]
+        coupon = int(campaign.coupon)
+        found, _ = claim(shard.wallets, shard.outbox, row, coupon, slot, customer, event, tables, day, t)
+        tallies.answers[day_number, coupon, found] += 1
+
+
+@kernel
+def arbitrate(shard, customer, ring, event, decision, ghosts, tables, tallies, day_number, count, seg, t):
     """Give the slot to the best that is not held out; returns how many ghosts were left in `ghosts`."""
     held = 0
     while True:
@@ -168,10 +210,7 @@ def arbitrate(shard, customer, ring, decision, ghosts, tables, tallies, day_numb
         slot = int(shard.passed[best])
         shard.passed[best] = NONE
         if not held_out(tables.campaigns[slot], tables.policy[0], int(decision.customer)):
-            answer(decision, tables, slot, _SHOWN)
-            enter_ring(customer, ring, decision, tables, slot, t, 0)
-            tallies.waterfall[day_number, slot, _SHOWN] += 1
-            tally_cell(tallies, tables, day_number, slot, int(decision.customer), seg, _C_EXPOSURES, 1)
+            show(shard, customer, ring, event, decision, tables, tallies, day_number, slot, seg, t)
             return held
         ghost(customer, ring, decision, ghosts[held:], tables, tallies, day_number, slot, seg, t)
         held += 1
@@ -210,36 +249,68 @@ def hash_decision(customer, decision, tables):
 
 
 @kernel
-def decide_one(shard, event, decision, ghosts, tables, bulletin, tallies):
+def hash_receipt(customer, receipt):
+    h = mix64(customer.decisions_hash ^ np.uint64((int(receipt.answer) << 32) | (int(receipt.number) + 1)))
+    h = mix64(h ^ np.uint64(np.int64(receipt.paid)))
+    customer.decisions_hash = mix64(h ^ np.uint64(np.int64(receipt.discount)))
+
+
+@kernel
+def put_off(decision, event):
+    """The event waits for a reply: nothing has happened yet."""
+    fill(decision, event, int(event.time_ms), 0)
+    decision.answer = _WAITS
+
+
+@kernel
+def respond(shard, customer, ring, event, decision, ghosts, tables, bulletin, tallies, day_number, t):
+    """What an event leads to: facts, then candidates, then the winner. Returns how many ghosts were left."""
+    learn(customer, ring, event, decision, tables, tallies, day_number, t)
+    count, seg = test_candidates(shard, customer, ring, event, decision, tables, bulletin, tallies, day_number, t)
+    if count == 0:
+        return 0
+    held = arbitrate(shard, customer, ring, event, decision, ghosts, tables, tallies, day_number, count, seg, t)
+    lose_rest(shard, count, decision, tables, tallies, day_number)
+    return held
+
+
+@kernel
+def decide_one(shard, event, inbox, decision, ghosts, tables, bulletin, tallies):
     """Decide one event. Writes `decision`, leaves ghosts in `ghosts`; returns how many ghosts."""
-    row = event.customer - shard.first[0]
+    row = int(event.customer - shard.first[0])
     customer = shard.customers[row]
     ring = shard.rings[row]
+    asks = event.ask != NONE
+    if asks and must_wait(shard.wallets, row, event):
+        put_off(decision, event)
+        return 0
     t, late = taken_at(customer, event)
     day_number = day_index(tables.days, t)
     fill(decision, event, t, late)
-    learn(customer, ring, event, decision, tables, tallies, day_number, t)
-    count, seg = test_candidates(shard, customer, ring, event, decision, tables, bulletin, tallies, day_number, t)
-    held = 0
-    if count > 0:
-        held = arbitrate(shard, customer, ring, decision, ghosts, tables, tallies, day_number, count, seg, t)
-        lose_rest(shard, count, decision, tables, tallies, day_number)
+    counts, held = True, 0
+    if asks:
+        counts = answer_ask(shard, row, customer, event, inbox, tables, tallies, day_number, t)
+        decision.answer = inbox.receipts[event.ask].answer
+    if counts:
+        held = respond(shard, customer, ring, event, decision, ghosts, tables, bulletin, tallies, day_number, t)
     if event.kind == _LOGIN:
         customer.login_ms = t
     customer.sequence = event.sequence
     tallies.decisions[day_number, decision.reason] += 1
     hash_decision(customer, decision, tables)
+    if asks:
+        hash_receipt(customer, inbox.receipts[event.ask])
     return held
 
 
 @kernel
-def decide(shard, events, decisions, ghosts, tables, bulletin, tallies):
+def decide(shard, events, inbox, decisions, ghosts, tables, bulletin, tallies):
     """Decide a batch in order.
 
-    events: EVENT[n]; decisions: DECISION[n], written; ghosts: DECISION[≥ n × most candidates of one event], written.
-    Returns how many ghosts were written.
+    events: EVENT[n]; inbox: what they ask for, receipts written; decisions: DECISION[n], written; ghosts:
+    DECISION[≥ n × most candidates of one event], written. Returns how many ghosts were written.
     """
     held = 0
     for i in range(len(events)):
-        held += decide_one(shard, events[i], decisions[i], ghosts[held:], tables, bulletin, tallies)
+        held += decide_one(shard, events[i], inbox, decisions[i], ghosts[held:], tables, bulletin, tallies)
     return held

@@ -426,6 +426,9 @@ class Tallies(NamedTuple):
     waterfall: np.ndarray  # i8[days, slots, REASONS]: candidates by outcome
     decisions: np.ndarray  # i8[days, REASONS]: decisions by reason
     cells: np.ndarray  # i8[days, slots, arms, segments, CELL_MEASURES]
+    answers: np.ndarray  # i8[days, coupons, ANSWERS]: claims by answer
+    cohorts: np.ndarray  # i8[days, coupons, COUPON_CELLS]: what became of the coupons claimed on a day
+    spend: np.ndarray  # i8[budgets, 3]: coupon_records.Spend since the last settlement
 
 
 class Cell(IntEnum):

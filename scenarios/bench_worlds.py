@@ -14,8 +14,8 @@ from engine.policy.document import Policy
 from engine.policy.tables import compile_policy
 from engine.policy.yaml_source import read
 from engine.records import DAY_MS
+from scenarios.calendar import calendar_of
 from scenarios.population_document import Population
-from scenarios.run import calendar_of
 from scenarios.worker import CohortWorker, RunPlan, WorkerResult
 from sim.cohort import Spans
 from sim.world import World
@@ -64,6 +64,7 @@ class InlineWorkers:
         self.worker = worker
         self.advance = worker.advance
         self.moment = worker.moment
+        self.rush = worker.rush
         self.launch = worker.launch
         self.end_campaign = worker.end_campaign
 

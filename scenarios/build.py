@@ -13,6 +13,7 @@ from engine.policy.quantities import UnreadableError
 from engine.policy.tables import CompiledPolicy
 from engine.records import ARMS_MAX, CHANNELS, DAY_MS, SHARE_ONE, Channel, EventKind, records
 from scenarios.population_document import Annoyance, Population, Topic
+from scenarios.shop_build import offer_table, place_shares, product_table, shop_row, unknown_names
 from sim.cohort import Spans
 from sim.model import FACE, POPULATION, TOPIC, Model
 
@@ -93,16 +94,27 @@ def attention(campaign: Campaign, creative: Creative, annoyance: Annoyance) -> f
     return _ATTENTION_OF_CHANNEL.get(campaign.channel, 0.0)
 
 
-def face_row(row: np.record, campaign: Campaign, creative: Creative, population: Population, topics: list[str]) -> None:
+def face_row(
+    row: np.record, campaign: Campaign, creative: Creative, population: Population, policy: Policy, topics: list[str]
+) -> None:
     style = population.styles.get(creative.style)
     colour = population.colours.get(creative.colour or "")
-    row.reward = campaign.reward
+    row.reward = face_value(campaign, policy)
     row.click_factor = (style.clicks if style else 1.0) * (colour.clicks if colour else 1.0)
     row.close_factor = (style.closes if style else 1.0) * (colour.closes if colour else 1.0)
     row.act_factor = (style.acts if style else 1.0) * (colour.acts if colour else 1.0)
     row.attention = attention(campaign, creative, population.annoyance)
     row.topic = topics.index(campaign.topic)
     row.offers_snooze, row.offers_mute = creative.remind_later, creative.mute
+
+
+def face_value(campaign: Campaign, policy: Policy) -> int:
+    """Fen that a message promises: its reward, or what its coupon takes off."""
+    if campaign.coupon is None:
+        return campaign.reward
+    coupon = policy.coupons[campaign.coupon]
+    share_of_a_hundred = (coupon.rate or 0) * 10_000 // SHARE_ONE
+    return coupon.off or coupon.worth or share_of_a_hundred
 
 
 def faces_of(compiled: CompiledPolicy, population: Population) -> np.recarray:
@@ -115,7 +127,7 @@ def faces_of(compiled: CompiledPolicy, population: Population) -> np.recarray:
         creatives = [arm.creative for arm in campaign.arms] if campaign.arms else [campaign.creative]
         for arm, creative in enumerate(creatives):
             assert creative is not None
-            face_row(table[compiled.registry.slots[name], arm], campaign, creative, population, topics)
+            face_row(table[compiled.registry.slots[name], arm], campaign, creative, population, compiled.policy, topics)
     return table
 
 
@@ -168,8 +180,10 @@ def age_table(population: Population) -> np.ndarray:
     ).astype(float)
 
 
-def model_of(population: Population, compiled: CompiledPolicy, spans: Spans, stream: tuple[int, int]) -> Model:
-    """The population's arrays as seen under one policy."""
+def model_of(
+    population: Population, compiled: CompiledPolicy, spans: Spans, stream: tuple[int, int], customers: int = 1
+) -> Model:
+    """The population's arrays as seen under one policy. customers: how many there are in all."""
     names = compiled.policy.names
     pages = names.pages
     table = compiled.tables.days
@@ -182,6 +196,7 @@ def model_of(population: Population, compiled: CompiledPolicy, spans: Spans, str
     consents = np.zeros(CHANNELS)
     for channel, rate in population.customers.consents.items():
         consents[Channel[channel.upper()]] = share(rate)
+    products, product_shares = product_table(population.shop, compiled.policy)
     events = [population.pages[page].event if page in population.pages else None for page in pages]
     return Model(
         numbers=numbers_of(population),
@@ -206,6 +221,14 @@ def model_of(population: Population, compiled: CompiledPolicy, spans: Spans, str
         ages=age_table(population),
         consents=consents,
         tags=np.array(named(population.customers.tags, names.tags)),
+        shop=shop_row(population.shop, compiled.policy),
+        products=products,
+        product_shares=product_shares,
+        places=place_shares(population.shop, compiled.policy),
+        offers=offer_table(compiled),
+        terms=compiled.tables.terms,
+        coupons=compiled.tables.coupons,
+        customers=np.array([customers], np.int64),
     )
 
 
@@ -221,6 +244,8 @@ def misfits(population: Population, policy: Policy) -> list[tuple[str, str]]:
         lambda: unknown("customers.tiers", population.customers.tiers, policy.names.tiers),
         lambda: unknown("customers.tags", population.customers.tags, policy.names.tags),
         lambda: topics_without_customers(population, policy),
+        lambda: unknown_names(population.shop, policy) if population.shop else [],
+        lambda: coupons_without_a_shop(population, policy),
     )
     problems: list[tuple[str, str]] = []
     for check in checks:
@@ -240,6 +265,12 @@ def topics_without_customers(population: Population, policy: Policy) -> list[tup
     have = ", ".join(population.topics) or "nothing"
     sentence = "must say how customers take {}, which the policy's campaigns are about (got " + have + ")"
     return [("topics", sentence.format(topic)) for topic in topics if topic not in population.topics]
+
+
+def coupons_without_a_shop(population: Population, policy: Policy) -> list[tuple[str, str]]:
+    if policy.coupons and population.shop is None:
+        return [("shop", "must be given: the policy has coupons, and nobody would shop with them (got nothing)")]
+    return []
 
 
 def doubts(population: Population, policy: Policy) -> list[str]:

@@ -27,7 +27,7 @@ from scenarios.build import doubts
 from scenarios.document import MARGIN
 from scenarios.expect import CONFIDENCE as EXPECTED_CONFIDENCE
 from scenarios.expect import Expectation, Verdict
-from scenarios.load import LoadedScenario, compiled_all, spans_of
+from scenarios.load import LoadedScenario, compiled_all, peaks_of, spans_of, without_coupons
 from scenarios.rivals import Rival, arm_twins, twins
 from scenarios.run import campaign_blocks, new_run_id, warm_up
 from scenarios.study import Cache, Study, Task, WorldPlan
@@ -85,17 +85,25 @@ def plan_worlds(loaded: LoadedScenario, rivals: Sequence[Rival]) -> WorldPlan:
     )
     slots = compiled[0].registry.slots
     branches = tuple(
-        Branch(rival.name, policy, slots_of(slots, rival.paused), slots_of(slots, rival.paused_after(loaded)))
+        Branch(
+            rival.name,
+            without_coupons(policy, rival.paused),
+            slots_of(slots, rival.paused),
+            slots_of(slots, rival.paused_after(loaded)),
+        )
         for rival, policy in zip(lived, compiled[1:], strict=True)
     )
+    shared = any(policy.policy.coupons or policy.policy.budgets for policy in compiled)
+    spans = spans_of(loaded.scenario, ZoneInfo(loaded.policy.time_zone), shared)
     return WorldPlan(
-        loaded.scenario, loaded.population, compiled[0], slots_of(slots, loaded.paused), branches, tuple(contrasts),
-        truth, spans_of(loaded.scenario, ZoneInfo(loaded.policy.time_zone)), loaded.scenario.compare.customers,
+        loaded.scenario, loaded.population, without_coupons(compiled[0], loaded.paused),
+        slots_of(slots, loaded.paused), branches, tuple(contrasts), truth, spans, loaded.scenario.compare.customers,
+        tuple(sorted({peak for policy in compiled for peak in peaks_of(policy.policy, spans)})),
     )  # fmt: skip
 
 
 def slots_of(slots: dict[str, int], names: Sequence[str]) -> tuple[int, ...]:
-    return tuple(slots[name] for name in names)
+    return tuple(slots[name] for name in names if name in slots)
 
 
 def salted(reference: Rival) -> Callable[[Rival], tuple[Any, str]]:

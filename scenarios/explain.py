@@ -14,17 +14,18 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from engine.coupon_records import Inbox
 from engine.policy.document import Policy
 from engine.policy.quantities import duration_text, yuan_text
 from engine.records import CONSENT_CHANNELS, DECISION, NONE, Channel, EventKind, Flag, Reason, records
 from engine.reference import GENDERS, Answer, Reference
 from results.words import channel, reason
 from scenarios.build import model_of
+from scenarios.calendar import calendar_of
 from scenarios.exits import UsageError
 from scenarios.explain_evidence import Evidence, Witness
 from scenarios.explain_levels import FAMILIES, LEVELS, customer_lines, customer_view
 from scenarios.load import LoadedScenario, Options, load_scenario, plan_of
-from scenarios.run import calendar_of
 from scenarios.run_folder import existing_run
 from scenarios.worker import RunPlan
 from sim.cohort import Cohort
@@ -91,7 +92,7 @@ class Narrator:
         self.engine, self.bulletin = engine, bulletin
         self.met: list[Met] = []
 
-    def decide(self, events: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def decide(self, events: np.ndarray, inbox: Inbox) -> tuple[np.ndarray, np.ndarray]:
         assert len(events) == 1
         answer = self.engine.decide(events[0], self.bulletin)
         evidence = self.engine.evidence if isinstance(self.engine, Witness) else {}

@@ -44,7 +44,7 @@ def cdnow_model() -> tuple[Model, Crowd]:
     population = population.model_copy(
         update={"purchases": population.purchases.model_copy(update=CDNOW), "cards": Cards()}
     )
-    spans = spans_of(loaded.scenario, ZoneInfo(loaded.policy.time_zone))
+    spans = spans_of(loaded.scenario, ZoneInfo(loaded.policy.time_zone), False)
     model = model_of(population, compiled(loaded)[0], spans, (loaded.scenario.seed, 0))
     return model, empty_crowd(0, 1, model, spans)
 

@@ -1,37 +1,55 @@
 """The wave loop compiled around the engine's decide: the carrier of runs in one process, and inside a Ray worker."""
 
 from engine.compiled import kernel
+from engine.coupon_records import LINES_MAX
 from engine.decide import decide
 from engine.host.shard import CustomerShard
 from engine.records import DECISION, EVENT, records
 from sim.model import Crowd, Model
 from sim.reactions import absorb
-from sim.waves import CHUNK, Play, emit
+from sim.waves import CHUNK, Play, emit, inbox_for
 
 
 @kernel
-def play_waves(model, crowd, rows, until_ms, events, decisions, ghosts, shard, tables, bulletin, tallies):
-    """All waves of a chunk; returns how many events were decided."""
+def has_room(shard, live):
+    """Whether the shard can keep whatever a wave of so many events may ask for."""
+    if len(shard.wallets.open) == 0:
+        return True
+    free = shard.wallets.free
+    waiting = shard.outbox.waiting[0] + 2 * live <= len(shard.outbox.requests)
+    return waiting and free[0, 1] >= 2 * live and min(free[1, 1], free[3, 1]) >= live and free[2, 1] >= live * LINES_MAX
+
+
+@kernel
+def play_waves(model, crowd, rows, until_ms, events, inbox, decisions, ghosts, shard, tables, bulletin, tallies):
+    """All waves of a chunk; returns how many events were decided, and whether there was room for all."""
     live = len(rows)
     played = 0
-    while True:
-        live = emit(model, crowd, rows, live, until_ms, events)
+    while has_room(shard, live):
+        live = emit(model, crowd, rows, live, until_ms, events, inbox)
         if live == 0:
-            return played
-        held = decide(shard, events[:live], decisions, ghosts, tables, bulletin, tallies)
-        absorb(model, crowd, events[:live], decisions, ghosts[:held])
+            return played, True
+        held = decide(shard, events[:live], inbox, decisions, ghosts, tables, bulletin, tallies)
+        absorb(model, crowd, events[:live], inbox, decisions, ghosts[:held])
         played += live
+    return played, False
 
 
 def compiled_waves(shard: CustomerShard, chunk: int = CHUNK) -> Play:
     """Play chunks against a shard of the same process."""
     events, decisions = records(chunk, EVENT), records(chunk, DECISION)
     ghosts = records(chunk * shard.ghosts_max, DECISION)
+    inbox = inbox_for(chunk, shard.has_coupons)
 
     def play(model: Model, crowd: Crowd, rows, until_ms: int) -> int:  # type: ignore[no-untyped-def]
-        return play_waves(
-            model, crowd, rows, until_ms, events, decisions, ghosts,
-            shard.arrays, shard.tables, shard.bulletin, shard.tallies,
-        )  # fmt: skip
+        total, done = 0, False
+        while not done:
+            shard.make_room(len(rows), len(rows) * LINES_MAX)
+            played, done = play_waves(
+                model, crowd, rows, until_ms, events, inbox, decisions, ghosts,
+                shard.arrays, shard.tables, shard.bulletin, shard.tallies,
+            )  # fmt: skip
+            total += played
+        return total
 
     return play

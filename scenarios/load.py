@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
@@ -15,8 +15,9 @@ from engine.policy.quantities import Block, UnreadableError
 from engine.policy.registry import Registry
 from engine.policy.tables import CompiledPolicy, claim_names, compile_policy
 from engine.policy.yaml_source import NO_CHANGES, DocumentError, Loaded, read
-from engine.records import DAY_MS
+from engine.records import DAY_MS, MINUTE_MS
 from scenarios.build import misfits
+from scenarios.calendar import drops_of
 from scenarios.document import Scenario, Without
 from scenarios.expect import Expectation, ExpectationError, misread
 from scenarios.expect_comparison import misread_comparison
@@ -29,6 +30,8 @@ B = TypeVar("B", bound=Block)
 # Between two settlements customers are independent; while a policy shares nothing (no stock, budget, invitation) there
 # is nothing to settle, and cohorts may live a day at a time with the same result.
 SETTLE_NOTHING_SHARED_MS = DAY_MS
+SETTLE_SHARED_MS = 10 * MINUTE_MS
+RUSH_MS = 2 * MINUTE_MS  # after a drop, while claims are settled every second
 
 
 @dataclass(frozen=True)
@@ -206,7 +209,9 @@ def compiled(loaded: LoadedScenario, replication: int = 0) -> tuple[CompiledPoli
     return both[0], both[1]
 
 
-def spans_of(scenario: Scenario, zone: ZoneInfo) -> Spans:
+def spans_of(scenario: Scenario, zone: ZoneInfo, shares: bool) -> Spans:
+    """When a scenario's phases begin and end. shares: whether customers share stock or a budget."""
+
     def midnight(days: int) -> int:
         return wall_ms(scenario.start + timedelta(days=days), 0, zone)
 
@@ -215,7 +220,7 @@ def spans_of(scenario: Scenario, zone: ZoneInfo) -> Spans:
         midnight(0),
         midnight(scenario.days),
         midnight(scenario.days + scenario.after),
-        SETTLE_NOTHING_SHARED_MS,
+        SETTLE_SHARED_MS if shares else SETTLE_NOTHING_SHARED_MS,
     )
 
 
@@ -223,8 +228,30 @@ def plan_of(loaded: LoadedScenario, *, replication: int = 0, record: bool = Fals
     """What every worker needs to live through this scenario."""
     baseline, policy = compiled(loaded, replication)
     slots = policy.registry.slots
-    paused = tuple(slots[name] for name in loaded.paused)
+    paused = tuple(slots[name] for name in loaded.paused if name in slots)
+    spans = spans_of(loaded.scenario, ZoneInfo(loaded.policy.time_zone), shares(loaded))
     return RunPlan(
-        loaded.population, baseline, policy, paused, paused,
-        spans_of(loaded.scenario, ZoneInfo(loaded.policy.time_zone)), loaded.scenario.seed, replication, record=record,
+        loaded.population, without_coupons(baseline, loaded.paused), policy, paused, paused, spans,
+        loaded.scenario.seed, replication, record=record, customers=loaded.scenario.customers,
+        peaks=peaks_of(policy.policy, spans),
     )  # fmt: skip
+
+
+def shares(loaded: LoadedScenario) -> bool:
+    """Whether customers share stock or a budget under either policy."""
+    return any(policy.coupons or policy.budgets for policy in (loaded.policy, loaded.baseline))
+
+
+def without_coupons(compiled: CompiledPolicy, names: Sequence[str]) -> CompiledPolicy:
+    """The policy with some of its coupons closed to claims."""
+    slots = [slot for name, slot in compiled.coupons.items() if name in names]
+    if not slots:
+        return compiled
+    coupons = compiled.tables.coupons.copy()
+    coupons["until_ms"][slots] = coupons["from_ms"][slots]
+    return replace(compiled, tables=compiled.tables._replace(coupons=coupons))
+
+
+def peaks_of(policy: Policy, spans: Spans) -> tuple[tuple[int, int], ...]:
+    """Windows that are settled every second: the rush after each drop."""
+    return tuple((t, t + RUSH_MS) for t, _ in drops_of(policy, spans))

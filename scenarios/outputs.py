@@ -318,4 +318,4 @@ def exact(parts: np.ndarray) -> np.ndarray:
 
 
 def added_tallies(tallies: list[Tallies]) -> Tallies:
-    return Tallies(*(summed(getattr(tally, name) for tally in tallies) for name in ("waterfall", "decisions", "cells")))
+    return Tallies(*(summed(getattr(tally, name) for tally in tallies) for name in Tallies._fields))

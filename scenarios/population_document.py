@@ -26,6 +26,7 @@ from engine.policy.quantities import (
     share_text,
 )
 from engine.records import CATEGORIES_MAX, HOUR_MS, SHARE_ONE, TAGS_MAX
+from scenarios.shop_document import Shop
 
 CUSTOMERS_LEAST, CUSTOMERS_MAX, DAYS_MAX = 100, 100_000_000, 366
 CUSTOMER_BASE_MAX = 10_000_000_000
@@ -85,7 +86,10 @@ class Page(Block):
 
     stays: Annotated[Duration, Field(ge=500, le=STAYS_MAX_MS)]
     leads: dict[Identifier, NotNegative] = {}
-    event: Literal["balance_query", "bill_viewed", "card_bound", "instalment", "payment"] | None = None
+    event: (
+        Literal["balance_query", "bill_viewed", "card_bound", "instalment", "payment", "claim", "checkout", "order"]
+        | None
+    ) = None
 
     def cross_checks(self) -> Checks:
         yield self.leads_leave_nobody_twice
@@ -284,12 +288,14 @@ class Population(Block):
     topics: Annotated[dict[Identifier, Topic], Field(max_length=CATEGORIES_MAX)]
     worth: Worth = Worth()
     fraud: Fraud = Fraud()
+    shop: Shop | None = None  # what is sold, and how customers take coupons
 
     def cross_checks(self) -> Checks:
         yield lambda: all_known(self.enters, ("enters",), "pages", self.pages)
         yield self.visits_begin_somewhere
         yield self.purchase_path_is_pages
         yield self.purchase_path_ends_with_a_payment
+        yield self.purchase_path_of_a_shop
         for name in self.pages:
             yield partial(self.leads_are_pages, name)
 
@@ -314,3 +320,13 @@ class Population(Block):
             if page in self.pages and self.pages[page].event == "payment":
                 sentence = f"must not be payment, for purchase_path goes on to {last} (got payment)"
                 yield ("pages", page, "event"), sentence
+
+    def purchase_path_of_a_shop(self) -> Iterator[Problem]:
+        """A shop prices the cart and takes the order on the way to the payment."""
+        events = [self.pages[page].event for page in self.purchase_path if page in self.pages]
+        wanted = ["checkout", "order", "payment"]
+        if self.shop is not None and [event for event in events if event in wanted] != wanted:
+            got = ", ".join(event or "nothing" for event in events)
+            yield ("purchase_path",), f"must have pages of event checkout, order, payment in a shop (got {got})"
+        if self.shop is None and any(event in wanted[:2] for event in events):
+            yield ("purchase_path",), "must have no page of event checkout or order without a shop"

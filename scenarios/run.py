@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.compiled import is_compiled, mark_compiled
+from engine.host.ledger import LedgerHost
 from engine.host.ray_cluster import cluster
 from engine.host.shard import combined
 from engine.policy.document import Policy
@@ -21,12 +22,15 @@ from results.statistics import Estimate
 from results.store import Run, RunWriter, open_run, state_expectations, write_run
 from results.tables import REQUIRED, SCHEMAS
 from scenarios.build import doubts
+from scenarios.calendar import calendar_of
 from scenarios.expect import CONFIDENCE, Expectation, Verdict
 from scenarios.load import LoadedScenario, Options, plan_of
+from scenarios.lone_world import LoneWorld
 from scenarios.outputs import ONLY_ARM, Days, Outputs
+from scenarios.settling import Settling
 from scenarios.team import Team
-from scenarios.worker import CohortWorker, RunPlan, WorkerResult
-from sim.world import Calendar, World
+from scenarios.worker import RunPlan, WorkerResult
+from sim.world import World
 
 INLINE_BELOW = 500_000  # customers up to which one process is quicker than Ray
 SHARDS_DEFAULT = 2
@@ -75,8 +79,9 @@ def warm_up(plan: RunPlan) -> None:
     """Compile everything in this process before any worker starts: a few customers live through the same run."""
     if is_compiled():
         return
-    worker = CohortWorker(plan, 0, WARM_UP_CUSTOMERS)
-    World(worker, plan.spans, calendar_of(plan), lambda t: None).run()
+    world = LoneWorld(plan, WARM_UP_CUSTOMERS)
+    world.run()
+    worker = world.worker
     worker.result()
     worker.shard.segments(plan.spans.launch)
     worker.shard.assignment(0)
@@ -84,27 +89,36 @@ def warm_up(plan: RunPlan) -> None:
     mark_compiled()
 
 
-def live(plan: RunPlan, customers: int, options: RunOptions, progress: Progress) -> list[WorkerResult]:
-    """Live through a run; what each worker counted."""
+@dataclass(frozen=True)
+class Lived:
+    """What each worker counted, and the Ledger at the end where customers share anything."""
+
+    results: list[WorkerResult]
+    ledger: LedgerHost | None = None
+
+    @property
+    def digest(self) -> str:
+        return combined([result.digest for result in self.results] + ([self.ledger.digest()] if self.ledger else []))
+
+
+def live(plan: RunPlan, customers: int, options: RunOptions, progress: Progress) -> Lived:
+    """Live through a run."""
     on_ray, shards = options.on_ray(customers), options.shard_count(customers)
     with cluster(options.address) if on_ray else nullcontext():
         team = Team(plan, customers, shards, on_ray)
+        settled = Settling(team, plan, team.bounds) if plan.shares else None
         try:
-            World(team, plan.spans, calendar_of(plan), lambda t: progress(done(plan, t))).run()
-            return team.results()
+            World(settled or team, plan.spans, calendar_of(plan), lambda t: progress(done(plan, t))).run()
+            if settled is None:
+                return Lived(team.results())
+            settled.finish()
+            return Lived(team.results(), settled.ledger)
         finally:
             team.close()
 
 
 def done(plan: RunPlan, t: int) -> float:
     return (t - plan.spans.start) / (plan.spans.end - plan.spans.start)
-
-
-def calendar_of(plan: RunPlan) -> Calendar:
-    """The baseline's moments until launch, the policy's from then on."""
-    before = [moment for moment in plan.baseline.moments if moment[0] < plan.spans.launch]
-    measured = [moment for moment in plan.policy.moments if moment[0] >= plan.spans.launch]
-    return Calendar(before + measured, plan.spans.step)
 
 
 def repeat_command(loaded: LoadedScenario, options: RunOptions) -> str:
@@ -161,7 +175,7 @@ def campaign_blocks(policy: Policy) -> list[dict[str, Any]]:
 
 
 def manifest_of(
-    loaded: LoadedScenario, plan: RunPlan, options: RunOptions, results: list[WorkerResult], wall_s: float
+    loaded: LoadedScenario, plan: RunPlan, options: RunOptions, lived: Lived, wall_s: float
 ) -> dict[str, Any]:
     scenario, policy = loaded.scenario, loaded.policy
     holdout = policy.universal_holdout
@@ -174,7 +188,7 @@ def manifest_of(
         "population": loaded.population.population,
         "seed": scenario.seed,
         "replication": plan.replication,
-        "digest": combined([result.digest for result in results]),
+        "digest": lived.digest,
         "customers": scenario.customers,
         "customer_base": scenario.customer_base or scenario.customers,
         "start": scenario.start.isoformat(),
@@ -186,12 +200,12 @@ def manifest_of(
         "campaigns": campaign_blocks(policy),
         "universal_holdout_share": holdout.share if holdout else 0,
         "wall_s": round(wall_s, 3),
-        "events": sum(int(result.statistics["events"][0]) for result in results),
-        "bytes_per_customer": round(max((result.bytes_per_customer for result in results), default=0.0), 1),
+        "events": sum(int(result.statistics["events"][0]) for result in lived.results),
+        "bytes_per_customer": round(max((result.bytes_per_customer for result in lived.results), default=0.0), 1),
         "command": repeat_command(loaded, options),
         "known_case": scenario.known_case,
         "calibration": "not calibrated" if loaded.population.calibration == "none" else loaded.population.calibration,
-        "shards": len(results),
+        "shards": len(lived.results),
         "inline": not options.on_ray(scenario.customers),
         "warnings": doubts(loaded.population, policy),
         "expectations": [],
@@ -206,7 +220,7 @@ def judged(run: Run, expectations: tuple[Expectation, ...]) -> list[Verdict]:
 
 def keep_failure(loaded: LoadedScenario, plan: RunPlan, options: RunOptions, error: Exception) -> None:
     """A run that broke down is data too: its inputs, its command and what went wrong, in a folder of its own."""
-    manifest = manifest_of(loaded, plan, options, [], 0.0)
+    manifest = manifest_of(loaded, plan, options, Lived([]), 0.0)
     sentence = next((line.strip() for line in reversed(str(error).splitlines()) if line.strip()), "no message")
     manifest |= {"run_id": f"{manifest['run_id']}-failed", "failed": f"{type(error).__name__}: {sentence}"}
     tables: dict[str, dict[str, Any]] = {name: {column: [] for column in SCHEMAS[name].names} for name in REQUIRED}
@@ -224,14 +238,14 @@ def run_scenario(loaded: LoadedScenario, options: RunOptions, progress: Progress
     warm_up(plan)
     began = time.perf_counter()
     try:
-        results = live(plan, loaded.scenario.customers, options, progress)
+        lived = live(plan, loaded.scenario.customers, options, progress)
     except Exception as error:
         keep_failure(loaded, plan, options, error)
         raise
     scenario = loaded.scenario
     days = Days(plan.policy, scenario.start, scenario.before, scenario.days, scenario.after)
-    tables = Outputs(results, plan.baseline, plan.policy, days).tables()
-    manifest = manifest_of(loaded, plan, options, results, time.perf_counter() - began)
+    tables = Outputs(lived.results, plan.baseline, plan.policy, days).tables()
+    manifest = manifest_of(loaded, plan, options, lived, time.perf_counter() - began)
     options.out.mkdir(parents=True, exist_ok=True)
     verdicts: list[Verdict] = []
 
@@ -243,7 +257,7 @@ def run_scenario(loaded: LoadedScenario, options: RunOptions, progress: Progress
         render(folder)
 
     with RunWriter(options.out, manifest["run_id"]) as writer:
-        for result in results:
+        for result in lived.results:
             if result.events is not None and result.decisions is not None:
                 writer.record("events", result.events)
                 writer.record("decision_log", result.decisions)

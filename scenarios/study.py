@@ -17,13 +17,12 @@ from engine.compiled import ROOT
 from engine.host.ray_cluster import RayPool, cluster
 from engine.policy.tables import CompiledPolicy
 from scenarios.document import Scenario
+from scenarios.lone_world import LoneWorld
 from scenarios.outputs import Days
 from scenarios.population_document import Population
-from scenarios.run import calendar_of
-from scenarios.worker import CohortWorker, RunPlan
+from scenarios.worker import RunPlan
 from scenarios.world_rows import Branch, Contrast, Life, Rows, rows_of
 from sim.cohort import Spans
-from sim.world import World
 
 SOURCES = (
     "engine/**/*.py",
@@ -49,6 +48,7 @@ class WorldPlan:
     truth: tuple[str, ...]  # campaigns whose reached customers are kept apart
     spans: Spans
     customers: int
+    peaks: tuple[tuple[int, int], ...] = ()  # [from, until) in ms, settled every second
 
     @property
     def own(self) -> str:
@@ -62,7 +62,8 @@ class WorldPlan:
         parts = [self.population.model_dump_json(), self.baseline.policy.model_dump_json()]
         for branch in self.branches:
             parts += [branch.name, branch.policy.policy.model_dump_json(), repr((branch.paused, branch.paused_after))]
-        parts += [repr(value) for value in (self.paused_before, self.contrasts, self.truth, self.spans, self.customers)]
+        parts += [repr(value) for value in (self.paused_before, self.contrasts, self.truth, self.spans)]
+        parts.append(repr((self.customers, self.peaks)))
         scenario = self.scenario
         parts.append(repr((scenario.seed, scenario.start, scenario.before, scenario.days, scenario.after)))
         for part in parts:
@@ -78,6 +79,7 @@ class WorldPlan:
         return RunPlan(
             self.population, replicated(self.baseline, replication), replicated(branch.policy, replication),
             self.paused_before, branch.paused_after, self.spans, self.scenario.seed, replication, paused=branch.paused,
+            customers=self.customers, peaks=self.peaks,
         )  # fmt: skip
 
 
@@ -107,20 +109,19 @@ class Player:
         number, replication = task
         plan = self.plans[number]
         first = plan.run_plan(plan.branches[0], replication)
-        past = CohortWorker(first, 0, plan.customers)
-        World(past, plan.spans, calendar_of(first), lambda t: None, until=plan.spans.launch).run()
-        segments = past.shard.segments(plan.spans.launch)
+        past = LoneWorld(first, plan.customers)
+        past.run(until=plan.spans.launch)
+        segments = past.worker.shard.segments(plan.spans.launch)
         lives = [self._lived(past, plan, branch, replication) for branch in plan.branches]
         scenario = plan.scenario
         days = Days(plan.branches[0].policy, scenario.start, scenario.before, scenario.days, scenario.after)
         names = [*plan.baseline.policy.segments, "other"]
         return rows_of(lives, plan.contrasts, plan.own, days, segments, names)
 
-    def _lived(self, past: CohortWorker, plan: WorldPlan, branch: Branch, replication: int) -> Life:
-        run_plan = plan.run_plan(branch, replication)
-        worker = past.fork(run_plan)
-        World(worker, plan.spans, calendar_of(run_plan), lambda t: None, since=plan.spans.launch).run()
-        return Life.of(branch, worker, plan.truth)
+    def _lived(self, past: LoneWorld, plan: WorldPlan, branch: Branch, replication: int) -> Life:
+        world = past.fork(plan.run_plan(branch, replication))
+        world.run(since=plan.spans.launch)
+        return Life.of(branch, world.worker, plan.truth, world.ledger)
 
 
 # --- cache ------------------------------------------------------------------------------------------------------------

@@ -4,13 +4,17 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, Protocol
 
+from engine.host.messages import Settled
 from engine.host.ray_cluster import RayTeam
+from engine.host.shard import Account
 from engine.records import PARTITIONS
 from scenarios.worker import CohortWorker, RunPlan, WorkerResult
 
 
 class Callable(Protocol):
     def call(self, method: str, *arguments: Any) -> list[Any]: ...
+
+    def call_each(self, method: str, arguments: Sequence[tuple[Any, ...]]) -> list[Any]: ...
 
     def close(self) -> None: ...
 
@@ -31,6 +35,9 @@ class InlineTeam:
     def call(self, method: str, *arguments: Any) -> list[Any]:
         return [getattr(worker, method)(*arguments) for worker in self.workers]
 
+    def call_each(self, method: str, arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
+        return [getattr(worker, method)(*own) for worker, own in zip(self.workers, arguments, strict=True)]
+
     def close(self) -> None:
         self.workers.clear()
 
@@ -39,11 +46,21 @@ class Team:
     """What the world drives: every worker at once."""
 
     def __init__(self, plan: RunPlan, customers: int, shards: int, on_ray: bool) -> None:
-        arguments = [(plan, first, count) for first, count in partition_bounds(customers, shards)]
+        self.bounds = partition_bounds(customers, shards)
+        arguments = [(plan, first, count) for first, count in self.bounds]
         self._team: Callable = RayTeam(CohortWorker, arguments) if on_ray else InlineTeam(arguments)
 
     def advance(self, since_ms: int, until_ms: int) -> None:
         self._team.call("advance", since_ms, until_ms)
+
+    def apply(self, settled: Sequence[Settled | None]) -> None:
+        self._team.call_each("apply", [(one,) for one in settled])
+
+    def step(self, settled: Sequence[Settled | None], since_ms: int, until_ms: int) -> list[Account]:
+        return self._team.call_each("step", [(one, since_ms, until_ms) for one in settled])
+
+    def rush(self, slot: int, t: int) -> None:
+        self._team.call("rush", slot, t)
 
     def moment(self, t: int, moment: int) -> None:
         self._team.call("moment", t, moment)

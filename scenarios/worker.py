@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from engine.host.shard import CustomerShard
+from engine.coupon_records import Inbox
+from engine.host.messages import Settled
+from engine.host.shard import Account, CustomerShard
 from engine.policy.tables import CompiledPolicy
 from engine.records import Tables, Tallies
 from results.estimators import bin_edges
@@ -35,6 +37,13 @@ class RunPlan:
     chunk: int = CHUNK
     record: bool = False
     paused: tuple[int, ...] = ()  # slots paused from launch on
+    customers: int = 1  # in all
+    peaks: tuple[tuple[int, int], ...] = ()  # [from, until) in ms, settled every second
+
+    @property
+    def shares(self) -> bool:
+        """Whether customers share stock or a budget, so that a Ledger settles."""
+        return any(part.policy.coupons or part.policy.budgets for part in (self.baseline, self.policy))
 
 
 @dataclass(frozen=True)
@@ -86,8 +95,8 @@ class CohortWorker:
         plan = owned(plan)
         self.plan = plan
         stream = (plan.seed, plan.replication)
-        self._launch_model = model_of(plan.population, plan.policy, plan.spans, stream)
-        model = model_of(plan.population, plan.baseline, plan.spans, stream)
+        self._launch_model = model_of(plan.population, plan.policy, plan.spans, stream, plan.customers)
+        model = model_of(plan.population, plan.baseline, plan.spans, stream, plan.customers)
         self.cohort = Cohort(first, count, model, plan.spans)
         self.shard = CustomerShard(first, count, plan.baseline.tables, plan.baseline.registry.slots)
         self.shard.customers[:] = self.cohort.profiles
@@ -103,14 +112,30 @@ class CohortWorker:
         else:
             self.play = waves_of(self.decide)
 
-    def decide(self, events: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        decisions, ghosts = self.shard.decide(events)
+    def decide(self, events: np.ndarray, inbox: Inbox | None = None) -> tuple[np.ndarray, np.ndarray]:
+        decisions, ghosts = self.shard.decide(events, inbox)
         if self.recording is not None:
             self.recording.keep(events, decisions)
         return decisions, ghosts
 
     def advance(self, since_ms: int, until_ms: int) -> None:
         self.cohort.advance(since_ms, until_ms, self.play, self.plan.chunk)
+
+    def apply(self, settled: Settled | None) -> None:
+        """What the Ledger settled reaches the shard, then the customers."""
+        if settled is not None:
+            self.shard.take_bulletin(settled.bulletin.in_stock, settled.bulletin.in_budget)
+            self.shard.apply(settled.replies, settled.time_ms)
+            self.cohort.apply(settled.replies, settled.time_ms)
+
+    def step(self, settled: Settled | None, since_ms: int, until_ms: int) -> Account:
+        """From one settlement to the next: take the last one's replies, live, and account for it."""
+        self.apply(settled)
+        self.advance(since_ms, until_ms)
+        return self.shard.account(until_ms)
+
+    def rush(self, slot: int, t: int) -> None:
+        self.cohort.rush(slot, t)
 
     def moment(self, t: int, moment: int) -> None:
         self.cohort.moment(t, moment, self.decide)
@@ -128,7 +153,8 @@ class CohortWorker:
         """The same customers at the same moment before launch, to live on under another policy."""
         twin = copy.copy(self)
         twin.plan = owned(plan)
-        twin._launch_model = model_of(plan.population, twin.plan.policy, plan.spans, (plan.seed, plan.replication))
+        stream = (plan.seed, plan.replication)
+        twin._launch_model = model_of(plan.population, twin.plan.policy, plan.spans, stream, plan.customers)
         twin.cohort, twin.shard = self.cohort.fork(), copy.deepcopy(self.shard)
         twin._choose_play()
         return twin
@@ -155,5 +181,7 @@ class CohortWorker:
             self.shard.arrays.rings,
             self.cohort.crowd.visitors,
             self.cohort.crowd.outcomes,
+            self.cohort.crowd.shoppers,
+            *self.shard.arrays.wallets,
         )
         return sum(a.nbytes for a in arrays) / max(1, len(self.shard.customers))

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from engine.host.ledger import LedgerHost
+from engine.host.shard import combined
 from engine.policy.tables import CompiledPolicy
 from engine.records import Cell, Reason
 from scenarios.outputs import Columns, Days, Outputs, declared
@@ -48,9 +50,12 @@ class Life:
     reached: dict[str, np.ndarray]
     result: WorkerResult
     assigned: dict[str, np.ndarray]  # by campaign with a holdout: 0 assigned, 1 held out, 2 held out from everything
+    ledger: LedgerHost | None = None
 
     @classmethod
-    def of(cls, branch: Branch, worker: CohortWorker, campaigns: Sequence[str]) -> "Life":
+    def of(
+        cls, branch: Branch, worker: CohortWorker, campaigns: Sequence[str], ledger: LedgerHost | None = None
+    ) -> "Life":
         slots = branch.policy.registry.slots
         there = [name for name in campaigns if name in branch.policy.policy.campaigns]
         return cls(
@@ -59,6 +64,7 @@ class Life:
             {name: worker.cohort.reached(slots[name]) for name in there},
             worker.result(),
             {name: worker.shard.assignment(slots[name]) for name in there},
+            ledger,
         )
 
     def values(self, of: str) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -178,7 +184,7 @@ def life_row(life: Life) -> Row:
         "customers": len(life.measures),
         "events": int(life.result.statistics["events"][0]),
         "shared_refusals": int(sum(waterfall[:, :, reason].sum() for reason in _SHARED)),
-        "digest": life.result.digest,
+        "digest": combined([life.result.digest] + ([life.ledger.digest()] if life.ledger else [])),
     }
 
 

@@ -7,11 +7,14 @@ import numpy as np
 
 from engine.compiled import kernel
 from engine.records import CUSTOMER, EVENT, NONE, WEEK_MS, records
+from sim.behaviour import plan
 from sim.measures import flush_all_touches, reset_measures
-from sim.model import OUTCOME, TOUCHES_MAX, VISITOR, Crowd, Daily, Measure, Model, Seen, Span
+from sim.model import OUTCOME, TOUCHES_MAX, VISITOR, Crowd, Daily, Measure, Model, Seen, Span, Stage
 from sim.population import create
-from sim.reactions import absorb
-from sim.waves import CHUNK, Decide, Play, emit_moment, enqueue, take
+from sim.reactions import absorb, absorb_replies
+from sim.shop_model import SHOPPER
+from sim.shopping import attend_drop, create_shopper
+from sim.waves import CHUNK, Decide, Play, emit_moment, enqueue, inbox_for, take
 from sim.worth import measure_customers
 
 MEASURES = tuple(measure.name.lower() for measure in Measure)
@@ -22,6 +25,7 @@ OUTCOME_MEASURES = (
 LOW_BITS = 20
 GROWTH = 1.03
 MEASURED_AT_ONCE = 4096
+_GONE, _JOINING = int(Stage.GONE), int(Stage.JOINING)
 _HELD_OUT, _FIRST_CLICKED, _FIRST_CLOSED = int(Seen.HELD_OUT), int(Seen.FIRST_CLICKED), int(Seen.FIRST_CLOSED)
 
 
@@ -36,7 +40,7 @@ class Spans:
     step: int
 
     def array(self) -> np.ndarray:
-        return np.array([self.start, self.launch, self.campaign_end, self.end, self.step], np.int64)
+        return np.array([self.start, self.launch, self.campaign_end, self.end, self.step, self.start], np.int64)
 
 
 def empty_crowd(first: int, count: int, model: Model, spans: Spans) -> Crowd:
@@ -53,6 +57,7 @@ def empty_crowd(first: int, count: int, model: Model, spans: Spans) -> Crowd:
         touches=np.zeros((weeks, TOUCHES_MAX + 1), np.int64),
         first=np.array([first], np.int64),
         span=spans.array(),
+        shoppers=records(count if len(model.shop) else 0, SHOPPER),
     )
 
 
@@ -69,6 +74,7 @@ class Cohort:
         self.events = 0
         week = int(model.days[np.searchsorted(model.days["start_ms"], spans.start, "right") - 1]["week"])
         create(self.model, self.crowd, self.profiles, week)
+        create_shoppers(self.model, self.crowd, self.profiles)
         self._requeue()
 
     def _requeue(self) -> None:
@@ -88,7 +94,8 @@ class Cohort:
         self.model = model
 
     def advance(self, since_ms: int, until_ms: int, play: Play, chunk: int = CHUNK) -> None:
-        """Play every customer due in [since, until)."""
+        """Play every customer due in [since, until), where the next settlement is."""
+        self.crowd.span[Span.SETTLES] = until_ms
         start, step = int(self.crowd.span[Span.START]), int(self.crowd.span[Span.STEP])
         rows = np.empty(len(self.crowd.visitors), np.int64)
         for place in range((since_ms - start) // step, -(-(until_ms - start) // step)):
@@ -103,15 +110,26 @@ class Cohort:
 
     def moment(self, t: int, moment: int, decide: Decide, chunk: int = 4 * CHUNK) -> None:
         """A calendar moment reaches every customer."""
-        events = records(chunk, EVENT)
+        events, inbox = records(chunk, EVENT), inbox_for(0, False)
         for low in range(0, len(self.crowd.visitors), chunk):
             high = min(low + chunk, len(self.crowd.visitors))
             self._make_room(high - low)
             count = emit_moment(self.model, self.crowd, low, high, t, moment, events)
-            decisions, ghosts = decide(events[:count])
-            absorb(self.model, self.crowd, events[:count], decisions, ghosts)
+            decisions, ghosts = decide(events[:count], inbox)
+            absorb(self.model, self.crowd, events[:count], inbox, decisions, ghosts)
             self.events += count
         self._requeue()
+
+    def rush(self, slot: int, t: int) -> None:
+        """A coupon drops: whoever wants it claims it as fast as they can."""
+        begin_rush(self.model, self.crowd, slot, t)
+        self._requeue()
+
+    def apply(self, replies: np.ndarray, t: int) -> None:
+        """The Ledger's replies (REPLY[n], customers of this cohort) reach the customers at t."""
+        if len(replies) and len(self.crowd.shoppers):
+            absorb_replies(self.model, self.crowd, replies.view(np.recarray), t)
+            self._requeue()
 
     def launch(self) -> None:
         """Day 0: measurement begins."""
@@ -166,6 +184,22 @@ class Cohort:
             "sums": sums,
             "products": products,
         }
+
+
+@kernel
+def create_shoppers(model, crowd, profiles):
+    for row in range(len(crowd.shoppers)):
+        create_shopper(model, crowd.shoppers[row], profiles[row], int(crowd.first[0]) + row)
+
+
+@kernel
+def begin_rush(model, crowd, slot, t):
+    """Everybody who has joined and not left may attend a drop."""
+    for row in range(len(crowd.shoppers)):
+        visitor, customer = crowd.visitors[row], int(crowd.first[0]) + row
+        if visitor.stage != _GONE and visitor.stage != _JOINING:
+            attend_drop(model, crowd.shoppers[row], customer, slot, t)
+            plan(model, crowd, visitor, customer, t)
 
 
 @kernel

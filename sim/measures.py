@@ -15,6 +15,7 @@ _PAYMENT, _FIRST_USE = int(EventKind.PAYMENT), int(EventKind.FIRST_USE)
 _LOGIN, _PAGE_VIEW, _REGISTER = int(EventKind.LOGIN), int(EventKind.PAGE_VIEW), int(EventKind.REGISTER)
 _INSTALMENTS, _INSTALMENT = int(Daily.INSTALMENTS), int(EventKind.INSTALMENT)
 _COMPLAINT = int(EventKind.COMPLAINT)
+_ORDERS, _DISCOUNTS, _ANYWAY = int(Daily.ORDERS), int(Daily.DISCOUNTS), int(Daily.DISCOUNTS_ANYWAY)
 _HELD_OUT, _CLAIMED = int(Seen.HELD_OUT), int(Seen.CLAIMED)
 _FIRST_CLICKED, _FIRST_CLOSED = int(Seen.FIRST_CLICKED), int(Seen.FIRST_CLOSED)
 _GONE, _GONE_BEFORE = int(Stage.GONE), int(Mark.GONE_BEFORE)
@@ -102,6 +103,15 @@ def count_payment(crowd, model, visitor, t, amount, first):
         if in_window(model, outcome, t):
             outcome.spend = money(int(outcome.spend) + amount)
         row = int(outcome.next)
+
+
+@kernel
+def count_discount(crowd, model, t, discount, organic):
+    """An order with a basket was paid; what it took off, and whether the purchase was made anyway."""
+    count_day(crowd, model, t, _ORDERS, 1)
+    count_day(crowd, model, t, _DISCOUNTS, discount)
+    if organic:
+        count_day(crowd, model, t, _ANYWAY, discount)
 
 
 # --- outcomes: a customer and a campaign ------------------------------------------------------------------------------

@@ -125,6 +125,7 @@ class Mark(IntEnum):
     SAFE = 512  # the safety feature stops the fraud that would come
     GONE_BEFORE = 1024  # had left for good at launch
     USED_BEFORE = 2048  # had used the card at launch
+    FOR_COUPON = 4096  # the purchase at the end of the flow is made for a coupon's sake
 
 
 class Seen(IntEnum):
@@ -232,6 +233,14 @@ class Daily(IntEnum):
     DROPPED_OUT = 20
     JOINED = 21
     INSTALMENTS = 22
+    CLAIMS = 23  # sent, repetitions included
+    DISCOUNTS = 24  # fen taken off at payments
+    DISCOUNTS_ANYWAY = 25  # of these, on purchases that were made anyway
+    LINES_ADDED = 26  # to reach a threshold, or for the nth piece
+    REFUNDS = 27
+    REFUNDED = 28  # fen
+    PIECES = 29  # in paid baskets
+    ORDERS = 30  # paid with a basket
 
 
 class Measure(IntEnum):
@@ -281,6 +290,14 @@ class Model(NamedTuple):
     ages: np.ndarray  # f8[bands, 3]: cumulative share, from, until (years)
     consents: np.ndarray  # f8[10]: share that consents, by channel
     tags: np.ndarray  # f8[tags]: share that has the tag
+    shop: np.ndarray  # SHOP[1], or SHOP[0] where nobody shops with coupons
+    products: np.ndarray  # PRODUCT[...], ascending by price
+    product_shares: np.ndarray  # f8[products], cumulative
+    places: np.ndarray  # f8[places], cumulative: where the customer shops
+    offers: np.ndarray  # OFFER[coupon slots]
+    terms: np.ndarray  # coupon_records.TERMS
+    coupons: np.ndarray  # coupon_records.COUPON[coupon slots]
+    customers: np.ndarray  # i8[1]: how many there are in all
 
 
 class Crowd(NamedTuple):
@@ -295,7 +312,8 @@ class Crowd(NamedTuple):
     page_dwell_ms: np.ndarray  # i8[pages]
     touches: np.ndarray  # i8[weeks, TOUCHES_MAX + 1]
     first: np.ndarray  # i8[1]: id of the first customer
-    span: np.ndarray  # i8[5]: start, launch, campaign end, end of the run, step, all ms
+    span: np.ndarray  # i8[6]: start, launch, campaign end, end of the run, step, next settlement, all ms
+    shoppers: np.ndarray  # SHOPPER[n], or SHOPPER[0] where nobody shops with coupons
 
 
 class Span(IntEnum):
@@ -304,3 +322,4 @@ class Span(IntEnum):
     CAMPAIGN_END = 2
     END = 3
     STEP = 4
+    SETTLES = 5

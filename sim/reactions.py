@@ -2,7 +2,8 @@
 
 import math
 
-from engine.compiled import kernel
+from engine.compiled import kernel, routine
+from engine.coupon_records import Answer
 from engine.records import (
     FIRST_PASSIVE_CHANNEL,
     HOUR_MS,
@@ -15,7 +16,7 @@ from engine.records import (
     Reason,
 )
 from sim.arrivals import annoy, annoyance_at
-from sim.behaviour import DWELL_PLACES, PLACES_PER_VIEW, VIEWS_PER_VISIT, plan
+from sim.behaviour import plan
 from sim.measures import (
     count_click,
     count_event,
@@ -25,8 +26,20 @@ from sim.measures import (
     leave_annoyed,
     outcome_row,
 )
-from sim.model import Mark, Stage
+from sim.model import Mark, Span, Stage
+from sim.pages import DWELL_PLACES, PLACES_PER_VIEW, VIEWS_PER_VISIT
+from sim.payments import PAGE_EVENT_AFTER_MS, order_paid
 from sim.population import taste
+from sim.shopping import (
+    CLAIM_AFTER_MS,
+    pause_until_settled,
+    plan_claim,
+    shopper_of,
+    take_order,
+    take_price,
+    take_refund,
+    take_reply,
+)
 from sim.streams import Draw, exponential, uniforms
 
 _REACT, _LEAVING = int(Draw.REACT), int(Draw.LEAVING)
@@ -37,7 +50,11 @@ _SHOWN = int(Reason.SHOWN)
 _POPUP = int(Channel.POPUP)
 _OUT, _GONE = int(Stage.OUT), int(Stage.GONE)
 _SKIP, _ACTED, _UNBOUND = int(Mark.SKIP_ORGANIC), int(Mark.ACTED), int(Mark.UNBOUND)
-_PAYMENT = int(EventKind.PAYMENT)
+_PAYMENT, _CHECKOUT, _ORDER = int(EventKind.PAYMENT), int(EventKind.CHECKOUT), int(EventKind.ORDER)
+_REFUND, _TRANSFER = int(EventKind.REFUND), int(EventKind.TRANSFER)
+_ORGANIC_DUE, _FOR_COUPON = int(Mark.ORGANIC_DUE), int(Mark.FOR_COUPON)
+_WAITS, _DONE = int(Answer.WAITS), int(Answer.DONE)
+_SETTLES = int(Span.SETTLES)
 
 TOP_UP_CAUSED = 1 << 57  # opportunities of a top-up that an act needs before it; above all generations
 MOMENT_CAUSED = 1 << 51  # opportunities of calendar moments
@@ -186,6 +203,10 @@ def voiced(model, crowd, visitor, customer, event, t):
     kind = int(event.kind)
     if kind == _CLICK:
         count_click(crowd, model, visitor, event, t)
+        slot = int(event.campaign)
+        coupon = int(model.campaigns[slot].coupon)
+        if coupon != NONE and model.campaigns[slot].direct == 0 and len(crowd.shoppers) > 0:
+            plan_claim(shopper_of(crowd, customer), coupon, slot, t + CLAIM_AFTER_MS)
     elif kind in (_CLOSE, _MUTE, _COMPLAINT):
         resent(model, crowd, visitor, customer, event, t)
     elif kind == _SNOOZE:
@@ -193,24 +214,74 @@ def voiced(model, crowd, visitor, customer, event, t):
         outcome.snoozes = min(int(outcome.snoozes) + 1, 127)
 
 
+# --- answers ----------------------------------------------------------------------------------------------------------
 @kernel
-def absorb_one(model, crowd, visitor, customer, event, decision):
+def wait(model, crowd, visitor, customer, event):
+    """The event was not taken; it is sent again after the settlement."""
+    shopper = shopper_of(crowd, customer)
+    if event.kind == _REFUND:
+        shopper.refund_ms = crowd.span[_SETTLES]
+        return
+    if event.kind == _TRANSFER:
+        shopper.give_ms = crowd.span[_SETTLES]
+        return
+    if event.kind == _ORDER:
+        shopper.order -= 1
+    pause_until_settled(crowd, visitor, PAGE_EVENT_AFTER_MS)
+
+
+@routine
+def take_answer(model, crowd, visitor, customer, event, inbox, t):
+    """What the customer asked for has been answered."""
+    shopper, receipt = shopper_of(crowd, customer), inbox.receipts[event.ask]
+    if event.kind == _CHECKOUT:
+        take_price(model, crowd, visitor, shopper, customer, event, inbox, t, PAGE_EVENT_AFTER_MS)
+    elif event.kind == _ORDER:
+        take_order(visitor, shopper, receipt)
+    elif event.kind == _PAYMENT:
+        if receipt.answer == _DONE:
+            order_paid(model, crowd, visitor, customer, receipt, t)
+        else:
+            visitor.marks &= ~(_ORGANIC_DUE | _FOR_COUPON)
+    elif event.kind == _REFUND:
+        take_refund(model, crowd, visitor, receipt, t)
+
+
+@kernel
+def absorb_one(model, crowd, visitor, customer, event, inbox, decision):
     """A customer learns what their event led to; the next event is planned."""
     t = int(decision.time_ms)
+    if decision.answer == _WAITS:
+        wait(model, crowd, visitor, customer, event)
+        plan(model, crowd, visitor, customer, t)
+        return
     count_event(crowd, model, visitor, event, decision)
     if event.exposure != NONE:
         voiced(model, crowd, visitor, customer, event, t)
+    if event.ask != NONE:
+        take_answer(model, crowd, visitor, customer, event, inbox, t)
     if decision.reason == _SHOWN:
         perceive(model, crowd, visitor, customer, event, decision)
-    plan(model, visitor, t)
+    plan(model, crowd, visitor, customer, t)
 
 
 @kernel
-def absorb(model, crowd, events, decisions, ghosts):
+def absorb(model, crowd, events, inbox, decisions, ghosts):
     """Give a wave's decisions (DECISION[n], row by row with EVENT[n]) and ghosts back to the customers."""
     first = int(crowd.first[0])
     for i in range(len(ghosts)):
         count_ghost(crowd, crowd.visitors[ghosts[i].customer - first], ghosts[i])
     for i in range(len(events)):
         customer = int(events[i].customer)
-        absorb_one(model, crowd, crowd.visitors[customer - first], customer, events[i], decisions[i])
+        absorb_one(model, crowd, crowd.visitors[customer - first], customer, events[i], inbox, decisions[i])
+
+
+@kernel
+def absorb_replies(model, crowd, replies, t):
+    """Give the Ledger's replies (REPLY[n], customers of this cohort) to the customers; their plans may change."""
+    first = int(crowd.first[0])
+    for i in range(len(replies)):
+        customer = int(replies[i].customer)
+        visitor = crowd.visitors[customer - first]
+        take_reply(model, crowd, shopper_of(crowd, customer), customer, replies[i], t)
+        plan(model, crowd, visitor, customer, t)

@@ -10,7 +10,7 @@ from sim.behaviour import next_event
 from sim.cohort import Cohort
 from sim.model import Span, Stage
 from sim.reactions import absorb
-from sim.waves import Decide, emit_moment
+from sim.waves import Decide, emit_moment, inbox_for
 
 
 class SlowWorld:
@@ -21,12 +21,12 @@ class SlowWorld:
         self.start, self.end = int(cohort.crowd.span[Span.START]), int(cohort.crowd.span[Span.END])
         self.moments = [(t, number) for t, number in moments if self.start <= t < self.end]
         self.env = simpy.Environment(initial_time=self.start)
-        self.event = records(1, EVENT)
+        self.event, self.inbox = records(1, EVENT), inbox_for(1, len(cohort.crowd.shoppers) > 0)
 
     def _answer(self) -> None:
         self.cohort._make_room(1)
-        decisions, ghosts = self.decide(self.event)
-        absorb(self.cohort.model, self.cohort.crowd, self.event, decisions, ghosts)
+        decisions, ghosts = self.decide(self.event, self.inbox)
+        absorb(self.cohort.model, self.cohort.crowd, self.event, self.inbox, decisions, ghosts)
         self.cohort.events += 1
 
     def _customer(self, row: int, until_ms: int) -> Generator[simpy.Event, None, None]:
@@ -46,8 +46,14 @@ class SlowWorld:
                     emit_moment(model, cohort.crowd, row, row + 1, t, number, self.event)
                     self._answer()
             # Until just after: where a purchase is skipped, what comes next may lie beyond a moment.
-            elif next_event(model, cohort.crowd, visitor, int(cohort.crowd.first[0]) + row, due + 1, self.event[0]):
+            elif self._next_event(row, due + 1):
                 self._answer()
+
+    def _next_event(self, row: int, until_ms: int) -> bool:
+        crowd, customer = self.cohort.crowd, int(self.cohort.crowd.first[0]) + row
+        self.inbox.used[:] = 0
+        event = self.event[0]
+        return bool(next_event(self.cohort.model, crowd, crowd.visitors[row], customer, until_ms, event, self.inbox))
 
     def advance(self, until_ms: int) -> None:
         """Live every customer up to a time."""

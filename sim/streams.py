@@ -47,6 +47,14 @@ class Draw(IntEnum):
     TOP_UP = 19  # page view: tops up of their own accord
     INSTALMENT = 28  # page view: takes an instalment plan of their own accord
     FRAUD = 29  # 0: waiting time, -, -, stopped by the safety feature
+    SENSITIVITY = 30  # 0: normal in two lanes
+    BASKET = 31  # basket × 32 + line: product, pieces
+    ADDING = 32  # basket: adds a line, adds pieces
+    DROP = 33  # coupon × 2³² + minute of the drop: attends, how late
+    LISTED = 34  # page view: claims, which coupon
+    CLAIMING = 35  # coupon × 2³² + second of the claim: sent twice, sent again, -, passed on
+    USING = 36  # coupon × 2³² + day of the grant: uses, its delay, on the last day, added, forward or switched
+    REFUND = 37  # number of the order: refunds, when, the whole, -
 
 
 def mul_hi(a, b):  # type: ignore[no-untyped-def]

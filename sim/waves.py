@@ -9,6 +9,7 @@ from collections.abc import Callable
 import numpy as np
 
 from engine.compiled import kernel
+from engine.coupon_records import ASK, LINE, LINES_MAX, RECEIPT, Inbox
 from engine.records import EVENT, NONE, EventKind, records
 from sim.behaviour import next_event
 from sim.model import Crowd, Model, Span, Stage
@@ -19,19 +20,26 @@ _GONE, _JOINING = int(Stage.GONE), int(Stage.JOINING)
 _MOMENT = int(EventKind.MOMENT)
 CHUNK = 512
 
-Decide = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+Decide = Callable[[np.ndarray, Inbox], tuple[np.ndarray, np.ndarray]]
 # Plays a chunk of rows (i8[n], reordered) until all are due at or after a time; returns events decided.
 Play = Callable[[Model, Crowd, np.ndarray, int], int]
 
 
+def inbox_for(events: int, shops: bool) -> Inbox:
+    """Room for what so many events may ask for."""
+    asks, lines = (events, events * LINES_MAX) if shops else (0, 0)
+    return Inbox(records(asks, ASK), records(lines, LINE), records(asks, RECEIPT), np.zeros(2, np.int64))
+
+
 @kernel
-def emit(model, crowd, rows, count, until_ms, events):
+def emit(model, crowd, rows, count, until_ms, events, inbox):
     """Write the next event of each row due before a time; those rows move to the front. Returns how many."""
     first = int(crowd.first[0])
+    inbox.used[0], inbox.used[1] = 0, 0
     live = 0
     for i in range(count):
         row = rows[i]
-        if next_event(model, crowd, crowd.visitors[row], first + row, until_ms, events[live]):
+        if next_event(model, crowd, crowd.visitors[row], first + row, until_ms, events[live], inbox):
             rows[i] = rows[live]
             rows[live] = row
             live += 1
@@ -87,14 +95,14 @@ def waves_of(decide: Decide) -> Play:
     """Play by calls of any `decide(events)`: in process, on Ray, over HTTP, the reference."""
 
     def play(model: Model, crowd: Crowd, rows: np.ndarray, until_ms: int) -> int:
-        events = records(len(rows), EVENT)
+        events, inbox = records(len(rows), EVENT), inbox_for(len(rows), len(crowd.shoppers) > 0)
         live, played = len(rows), 0
         while True:
-            live = emit(model, crowd, rows, live, until_ms, events)
+            live = emit(model, crowd, rows, live, until_ms, events, inbox)
             if live == 0:
                 return played
-            decisions, ghosts = decide(events[:live])
-            absorb(model, crowd, events[:live], decisions, ghosts)
+            decisions, ghosts = decide(events[:live], inbox)
+            absorb(model, crowd, events[:live], inbox, decisions, ghosts)
             played += live
 
     return play

@@ -6,7 +6,10 @@ from typing import Protocol
 
 import simpy
 
+from engine.records import SECOND_MS
 from sim.cohort import Spans
+
+PEAK_STEP_MS = SECOND_MS
 
 
 class Workers(Protocol):
@@ -16,6 +19,8 @@ class Workers(Protocol):
 
     def moment(self, t: int, moment: int) -> None: ...
 
+    def rush(self, slot: int, t: int) -> None: ...
+
     def launch(self) -> None: ...
 
     def end_campaign(self) -> None: ...
@@ -23,10 +28,21 @@ class Workers(Protocol):
 
 @dataclass(frozen=True)
 class Calendar:
-    """What happens when: numbered moments (ms, number), ascending; and the settlements' distance, ms."""
+    """What happens when: numbered moments and drops of coupons (ms, number), ascending; and when is settled."""
 
     moments: Sequence[tuple[int, int]]
     settle_every_ms: int
+    drops: Sequence[tuple[int, int]] = ()  # (ms, coupon slot)
+    peaks: Sequence[tuple[int, int]] = ()  # [from, until) in ms: settled every PEAK_STEP_MS
+
+    def next_settlement(self, now: int) -> int:
+        """The first multiple of the step after now, a peak's edges included."""
+        for begins, ends in self.peaks:
+            if begins <= now < ends:
+                return min(now + PEAK_STEP_MS, ends)
+        step = self.settle_every_ms
+        coming = [begins for begins, _ in self.peaks if now < begins]
+        return min([now - now % step + step, *coming])
 
 
 class World:
@@ -61,7 +77,7 @@ class World:
 
     def _settlements(self) -> Generator[simpy.Event, None, None]:
         while self.env.now < self.until:
-            t = min(int(self.env.now) + self.calendar.settle_every_ms, self.until)
+            t = min(self.calendar.next_settlement(int(self.env.now)), self.until)
             yield self.env.timeout(t - self.env.now)
             self.settle(t)
 
@@ -81,6 +97,9 @@ class World:
         for t, number in self.calendar.moments:
             if self._holds(t):
                 env.process(self._at(t, lambda t=t, number=number: self.workers.moment(t, number)))  # type: ignore[misc]
+        for t, slot in self.calendar.drops:
+            if self._holds(t):
+                env.process(self._at(t, lambda t=t, slot=slot: self.workers.rush(slot, t)))  # type: ignore[misc]
         env.run()
         assert self.settled_ms == self.until
 

@@ -85,6 +85,11 @@ class RayTeam:
         """Raises what an actor raised."""
         return list(self._ray.get([getattr(actor, method).remote(*arguments) for actor in self.actors]))
 
+    def call_each(self, method: str, arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """The same with arguments of its own for each."""
+        calls = [getattr(actor, method).remote(*own) for actor, own in zip(self.actors, arguments, strict=True)]
+        return list(self._ray.get(calls))
+
     def close(self) -> None:
         for actor in self.actors:
             self._ray.kill(actor, no_restart=True)

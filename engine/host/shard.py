@@ -7,8 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from engine.apply import apply
+from engine.coupon_records import ANSWERS, COUPON_CELLS, REPLY, REQUEST, Inbox, Spend, Wallets
 from engine.days import day_index
 from engine.decide import Shard, decide, empty_shard
+from engine.host.wallets import BREACHES, empty_inbox, empty_outbox, empty_wallets, grown, room_for
 from engine.records import (
     ARMS_MAX,
     CAMPAIGNS_MAX,
@@ -28,6 +31,7 @@ from engine.records import (
 from engine.rules.digest import LANE_SEEDS, sum_hashes
 from engine.rules.experiments import list_assignment, mark_universal_holdout
 from engine.rules.segments import segments_of
+from engine.rules.wallets import lapse_due
 
 DIGEST_MODULUS = 1 << 128
 
@@ -47,6 +51,9 @@ def empty_tallies(tables: Tables) -> Tallies:
         np.zeros((days, slots, REASONS), np.int64),
         np.zeros((days, REASONS), np.int64),
         np.zeros((days, slots, arms, segments, CELL_MEASURES), np.int64),
+        np.zeros((days, len(tables.coupons), ANSWERS), np.int64),
+        np.zeros((days, len(tables.coupons), COUPON_CELLS), np.int64),
+        np.zeros((len(tables.budgets), len(Spend)), np.int64),
     )
 
 
@@ -77,6 +84,16 @@ class Snapshot:
     first: int
     customers: np.ndarray
     rings: np.ndarray
+    wallets: Wallets
+
+
+@dataclass(frozen=True)
+class Account:
+    """What a shard tells the Ledger after a step."""
+
+    requests: np.ndarray  # REQUEST[n]
+    spend: np.ndarray  # i8[budgets, len(Spend)] since the last account
+    lives: np.ndarray  # i8[COUPONS_MAX, LIVES]: its coupons ever by present state
 
 
 class CustomerShard:
@@ -86,7 +103,7 @@ class CustomerShard:
     """
 
     def __init__(self, first: int, count: int, tables: Tables, names: Mapping[str, int]) -> None:
-        self.arrays: Shard = empty_shard(first, count)
+        self.arrays: Shard = empty_shard(first, count, empty_wallets(0), empty_outbox(0))
         self.names: dict[str, int] = {}
         self.adopt(tables, names)
 
@@ -98,6 +115,12 @@ class CustomerShard:
         self.bulletin = open_bulletin(len(tables.campaigns))
         self.tallies = empty_tallies(tables)
         self.ghosts_max = most_ghosts(tables)
+        if tables.coupons["used"].any() and len(self.arrays.wallets.open) == 0:
+            self.arrays = self.arrays._replace(wallets=empty_wallets(len(self.arrays.customers)))
+
+    @property
+    def has_coupons(self) -> bool:
+        return len(self.arrays.wallets.open) > 0
 
     def pause(self, slots: Iterable[int]) -> None:
         """Pause exactly these campaigns; all others are open."""
@@ -109,22 +132,64 @@ class CustomerShard:
     def customers(self) -> np.ndarray:
         return self.arrays.customers
 
-    def decide(self, events: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Decide EVENT[n] in order; returns DECISION[n] and the ghosts left on the way, DECISION[m]."""
+    def decide(self, events: np.ndarray, inbox: Inbox | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Decide EVENT[n] in order; returns DECISION[n] and the ghosts left on the way, DECISION[m].
+
+        inbox: what the events ask for; its receipts are written.
+        """
         assert events.dtype == EVENT
+        inbox = empty_inbox() if inbox is None else inbox
         decisions = records(len(events), DECISION)
         ghosts = records(len(events) * self.ghosts_max, DECISION)
+        self.make_room(len(events), len(inbox.lines))
         held = decide(
-            self.arrays, events.view(np.recarray), decisions, ghosts, self.tables, self.bulletin, self.tallies
+            self.arrays, events.view(np.recarray), inbox, decisions, ghosts, self.tables, self.bulletin, self.tallies
         )
         return decisions, ghosts[:held]
+
+    def make_room(self, events: int, lines: int) -> None:
+        """Room for whatever a batch of so many events and cart lines may keep or ask."""
+        if not self.has_coupons:
+            return
+        wallets = grown(self.arrays.wallets, room_for(events, lines))
+        outbox, needed = self.arrays.outbox, int(self.arrays.outbox.waiting[0]) + 2 * events
+        if needed > len(outbox.requests):
+            larger = records(2 * needed, REQUEST)
+            larger[: len(outbox.requests)] = outbox.requests
+            outbox = outbox._replace(requests=larger)
+        self.arrays = self.arrays._replace(wallets=wallets, outbox=outbox)
+
+    def apply(self, replies: np.ndarray, t: int) -> None:
+        """Apply REPLY[n] of a settlement at t, all of this shard's customers."""
+        assert replies.dtype == REPLY
+        self.make_room(len(replies), 0)
+        apply(self.arrays, replies.view(np.recarray), self.tables, self.tallies, t)
+        self.check()
+
+    def account(self, t: int) -> Account:
+        """Close a step at t: coupons and holds run out; what the Ledger is to hear is handed over."""
+        lapse_due(self.arrays.wallets, self.tables, self.tallies, t)
+        self.check()
+        outbox = self.arrays.outbox
+        requests, spend = outbox.requests[: int(outbox.waiting[0])].copy(), self.tallies.spend.copy()
+        outbox.waiting[0] = 0
+        self.tallies.spend[:] = 0
+        return Account(requests, spend, self.arrays.wallets.lives.copy())
+
+    def take_bulletin(self, in_stock: np.ndarray, in_budget: np.ndarray) -> None:
+        """What the Ledger says of stock and budgets, by campaign."""
+        self.bulletin.in_stock[:], self.bulletin.in_budget[:] = in_stock, in_budget
+
+    def check(self) -> None:
+        """Raises AssertionError where an invariant of a wallet was broken."""
+        breaches = self.arrays.wallets.breaches
+        broken = [sentence for breach, sentence in BREACHES.items() if breaches[breach]]
+        assert not broken, "; ".join(broken)
 
     def digest(self) -> str:
         """128 bits in hexadecimal over every customer's state and decisions."""
         names = name_hashes(self.names, CAMPAIGNS_MAX)
-        high, low = sum_hashes(
-            self.arrays.customers, self.arrays.rings, int(self.arrays.first[0]), names, np.array(LANE_SEEDS)
-        )
+        high, low = sum_hashes(self.arrays, self.tables.terms, names, np.array(LANE_SEEDS))
         return f"{(int(high) << 64) + int(low):032x}"
 
     def segments(self, t: int) -> np.ndarray:
@@ -149,8 +214,9 @@ class CustomerShard:
 
     def snapshot(self) -> Snapshot:
         return Snapshot(
-            dict(self.names), int(self.arrays.first[0]), self.arrays.customers.copy(), self.arrays.rings.copy()
-        )
+            dict(self.names), int(self.arrays.first[0]), self.arrays.customers.copy(), self.arrays.rings.copy(),
+            Wallets(*(array.copy() for array in self.arrays.wallets)),
+        )  # fmt: skip
 
     def restore(self, snapshot: Snapshot) -> None:
         """Take a snapshot's customers, remapped to this shard's slots by name."""
@@ -158,6 +224,7 @@ class CustomerShard:
         assert len(snapshot.customers) == len(self.arrays.customers)
         self.arrays.customers[:] = snapshot.customers
         self.arrays.rings[:] = snapshot.rings
+        self.arrays = self.arrays._replace(wallets=Wallets(*(array.copy() for array in snapshot.wallets)))
         remap(self.arrays.customers, self.arrays.rings, snapshot.names, self.names)
 
 

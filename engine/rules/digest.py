@@ -7,7 +7,7 @@ any numbering of campaigns.
 import numpy as np
 
 from engine.compiled import kernel
-from engine.records import CAMPAIGNS_MAX, RING, SNOOZES, VIEWS, WEEKS
+from engine.records import CAMPAIGNS_MAX, NONE, RING, SNOOZES, VIEWS, WEEKS
 from engine.rules.experiments import mix64
 from engine.rules.fatigue import (
     exposed_campaign,
@@ -18,6 +18,7 @@ from engine.rules.fatigue import (
     reaction_bits,
     snoozed_until,
 )
+from engine.rules.slabs import INSTANCES, ORDERS
 
 LANE_SEEDS = (np.uint64(0x243F6A8885A308D3), np.uint64(0x13198A2E03707344))  # the first digits of pi
 
@@ -89,6 +90,47 @@ def add_ring(h, c, ring, names):
 
 
 @kernel
+def add_instances(h, wallets, row, terms):
+    """Coupons by name, newest first."""
+    at = int(wallets.heads[row, INSTANCES])
+    while at != NONE:
+        one = wallets.instances[at]
+        h = mix64(h ^ terms[one.terms].name_hash)
+        h = add(h, int(one.expires_ms))
+        h = add(h, int(one.claimed_ms))
+        h = add(h, (int(one.number) << 32) ^ int(one.order))
+        h = add(h, (int(one.spent) << 16) ^ (int(one.state) << 8) ^ int(one.marks))
+        at = int(one.next)
+    return h
+
+
+@kernel
+def add_orders(h, wallets, row):
+    """Orders and their lines, newest first."""
+    at = int(wallets.heads[row, ORDERS])
+    while at != NONE:
+        order = wallets.orders[at]
+        h = add(h, int(order.held_ms))
+        h = add(h, (int(order.number) << 8) ^ int(order.state))
+        h = add(h, int(order.paid))
+        h = add(h, int(order.returned))
+        line = int(order.lines)
+        while line != NONE:
+            h = add(h, int(wallets.lines[line].paid))
+            h = add(h, (int(wallets.lines[line].quantity) << 32) ^ int(wallets.lines[line].returned))
+            line = int(wallets.lines[line].next)
+        at = int(order.next)
+    return h
+
+
+@kernel
+def add_wallet(h, wallets, row, terms):
+    """All of a wallet but the ids, which are forgotten when they are next looked at."""
+    h = add_orders(add_instances(h, wallets, row, terms), wallets, row)
+    return add(h, (int(wallets.claims[row]) << 32) ^ int(wallets.requests[row]))
+
+
+@kernel
 def customer_hash(seed, customer_id, c, ring, names):
     h = add_history(add_profile(add(seed, customer_id), c), c)
     h = add_ring(mix64(h ^ name_sum(c, names)), c, ring, names)
@@ -96,12 +138,15 @@ def customer_hash(seed, customer_id, c, ring, names):
 
 
 @kernel
-def sum_hashes(customers, rings, first, names, seeds):
+def sum_hashes(shard, terms, names, seeds):
     """Sum of all customers' hashes modulo 2¹²⁸ as (high, low) u8; seeds: u8[2]; names: u8 per slot."""
     high, low = np.uint64(0), np.uint64(0)
-    for i in range(len(customers)):
-        a = customer_hash(seeds[0], first + i, customers[i], rings[i], names)
-        b = customer_hash(seeds[1], first + i, customers[i], rings[i], names)
+    first = int(shard.first[0])
+    for i in range(len(shard.customers)):
+        a = customer_hash(seeds[0], first + i, shard.customers[i], shard.rings[i], names)
+        b = customer_hash(seeds[1], first + i, shard.customers[i], shard.rings[i], names)
+        if len(shard.wallets.open) > 0:
+            a, b = add_wallet(a, shard.wallets, i, terms), add_wallet(b, shard.wallets, i, terms)
         low += a
         high += b + np.uint64(1 if low < a else 0)
     return high, low

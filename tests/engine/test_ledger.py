@@ -16,7 +16,7 @@ import engine.host.ledger_arrays as arrays
 from engine.coupon_records import LIVES, Answer, Life, RequestKind, Spend, Verdict
 from engine.host.ledger import LedgerHost
 from engine.host.messages import Contribution, Moment, Refusal, Refused, Settled
-from engine.records import MINUTE_MS, NEVER_MS, NONE, records
+from engine.records import MINUTE_MS, NEVER_MS, NONE, SHARE_ONE, records
 from engine.reference_ledger import ReferenceLedger
 from engine.rules.requests import sort_requests
 from engine.settle import settle
@@ -224,13 +224,17 @@ def random_reservation(rng: Random, number: int, since: int) -> Row:
     return asked(customer, number, kind, at, claim=claim, coupon=coupon, terms=coupon)
 
 
-@pytest.mark.parametrize("span", [1, 1_000, 600_000, 10**12, 2**50])
+@pytest.mark.parametrize("span", [50, 1_000, 600_000, 10**12, 2**50])
 def test_requests_are_ordered_as_the_reference_orders_them(span: int) -> None:
     rng = Random(span)
     policy = policy_of([coupon_row(slot, drop_salt=rng.getrandbits(63)) for slot in range(3)], [])
     reference = ReferenceLedger(policy, (0, CUSTOMERS), START_MS, STEP_MS)
+
+    def moment() -> int:
+        return rng.choice([rng.randrange(span), span - rng.randrange(1, 50)])
+
     rows = [
-        asked(rng.randrange(200), n, at=rng.randrange(span), coupon=rng.randrange(-1, 3), sequence=rng.randrange(3))
+        asked(rng.randrange(200), n, at=moment(), coupon=rng.randrange(-1, 3), sequence=rng.randrange(3))
         for n in range(3_000)
     ]
     sorting = arrays.scratch_for(len(rows))
@@ -245,6 +249,17 @@ def test_compiled_equals_interpreted() -> None:
         command = [sys.executable, "-m", "tests.engine.ledger_twins", str(seed)]
         done = subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True)
         assert done.stdout.strip() == Twins(seed).run()
+
+
+def test_a_share_of_a_budget_is_reached_exactly() -> None:
+    rng = Random(3)
+    for _ in range(100):
+        amount, share = rng.randrange(1, 4_000), rng.choice([1, 333_333, 500_000, 999_999, SHARE_ONE])
+        spent = max(0, amount * share // SHARE_ONE + rng.randrange(-1, 2))
+        ledger = ledger_of([coupon_row(0)], [budget_row(0, amount=amount, reserve=7, release_at=share)])
+        settled(ledger, [], exposures=spent)
+        released = ledger.fund("budget_0").in_force == amount + 7
+        assert released == (spent * SHARE_ONE >= amount * share), (amount, share, spent)
 
 
 # --- fairness ---------------------------------------------------------------------------------------------------------

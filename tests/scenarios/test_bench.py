@@ -5,11 +5,12 @@ import pytest
 from engine.host.shard import CustomerShard
 from engine.policy.lint import lint
 from engine.reference import Reference
-from scenarios import bench
+from scenarios import bench, bench_settle
 from scenarios.bench_worlds import HEAVY, plan_of, recorded
 
 TOY = {
     "ENGINE_CUSTOMERS": 300, "ENGINE_DAYS": 4, "ENGINE_TURNS": 2, "REFERENCE_CUSTOMERS": 4,
+    "CLAIMS": 8_000, "PIECES": 200, "SETTLE_TURNS": 2, "REDIS_TURNS": 1,
     "SIMULATED_CUSTOMERS": 300, "SIMULATED_DAYS": 4, "SLOW_CUSTOMERS": 10, "SLOW_DAYS": 3, "SIMULATION_TURNS": 1,
     "SCALE_SIZES": (200, 400, 800), "SCALE_DAYS": 2, "MEMORY_CUSTOMERS": 2_000, "MEMORY_DAYS": 2,
 }  # fmt: skip
@@ -21,8 +22,8 @@ def toy(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(bench, name, size)
 
 
-def test_there_are_four() -> None:
-    assert list(bench.BENCHMARKS) == ["engine", "simulation", "scale", "memory"]
+def test_there_are_five() -> None:
+    assert list(bench.BENCHMARKS) == ["engine", "settle", "simulation", "scale", "memory"]
 
 
 @pytest.mark.usefixtures("toy")
@@ -77,3 +78,16 @@ def test_a_reference_that_answers_otherwise_is_refused(monkeypatch: pytest.Monke
     monkeypatch.setattr(Reference, "decide", late)
     with pytest.raises(AssertionError, match="must agree"):
         bench.replay_reference(run, 0, 5)
+
+
+def test_a_settlement_that_sells_too_much_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = bench_settle.stampede(400, 20)
+    bench_settle.ledger_seconds(run)
+    monkeypatch.setattr(bench_settle.LedgerHost, "restock", lambda ledger, coupon, pieces, t: None)
+    with pytest.raises(AssertionError):
+        bench_settle.ledger_seconds(run)
+
+
+def test_without_redis_the_row_says_so(toy: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench, "redis_installed", lambda: False)
+    assert bench.settle().baseline == "the aim: redis-server is not installed"

@@ -15,7 +15,8 @@ from engine.host.shard import CustomerShard, combined
 from engine.policy.registry import Registry
 from engine.records import DAY_MS, DECISION, EVENT, HOUR_MS, MINUTE_MS, NONE, records
 from scenarios.build import model_of
-from scenarios.run import RunOptions, calendar_of, live
+from scenarios.calendar import calendar_of
+from scenarios.run import RunOptions, live
 from scenarios.worker import SPEND_EDGES, CohortWorker, RunPlan, WorkerResult
 from sim.cohort import Cohort
 from sim.waves import waves_of
@@ -93,7 +94,7 @@ def test_a_seed_does_matter() -> None:
 # --- other processes --------------------------------------------------------------------------------------------------
 @pytest.mark.usefixtures("ray_cluster")
 def test_ray_does_not_matter() -> None:
-    assert_same(live(plan(), CUSTOMERS, RunOptions(shards=2), lambda share: None))
+    assert_same(live(plan(), CUSTOMERS, RunOptions(shards=2), lambda share: None).results)
 
 
 @cache

@@ -8,7 +8,7 @@ from engine.policy.yaml_source import DocumentError
 from engine.records import CAMPAIGNS_MAX
 from scenarios.build import doubts
 from scenarios.load import Options, load_scenario
-from sim.behaviour import DWELL_PLACES, PLACES_PER_VIEW
+from sim.pages import DWELL_PLACES, PLACES_PER_VIEW
 from tests.scenarios.shop import POLICY, POPULATION, Edit, loaded, problems, write_shop
 
 LIBRARY = Path(__file__).resolve().parents[2] / "scenarios" / "library"

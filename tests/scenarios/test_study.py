@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from engine.coupon_records import Inbox
 from engine.records import NEVER_MS, Reason
 from scenarios.compare import CompareOptions, Comparison, compare, plan_worlds
 from scenarios.load import LoadedScenario, Options
@@ -108,7 +109,7 @@ def test_profit_adds_up(tmp_path: Path) -> None:
 
 
 def live(worker: CohortWorker, plan: WorldPlan, run: Any) -> None:
-    from scenarios.run import calendar_of
+    from scenarios.calendar import calendar_of
 
     World(worker, plan.spans, calendar_of(run), lambda t: None).run()
 
@@ -145,10 +146,10 @@ def count_acts(worker: CohortWorker, moments: np.ndarray) -> None:
     shown: list[int] = []
     decide, visitors = worker.decide, worker.cohort.crowd.visitors
 
-    def watched(events: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def watched(events: np.ndarray, inbox: Inbox) -> tuple[np.ndarray, np.ndarray]:
         for customer in shown:
             moments[customer] += int(visitors[customer]["act_ms"] != NEVER_MS)
-        decisions, ghosts = decide(events)
+        decisions, ghosts = decide(events, inbox)
         shown[:] = decisions["customer"][decisions["reason"] == Reason.SHOWN].tolist()
         return decisions, ghosts
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from engine.records import EVENT, NEVER_MS, EventKind, records
-from sim.behaviour import VIEWS_PER_VISIT
 from sim.model import DEPTH_MAX, VISITOR, Mark
+from sim.pages import VIEWS_PER_VISIT
 from sim.reactions import GENERATION, MOMENT_CAUSED, cause
 from sim.slow import KeyLog, KeyReuse
 from sim.streams import Draw, uniforms
@@ -41,11 +41,11 @@ def test_a_reuse_is_refused() -> None:
 # (file, line, what it becomes): each makes two decisions share a key.
 REUSES = {
     "first use and first repeat": ("sim/arrivals.py", "    visitor.gaps += 1\n    visitor.clock", "    visitor.clock"),
-    "first use tried again": ("sim/behaviour.py", "RETRY_MS\n        visitor.gaps += 1", "RETRY_MS"),
+    "first use tried again": ("sim/payments.py", "RETRY_MS\n        visitor.gaps += 1", "RETRY_MS"),
     "two dwells of a page": ("sim/reactions.py", "DWELL_PLACES + int(visitor.dwell_at) if", "DWELL_PLACES if"),
     "an act and its cause": ("sim/reactions.py", "int(visitor.act_key) + GENERATION", "int(visitor.act_key)"),
-    "two return visits": ("sim/behaviour.py", "(int(visitor.due_ms) - RETURN_EPOCH_MS) // SECOND_MS", "1"),
-    "two pages of a visit": ("sim/behaviour.py", "VIEWS_PER_VISIT + int(visitor.depth)", "VIEWS_PER_VISIT"),
+    "two return visits": ("sim/pages.py", "(int(visitor.due_ms) - RETURN_EPOCH_MS) // SECOND_MS", "1"),
+    "two pages of a visit": ("sim/pages.py", "VIEWS_PER_VISIT + int(visitor.depth)", "VIEWS_PER_VISIT"),
     "two draws under one number": ("sim/streams.py", "    LEAVING = 25", "    LEAVING = 17"),
 }  # fmt: skip
 

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from engine.coupon_records import Inbox
 from engine.policy.calendar_days import wall_ms
 from engine.policy.document import Policy
 from engine.policy.registry import Registry
@@ -16,10 +17,11 @@ from engine.policy.yaml_source import load
 from engine.records import DAY_MS, Bulletin, EventKind, Reason
 from engine.reference import Reference
 from scenarios.build import model_of
+from scenarios.calendar import calendar_of
 from scenarios.explain import as_records
 from scenarios.load import Options, load_scenario, plan_of
 from scenarios.population_document import Population
-from scenarios.run import RunOptions, calendar_of, live
+from scenarios.run import RunOptions, live
 from scenarios.worker import CohortWorker, RunPlan, WorkerResult
 from sim.cohort import Cohort, Spans
 from sim.slow import SlowWorld
@@ -92,7 +94,7 @@ def stepped(plan: RunPlan, step_ms: int) -> RunPlan:
 
 
 def inline(plan: RunPlan, customers: int, shards: int = 1) -> list[WorkerResult]:
-    return live(plan, customers, RunOptions(shards=shards, inline=True), lambda share: None)
+    return live(plan, customers, RunOptions(shards=shards, inline=True), lambda share: None).results
 
 
 # --- one run, twice ---------------------------------------------------------------------------------------------------
@@ -103,8 +105,8 @@ class Keeper(CohortWorker):
         self.ghosts: list[np.ndarray] = []
         super().__init__(replace(plan, record=True), first, count)
 
-    def decide(self, events: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        decisions, ghosts = super().decide(events)
+    def decide(self, events: np.ndarray, inbox: Inbox | None = None) -> tuple[np.ndarray, np.ndarray]:
+        decisions, ghosts = super().decide(events, inbox)
         self.ghosts.append(ghosts.copy())
         return decisions, ghosts
 
@@ -127,7 +129,7 @@ class Slow:
     ghosts: list[np.ndarray] = field(default_factory=list)
     bulletin: Bulletin | None = None
 
-    def decide(self, events: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def decide(self, events: np.ndarray, inbox: Inbox | None = None) -> tuple[np.ndarray, np.ndarray]:
         answer = self.engines[-1].decide(events[0], self.bulletin)
         decisions, ghosts = as_records([answer.decision]), as_records(answer.ghosts)
         decisions["late"] = answer.late

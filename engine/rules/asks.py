@@ -1,0 +1,98 @@
+"""What an event asks for beyond being told: claims, carts, orders, refunds, transfers. Each is done at most once."""
+
+from engine.compiled import kernel, routine
+from engine.coupon_records import ID_REMEMBERED_MS, Answer
+from engine.days import day_index
+from engine.records import NONE, EventKind
+from engine.rules.calendar import turn_weeks
+from engine.rules.claims import claim, transfer
+from engine.rules.ids import body_hash, id_row, keep_answer, remember_id, repeat_answer
+from engine.rules.orders import cancel, checkout, held_order, pay_order, redeem_by_hand, refund
+from engine.rules.wallets import lapse
+
+_CLAIM, _CHECKOUT, _ORDER = int(EventKind.CLAIM), int(EventKind.CHECKOUT), int(EventKind.ORDER)
+_CANCEL, _REFUND, _TRANSFER = int(EventKind.CANCEL), int(EventKind.REFUND), int(EventKind.TRANSFER)
+_REDEEM, _PAYMENT = int(EventKind.REDEEM), int(EventKind.PAYMENT)
+_NO_ANSWER, _DONE, _NO_ORDER = int(Answer.NONE), int(Answer.DONE), int(Answer.NO_ORDER)
+
+
+@kernel
+def must_wait(wallets, row, event):
+    """Whether the event reads what an open reply may change: it is taken after the settlement."""
+    return wallets.open[row] > 0 and event.kind != _CLAIM and event.kind != _CANCEL
+
+
+@kernel
+def cart_bounds(event, ask):
+    """Where the cart of an ask lies among the lines of its batch."""
+    if event.kind in (_CHECKOUT, _ORDER):
+        return int(ask.first_line), int(ask.first_line) + int(ask.lines)
+    return 0, 0
+
+
+@kernel
+def clear(receipt):
+    receipt.paid, receipt.discount, receipt.unlock_missing, receipt.unlock_saves = 0, 0, 0, 0
+    receipt.slots, receipt.unlock_terms = 0, NONE
+    receipt.number, receipt.coupons, receipt.answer, receipt.optimal = NONE, 0, _NO_ANSWER, 1
+
+
+@kernel
+def answered(shard, row, customer, event, ask, cart, receipt, tables, tallies, t):
+    """Do what is asked; returns the Answer."""
+    wallets, kind = shard.wallets, int(event.kind)
+    if kind == _CLAIM:
+        day = tables.days[day_index(tables.days, t)]
+        coupon, campaign = int(ask.coupon), int(ask.campaign)
+        answer, number = claim(wallets, shard.outbox, row, coupon, campaign, customer, event, tables, day, t)
+        receipt.number = number
+        return answer
+    if kind in (_CHECKOUT, _ORDER):
+        return checkout(wallets, shard.desk, shard.owned, row, customer, event, ask, cart, receipt, tables, tallies, t)
+    if kind == _PAYMENT:
+        at = held_order(wallets, row, int(ask.order))
+        if at == NONE:
+            return _NO_ORDER
+        pay_order(wallets, row, at, receipt, tables, tallies)
+        return _DONE
+    if kind == _CANCEL:
+        return cancel(wallets, row, ask, tables, tallies, t)
+    if kind == _REFUND:
+        return refund(wallets, row, ask, receipt, tables, tallies, t)
+    if kind == _TRANSFER:
+        return transfer(wallets, shard.outbox, row, ask, event, tables, t)
+    if kind == _REDEEM:
+        return redeem_by_hand(wallets, row, event, ask, receipt, tables, tallies, t)
+    return _NO_ANSWER
+
+
+@routine
+def answer_ask(shard, row, customer, event, inbox, tables, tallies, day_number, t):
+    """Answer what an event asks for, once per id. Returns whether the event counts: not when it is a repetition or a
+    payment of an order that is not held."""
+    ask, receipt = inbox.asks[event.ask], inbox.receipts[event.ask]
+    wallets = shard.wallets
+    clear(receipt)
+    turn_weeks(customer, int(tables.days[day_number].week))
+    lapse(wallets, row, tables, tallies, t)
+    start, end = cart_bounds(event, ask)
+    cart = inbox.lines[start:end]
+    is_claim = event.kind == _CLAIM
+    counts = True
+    if ask.id != 0:
+        body = body_hash(event, ask, cart)
+        known = id_row(wallets, row, int(ask.id))
+        if known != NONE and t - wallets.ids[known].first_ms < ID_REMEMBERED_MS:
+            repeat_answer(wallets.ids[known], receipt, body, is_claim)
+            return False
+        receipt.answer = remember_id(wallets, row, int(ask.id), body, t)
+        if receipt.answer != _DONE:
+            return False
+    receipt.answer = answered(shard, row, customer, event, ask, cart, receipt, tables, tallies, t)
+    if ask.id != 0:
+        keep_answer(wallets, row, int(ask.id), receipt, is_claim)
+    if is_claim and 0 <= ask.coupon < len(tables.coupons):
+        tallies.answers[day_number, ask.coupon, receipt.answer] += 1
+    if event.kind == _PAYMENT and receipt.answer != _DONE:
+        counts = False
+    return counts

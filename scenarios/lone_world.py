@@ -1,0 +1,34 @@
+"""A world on one core: a worker, the Ledger where customers share anything, and forks of both at launch."""
+
+from engine.host.ledger import LedgerHost
+from scenarios.calendar import calendar_of
+from scenarios.settling import OneWorker, Settling
+from scenarios.worker import CohortWorker, RunPlan
+from sim.world import World
+
+
+class LoneWorld:
+    """Customers 0 … n - 1 of a plan."""
+
+    def __init__(self, plan: RunPlan, customers: int) -> None:
+        self.plan = plan
+        self.worker = CohortWorker(plan, 0, customers)
+        self.settling = Settling(OneWorker(self.worker), plan, [(0, customers)]) if plan.shares else None
+
+    @property
+    def ledger(self) -> LedgerHost | None:
+        return self.settling.ledger if self.settling else None
+
+    def run(self, since: int | None = None, until: int | None = None) -> None:
+        """Live on over [since, until); the whole run where nothing is said."""
+        calendar = calendar_of(self.plan)
+        World(self.settling or self.worker, self.plan.spans, calendar, lambda t: None, since, until).run()
+        if self.settling is not None and until is None:
+            self.settling.finish()
+
+    def fork(self, plan: RunPlan) -> "LoneWorld":
+        """The same customers at the same moment before launch, to live on under another policy."""
+        twin = LoneWorld.__new__(LoneWorld)
+        twin.plan, twin.worker = plan, self.worker.fork(plan)
+        twin.settling = self.settling.fork(OneWorker(twin.worker), plan) if self.settling else None
+        return twin

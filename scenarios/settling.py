@@ -1,0 +1,94 @@
+"""Between the world and its workers where customers share stock or a budget: one Ledger settles every step."""
+
+import copy
+from collections.abc import Sequence
+from typing import Protocol
+
+from engine.host.ledger import LedgerHost
+from engine.host.messages import Contribution, Settled
+from engine.host.shard import Account
+from scenarios.worker import CohortWorker, RunPlan
+
+
+class Shards(Protocol):
+    """Workers that account to a Ledger."""
+
+    def step(self, settled: Sequence[Settled | None], since_ms: int, until_ms: int) -> list[Account]: ...
+
+    def apply(self, settled: Sequence[Settled | None]) -> None: ...
+
+    def moment(self, t: int, moment: int) -> None: ...
+
+    def rush(self, slot: int, t: int) -> None: ...
+
+    def launch(self) -> None: ...
+
+    def end_campaign(self) -> None: ...
+
+
+class OneWorker:
+    """A single worker as a team."""
+
+    def __init__(self, worker: CohortWorker) -> None:
+        self.worker = worker
+        self.moment, self.rush = worker.moment, worker.rush
+        self.launch, self.end_campaign = worker.launch, worker.end_campaign
+
+    def step(self, settled: Sequence[Settled | None], since_ms: int, until_ms: int) -> list[Account]:
+        return [self.worker.step(settled[0], since_ms, until_ms)]
+
+    def apply(self, settled: Sequence[Settled | None]) -> None:
+        self.worker.apply(settled[0])
+
+
+class Settling:
+    """What the world drives: shards live a step, the Ledger settles it, replies ride with the next step."""
+
+    def __init__(self, shards: Shards, plan: RunPlan, bounds: Sequence[tuple[int, int]]) -> None:
+        self.shards, self.plan = shards, plan
+        ends = [(first, first + count) for first, count in bounds]
+        start = plan.baseline
+        self.ledger = LedgerHost(start.tables, start.coupons, start.budgets, ends, plan.spans.start)
+        self.settled: list[Settled | None] = [None] * len(bounds)
+
+    def advance(self, since_ms: int, until_ms: int) -> None:
+        accounts = self.shards.step(self.settled, since_ms, until_ms)
+        number = self.ledger.number + 1
+        settled: list[Settled | None] = [None] * len(self.settled)
+        for shard, account in enumerate(accounts):
+            # The shards have just applied the settlement before this one: its replies need not be kept any longer.
+            contribution = Contribution(
+                self.ledger.epoch, shard, number, until_ms, account.requests, account.spend, account.lives, number - 1
+            )
+            for answer in self.ledger.receive(contribution, until_ms):
+                assert isinstance(answer, Settled), f"the Ledger refused a contribution: {answer}"
+                settled[answer.shard] = answer
+        self.settled = settled
+
+    def moment(self, t: int, moment: int) -> None:
+        self.shards.moment(t, moment)
+
+    def rush(self, slot: int, t: int) -> None:
+        self.shards.rush(slot, t)
+
+    def launch(self) -> None:
+        """The replies of the last settlement before launch belong to what was before."""
+        self.shards.apply(self.settled)
+        self.settled = [None] * len(self.settled)
+        self.shards.launch()
+        self.ledger.adopt(self.plan.policy.tables, self.plan.policy.coupons, self.plan.policy.budgets)
+
+    def end_campaign(self) -> None:
+        self.shards.end_campaign()
+
+    def finish(self) -> None:
+        """The last settlement's replies reach their customers."""
+        self.shards.apply(self.settled)
+        self.settled = [None] * len(self.settled)
+
+    def fork(self, shards: Shards, plan: RunPlan) -> "Settling":
+        """The same Ledger at the same moment, for shards that live on under another policy."""
+        twin = copy.copy(self)
+        twin.shards, twin.plan = shards, plan
+        twin.ledger, twin.settled = self.ledger.copy(), list(self.settled)
+        return twin
