@@ -64,3 +64,8 @@ def kernel(function):  # type: ignore[no-untyped-def]
     million simulated events a second, 3 against 10 million decisions).
     """
     return numba.njit(cache=True, error_model="numpy", _nrt=False, forceinline=True)(function)
+
+
+def routine(function):  # type: ignore[no-untyped-def]
+    """A kernel that is called rather than inlined: large, seldom reached, and worth one copy in whatever calls it."""
+    return numba.njit(cache=True, error_model="numpy", _nrt=False)(function)

@@ -17,7 +17,7 @@ STAGES = {
     CouponKind.FREE_SHIPPING: PriceStage.SHIPPING,
     CouponKind.RIGHT: PriceStage.RIGHT,
 }
-KINDS = [*CouponKind, CouponKind.AMOUNT_OFF, CouponKind.PERCENT_OFF, CouponKind.NTH_ITEM, CouponKind.AMOUNT_OFF]
+KINDS = [*STAGES] + 3 * [CouponKind.AMOUNT_OFF, CouponKind.EACH_FULL, CouponKind.PERCENT_OFF, CouponKind.NTH_ITEM]
 NAMED_GROUPS = (10, 11, 12)
 PRICES = (0, 1, 100, 333, 999, 1_000, 1_999, 3_333, 5_000, 9_999, 10_000)
 OFFS = (1, 100, 500, 500, 1_000, 3_000)
@@ -46,14 +46,14 @@ class Basket:
 
 def random_mask(rng: Random, chance: float) -> int:
     """No restriction, or some of three names."""
-    return rng.randrange(1, 8) if rng.random() < chance else EVERYTHING
+    return rng.choice((1, 2, 3, 5, 6, 7)) if rng.random() < chance else EVERYTHING
 
 
 def random_terms(rng: Random, rows: int = TERMS_ROWS) -> np.recarray:
     """Rows of terms: coupons declared in any order, some of them older terms of another one."""
     terms = records(rows, TERMS)
     restricted, bounded = rng.choice((0.0, 0.2, 0.5)), rng.choice((0.0, 0.3))
-    grouped, raised = rng.choice((0.0, 0.4, 1.0)), rng.choice((0.0, 0.0, 0.4))
+    grouped, raised = rng.choice((0.0, 0.4, 1.0)), rng.choice((0.0, 0.0, 1.0))
     declared = rng.sample(range(rows), rows)
     for row in range(rows):
         kind = rng.choice(KINDS)
@@ -68,12 +68,12 @@ def random_terms(rng: Random, rows: int = TERMS_ROWS) -> np.recarray:
         term.every, term.across = rng.choice((1, 2, 2, 3)), rng.random() < 0.5
         term.original = rng.random() < 0.3
         term.group = rng.choice(NAMED_GROUPS) if rng.random() < grouped else int(term.stage)
-        term.group_most = rng.choice((2, 3)) if rng.random() < raised else 1
+        term.group_most = rng.choice((1, 2, 2, 3)) if rng.random() < raised else 1
         term.exclusive = rng.random() < 0.06
         term.not_with = sum(1 << other for other in declared if rng.random() < 0.2) if rng.random() < 0.2 else 0
         term.categories, term.brands = random_mask(rng, restricted), random_mask(rng, restricted / 2)
         term.products = random_mask(rng, restricted / 2)
-        term.tiers, term.regions, term.places = (random_mask(rng, 0.08) for _ in range(3))
+        term.tiers, term.regions, term.places = (random_mask(rng, 0.04) for _ in range(3))
         term.valid_from_ms = NOW_MS + rng.choice((0, 0, 1)) if rng.random() < 0.1 else 0
     return terms
 
@@ -82,7 +82,7 @@ def random_lines(rng: Random, most: int, quantities: tuple[int, ...]) -> np.reca
     lines = records(rng.randrange(1, most + 1), LINE)
     for line in lines:
         line.unit_price, line.quantity = rng.choice(PRICES), rng.choice(quantities)
-        line.category, line.brand, line.product = (rng.randrange(NONE, 3) for _ in range(3))
+        line.category, line.brand, line.product = (rng.choice((0, 0, 1, 1, 2, NONE)) for _ in range(3))
     return lines
 
 

@@ -33,7 +33,11 @@ def compiled(function: Any) -> Any:
     return numba.njit(cache=True)(function)
 
 
-_AMOUNT_OFF, _EACH_FULL, _PERCENT_OFF = int(CouponKind.AMOUNT_OFF), int(CouponKind.EACH_FULL), int(CouponKind.PERCENT_OFF)
+_AMOUNT_OFF, _EACH_FULL, _PERCENT_OFF = (
+    int(CouponKind.AMOUNT_OFF),
+    int(CouponKind.EACH_FULL),
+    int(CouponKind.PERCENT_OFF),
+)
 _NTH_ITEM, _FREE_SHIPPING, _RIGHT = int(CouponKind.NTH_ITEM), int(CouponKind.FREE_SHIPPING), int(CouponKind.RIGHT)
 _REASONS = tuple(int(reason) for reason in CheckoutReason)
 _USED, _NOT_YET, _EXPIRED, _PLACE, _REGION, _MEMBERS, _NO_ITEMS, _THRESHOLD, _NO_EFFECT, _NOT_BEST = _REASONS
@@ -291,8 +295,8 @@ def refused(row, coupon, mine, tier, city, place, t):
 def application_order(able, owned, terms):
     """Owned coupons that can be used: by stage, declaration, row of terms, claim number."""
     order = able.copy()
-    for a in range(len(order)):
-        for b in range(len(order) - 1):
+    for end in range(len(order), 1, -1):
+        for b in range(end - 1):
             x, y = owned[order[b]], owned[order[b + 1]]
             one = (int(terms[x.terms].stage), int(terms[x.terms].declared), int(x.terms), int(x.number))
             two = (int(terms[y.terms].stage), int(terms[y.terms].declared), int(y.terms), int(y.number))
@@ -302,13 +306,18 @@ def application_order(able, owned, terms):
 
 
 @compiled
-def companions(k, best, owned, terms):
-    """Coupons of the answer that may stand beside k."""
+def companions(k, best, order, owned, terms):
+    """Coupons of the answer that may stand beside k and come before it."""
     row = terms[owned[k].terms]
-    beside = [other for other in best if not excluded(row, terms[owned[other].terms])]
-    if crowded(np.array(beside + [k])[:-1], k, owned, terms):
-        beside = [other for other in beside if terms[owned[other].terms].group != row.group]
-    return beside
+    stays = np.zeros(len(best), np.bool_)
+    for s in range(len(best)):
+        stays[s] = not excluded(row, terms[owned[best[s]].terms])
+    full = crowded(best[stays], k, owned, terms)
+    for s in range(len(best)):
+        later = np.argmax(order == best[s]) > np.argmax(order == k)
+        if later or (full and terms[owned[best[s]].terms].group == row.group):
+            stays[s] = False
+    return best[stays]
 
 
 @compiled
@@ -360,10 +369,8 @@ def enumerated(lines, shipping, owned, terms, tier, city, place, t):
         if reason[k] != _USED or used[k] == 1:
             continue
         row = terms[owned[k].terms]
-        beside = companions(k, best, owned, terms)
-        before = order[: np.flatnonzero(order == k)[0]]
-        sequence = np.array([other for other in before if other in beside] + [k])[:-1]
-        there, carriage, _, _ = run(sequence, owned, terms, matrix, price, quantity, shipping)
+        beside = companions(k, best, order, owned, terms)
+        there, carriage, _, _ = run(beside, owned, terms, matrix, price, quantity, shipping)
         lacking = threshold(row) - basis(row, matrix[k], price, quantity, there)
         if lacking <= 0:
             share, carried = effect(row, matrix[k], price, quantity, there, carriage)
@@ -379,6 +386,8 @@ def enumerated(lines, shipping, owned, terms, tier, city, place, t):
     return paid, freight, used, discount, reason, missing, rest, unlock, unlock_missing, unlock_saves
 
 
-def enumerate_cart(lines: Any, shipping: int, owned: Any, terms: Any, tier: int, city: int, place: int, t: int) -> Enumerated:
+def enumerate_cart(
+    lines: Any, shipping: int, owned: Any, terms: Any, tier: int, city: int, place: int, t: int
+) -> Enumerated:
     """Every legal combination tried; arguments as `engine.rules.checkout.quote` takes them."""
     return Enumerated(*enumerated(lines, shipping, owned, terms, tier, city, place, t))

@@ -1,0 +1,114 @@
+"""Exact arithmetic of prices: percentages, proportions, and the split of a discount over lines, to the fen."""
+
+from engine.compiled import kernel
+from engine.records import SHARE_ONE
+
+_FACTOR_MAX = 1 << 31  # two numbers below this have a product that an i8 holds
+_DIGIT_BITS = 6
+
+
+@kernel
+def percent_of(amount, rate):
+    """floor(amount × rate ÷ 1 000 000), for amounts whose product with a rate an i8 does not hold."""
+    return amount // SHARE_ONE * rate + amount % SHARE_ONE * rate // SHARE_ONE
+
+
+@kernel
+def proportion(total, weight, whole):
+    """Quotient and remainder of total × weight ÷ whole; whole up to 2**56."""
+    if total < _FACTOR_MAX and whole < _FACTOR_MAX:
+        product = total * weight
+        quotient = product // whole
+        return quotient, product - quotient * whole
+    return long_proportion(total, weight, whole)
+
+
+@kernel
+def long_proportion(total, weight, whole):
+    """The same by long division, six bits of the weight at a time: a remainder times 64 still fits an i8."""
+    part = total % whole
+    quotient = 0
+    remainder = 0
+    shift = 0
+    while weight >> shift > 0:
+        shift += _DIGIT_BITS
+    while shift > 0:
+        shift -= _DIGIT_BITS
+        digit = (weight >> shift) & ((1 << _DIGIT_BITS) - 1)
+        remainder = (remainder << _DIGIT_BITS) + digit * part
+        quotient = (quotient << _DIGIT_BITS) + remainder // whole
+        remainder = remainder % whole
+    return quotient + total // whole * weight, remainder
+
+
+@kernel
+def split(discount, weights, most, shares, remainders, lines):
+    """Fill `shares` with a discount's part of each line: by weight, the largest remainder, then the earlier line.
+
+    No share is above `most`; the excess is split among the others. Weights are used up. A line whose weight is 0 must
+    have nothing to take or take no part.
+    """
+    for i in range(lines):
+        shares[i] = 0
+    excess = int(discount)
+    while excess > 0:
+        hand_out(excess, weights, shares, remainders, lines)
+        excess = 0
+        for i in range(lines):
+            if weights[i] > 0 and shares[i] >= most[i]:
+                excess += shares[i] - most[i]
+                shares[i] = most[i]
+                weights[i] = 0
+
+
+@kernel
+def hand_out(total, weights, shares, remainders, lines):
+    """Add to `shares` the parts of `total` by weight and largest remainder."""
+    whole = 0
+    for i in range(lines):
+        whole += weights[i]
+    over = int(total)
+    for i in range(lines):
+        portion, remainder = proportion(total, weights[i], whole)
+        shares[i] += portion
+        remainders[i] = remainder
+        over -= portion
+    if over == 0:
+        return
+    bar = bar_of(remainders, over, whole, lines)
+    for i in range(lines):
+        over -= int(remainders[i] > bar)
+    for i in range(lines):
+        shares[i] += int(remainders[i] > bar or (remainders[i] == bar and over > 0))
+        over -= int(remainders[i] == bar)
+
+
+@kernel
+def bar_of(remainders, places, whole, lines):
+    """What the `places` largest remainders reach, and fewer exceed. All are below `whole`: halving beats sorting."""
+    bar = 0
+    beyond = int(whole)  # fewer than `places` reach it
+    while beyond - bar > 1:
+        middle = (bar + beyond) >> 1
+        reach = 0
+        for i in range(lines):
+            reach += int(remainders[i] >= middle)
+        if reach == places:
+            return middle - 1
+        if reach > places:
+            bar = middle
+        else:
+            beyond = middle
+    return bar
+
+
+@kernel
+def refunded(paid, before, after, quantity):
+    """Fen given back when the pieces returned of a line grow from `before` to `after` of its `quantity`."""
+    return returned(paid, after, quantity) - returned(paid, before, quantity)
+
+
+@kernel
+def returned(paid, pieces, quantity):
+    """floor(paid × pieces ÷ quantity)."""
+    return paid // quantity * pieces + paid % quantity * pieces // quantity
