@@ -33,7 +33,8 @@ _OUT_OF_STOCK, _BUDGET, _LAPSED = int(Answer.OUT_OF_STOCK), int(Answer.BUDGET), 
 _NOT_OPEN, _NO_ROOM, _DENIED = int(Answer.NOT_OPEN), int(Answer.NO_ROOM), int(Answer.DENIED)
 _NO_COUPON, _WALLET_FULL = int(Answer.NO_COUPON), int(Answer.WALLET_FULL)
 _CLAIM, _TRANSFER, _RESERVE = int(RequestKind.CLAIM), int(RequestKind.TRANSFER), int(RequestKind.RESERVE)
-_ARRIVED, _RETURNED, _CONFIRM = int(RequestKind.ARRIVED), int(RequestKind.RETURNED), int(RequestKind.CONFIRM)
+_ARRIVED, _RETURNED = int(RequestKind.ARRIVED), int(RequestKind.RETURNED)
+_CONFIRM, _RELEASE = int(RequestKind.CONFIRM), int(RequestKind.RELEASE)
 _ALLOW, _WEAKER = int(Verdict.ALLOW), int(Verdict.WEAKER)
 
 CLOCK = np.dtype(
@@ -131,12 +132,12 @@ def advance(shared, offers, t):
 
 # --- replies ----------------------------------------------------------------------------------------------------------
 @kernel
-def draft_reply(desk, request, now, answer):
-    """The reply to a request, as a draft."""
+def draft_reply(desk, request, now):
+    """The reply to a request, as a draft; its answer is still to be found."""
     reply = desk.draft[0]
     reply.time_ms, reply.customer, reply.other = now, request.customer, request.other
     reply.expires_ms, reply.number, reply.claim = 0, request.number, request.claim
-    reply.terms, reply.coupon, reply.kind, reply.answer = request.terms, request.coupon, request.kind, answer
+    reply.terms, reply.coupon, reply.kind, reply.answer = request.terms, request.coupon, request.kind, _DONE
     return reply
 
 
@@ -149,7 +150,7 @@ def hash_reply(shared, reply):
     h = add(h, int(reply.expires_ms))
     h = add(h, (int(reply.number) << 32) ^ int(reply.claim))
     h = add(h, int(reply.answer))
-    if reply.coupon >= 0:
+    if 0 <= reply.coupon < len(shared.stock):
         h ^= shared.stock[reply.coupon].name_hash
     clock = shared.clock[0]
     clock.high_hash += mix64(h)
@@ -161,15 +162,6 @@ def say(desk, reply):
     place = int(desk.said[0])
     desk.said[0] = place + 1
     desk.replies[place] = reply
-
-
-@kernel
-def give(shared, desk, number):
-    """Send the draft for the first time; keep it for those who ask again."""
-    reply = desk.draft[0]
-    remember(shared.remembered, reply, number)
-    hash_reply(shared, reply)
-    say(desk, reply)
 
 
 @kernel
@@ -188,6 +180,8 @@ def take(shared, offers, coupon, terms, t):
     """Take one piece and reserve the most it can cost: DONE, or the first test that fails."""
     if coupon < 0 or coupon >= len(offers.coupons) or offers.coupons[coupon].used == 0:
         return _NOT_OPEN
+    if terms < 0 or terms >= len(offers.terms):
+        return _NOT_OPEN
     stock, row = shared.stock[coupon], offers.terms[terms]
     if not has_piece(stock):
         return _OUT_OF_STOCK
@@ -204,132 +198,127 @@ def take(shared, offers, coupon, terms, t):
 
 
 @kernel
-def claim(shared, offers, desk, request, t, now):
-    """One piece of a coupon becomes an instance. A weaker verdict gives the fallback; any other refuses."""
+def grant(shared, offers, reply, request, t):
+    """One piece of a coupon, as a claim or a reservation asks for it. A weaker verdict gives the fallback of a claim;
+    any other refuses."""
     coupon, terms, granted = int(request.coupon), int(request.terms), _DONE
-    if request.verdict == _WEAKER and 0 <= coupon < len(offers.coupons) and offers.coupons[coupon].fallback != NONE:
+    if request.verdict == _WEAKER and 0 <= coupon < len(offers.coupons) and request.kind == _CLAIM:
         coupon, granted = int(offers.coupons[coupon].fallback), _FALLBACK
+        if coupon == NONE:
+            return _DENIED
         terms = int(offers.coupons[coupon].terms)
     elif request.verdict != _ALLOW:
-        draft_reply(desk, request, now, _DENIED)
-        return
+        return _DENIED
+    table = shared.reservations
+    if request.kind == _RESERVE:
+        if find_reservation(table, int(request.customer), int(request.claim)) != NONE:
+            return _NO_COUPON
+        if is_table_full(table):
+            return _NO_ROOM
     answer = take(shared, offers, coupon, terms, t)
     if answer != _DONE:
-        draft_reply(desk, request, now, answer)
-        return
-    shared.stock[coupon].granted += 1
-    reply = draft_reply(desk, request, now, granted)
-    reply.coupon, reply.terms = coupon, terms
+        return answer
+    if request.kind == _CLAIM:
+        shared.stock[coupon].granted += 1
+        reply.coupon, reply.terms = coupon, terms
+        return granted
+    shared.stock[coupon].reserved += 1
+    reply.expires_ms = t + offers.coupons[coupon].confirm_within_ms
+    row = offers.terms[terms]
+    open_reservation(table, request, int(row.budget), int(row.cost_most), int(reply.expires_ms))
+    return _DONE
 
 
 @kernel
-def reserve(shared, offers, desk, request, t, now):
-    """One piece without a coupon, until it is confirmed or lapses."""
-    table = shared.reservations
-    if find_reservation(table, int(request.customer), int(request.claim)) != NONE:
-        draft_reply(desk, request, now, _NO_COUPON)
-        return
-    if is_table_full(table):
-        draft_reply(desk, request, now, _NO_ROOM)
-        return
-    answer = take(shared, offers, int(request.coupon), int(request.terms), t)
-    reply = draft_reply(desk, request, now, answer)
-    if answer != _DONE:
-        return
-    shared.stock[request.coupon].reserved += 1
-    reply.expires_ms = t + offers.coupons[request.coupon].confirm_within_ms
-    terms = offers.terms[request.terms]
-    open_reservation(table, request, int(terms.budget), int(terms.cost_most), int(reply.expires_ms))
-
-
-@kernel
-def confirm_or_release(shared, desk, request, now):
+def confirm_or_release(shared, request):
     """End a reservation before it lapses."""
     row = find_reservation(shared.reservations, int(request.customer), int(request.claim))
     if row == NONE or shared.reservations.rows[row].kind != _RESERVE:
-        draft_reply(desk, request, now, _LAPSED)
-        return
+        return _LAPSED
     end_reservation(shared, row, request.kind == _CONFIRM)
-    draft_reply(desk, request, now, _DONE)
+    return _DONE
 
 
 # --- transfers --------------------------------------------------------------------------------------------------------
 @kernel
-def transfer(shared, desk, request, now, number):
-    """A coupon sets out: its giver has no reply before it has arrived, its receiver is told unasked."""
+def send(shared, request):
+    """A coupon sets out: PENDING, for its giver has no reply before it has arrived; or why it cannot."""
     table = shared.reservations
-    refused = _DONE
     if request.coupon < 0 or request.coupon >= len(shared.stock):
-        refused = _NO_COUPON
-    elif request.other < shared.clock[0].first or request.other >= shared.clock[0].end:
-        refused = _WALLET_FULL  # nobody to take it in
-    elif find_reservation(table, int(request.customer), int(request.claim)) != NONE:
-        refused = _NO_COUPON
-    elif is_table_full(table):
-        refused = _NO_ROOM
-    if refused != _DONE:
-        draft_reply(desk, request, now, refused)
-        return False
+        return _NO_COUPON
+    if request.other < shared.clock[0].first or request.other >= shared.clock[0].end:
+        return _WALLET_FULL  # nobody to take it in
+    if find_reservation(table, int(request.customer), int(request.claim)) != NONE:
+        return _NO_COUPON
+    if is_table_full(table):
+        return _NO_ROOM
     open_reservation(table, request, NO_BUDGET, 0, NEVER_MS)
     shared.stock[request.coupon].moving += 1
-    remember(shared.remembered, draft_reply(desk, request, now, _PENDING), number)
-    told = draft_reply(desk, request, now, _DONE)
-    told.customer, told.other, told.number = request.other, request.customer, NONE
-    told.expires_ms = request.expires_ms
-    hash_reply(shared, told)
-    say(desk, told)
-    return True
+    return _PENDING
 
 
 @kernel
-def end_transfer(shared, desk, request, now, number):
-    """The receiver says that a coupon was taken in or that it goes back: the giver has the reply."""
-    remember(shared.remembered, draft_reply(desk, request, now, _DONE), number)
+def address_receiver(reply, request):
+    """Turn the giver's pending reply into what its receiver is told, unasked."""
+    reply.customer, reply.other, reply.number = request.other, request.customer, NONE
+    reply.expires_ms, reply.answer = request.expires_ms, _DONE
+
+
+@kernel
+def answer_giver(shared, desk, request, now, number):
+    """The receiver says that a coupon was taken in or that it goes back: the draft is the giver's reply. False if there
+    is no such transfer."""
     table = shared.reservations
     row = find_reservation(table, int(request.other), int(request.claim))
     if row == NONE or table.rows[row].kind != _TRANSFER:
-        return
+        return False
     asked = find_reply(shared.remembered, int(request.other), int(table.rows[row].request))
     reply = shared.remembered.rows[asked]
     reply.time_ms, reply.answer = now, _DONE if request.kind == _ARRIVED else _WALLET_FULL
     shared.remembered.said[asked] = number
+    desk.draft[0] = reply
     stock = shared.stock[table.rows[row].coupon]
     stock.moving -= 1
     if request.kind == _ARRIVED:
         stock.arrived += 1
     close_reservation(table, row)
-    hash_reply(shared, reply)
-    say(desk, reply)
+    return True
 
 
 # --- the settlement ---------------------------------------------------------------------------------------------------
 @kernel
+def answer(shared, offers, reply, request, t):
+    """Do what a request asks for, and find its answer."""
+    if request.kind in (_CLAIM, _RESERVE):
+        reply.answer = grant(shared, offers, reply, request, t)
+    elif request.kind == _TRANSFER:
+        reply.answer = send(shared, request)
+    elif request.kind in (_CONFIRM, _RELEASE):
+        reply.answer = confirm_or_release(shared, request)
+    if reply.answer not in (_DONE, _FALLBACK, _PENDING) and 0 <= request.coupon < len(shared.stock):
+        shared.stock[request.coupon].refused[reply.answer] += 1
+
+
+@kernel
 def settle_one(shared, offers, desk, request, t, now, number):
-    """Take one request; its answer, if it has one now, is said."""
+    """Take one request. Asked for the first time it changes things, once, and is remembered."""
     asked = find_reply(shared.remembered, int(request.customer), int(request.number))
     if asked != NONE:
         repeat(shared, desk, asked, number)
         return
+    reply = draft_reply(desk, request, now)
     if is_remembering_full(shared.remembered):
-        say(desk, draft_reply(desk, request, now, _NO_ROOM))
+        reply.answer = _NO_ROOM
+        say(desk, reply)
         return
-    kind = int(request.kind)
-    if kind in (_ARRIVED, _RETURNED):
-        end_transfer(shared, desk, request, now, number)
+    answer(shared, offers, reply, request, t)
+    remember(shared.remembered, reply, number)
+    if reply.answer == _PENDING:
+        address_receiver(reply, request)
+    elif request.kind in (_ARRIVED, _RETURNED) and not answer_giver(shared, desk, request, now, number):
         return
-    if kind == _TRANSFER:
-        if transfer(shared, desk, request, now, number):
-            return
-    elif kind == _CLAIM:
-        claim(shared, offers, desk, request, t, now)
-    elif kind == _RESERVE:
-        reserve(shared, offers, desk, request, t, now)
-    else:
-        confirm_or_release(shared, desk, request, now)
-    answer = int(desk.draft[0].answer)
-    if answer != _DONE and answer != _FALLBACK and 0 <= request.coupon < len(shared.stock):
-        shared.stock[request.coupon].refused[answer] += 1
-    give(shared, desk, number)
+    hash_reply(shared, reply)
+    say(desk, reply)
 
 
 @kernel

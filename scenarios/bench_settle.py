@@ -63,9 +63,9 @@ def stampede(claims: int, pieces: int, seed: int = 1) -> Stampede:
     rows.time_ms[: claims - twice] = TICK_MS + chance.integers(0, SECOND_MS, claims - twice)
     rows.kind, rows.other, rows.campaign = RequestKind.CLAIM, NONE, NONE
     early = rows[:again].copy()
-    early.time_ms = chance.integers(0, SECOND_MS, again)
+    early["time_ms"] = chance.integers(0, SECOND_MS, again)
     rows[claims - twice :] = rows[again + chance.choice(claims - twice - again, twice, replace=False)]
-    rows[:again].time_ms = early.time_ms
+    rows["time_ms"][:again] = early["time_ms"]
     return Stampede(pieces, early, rows[chance.permutation(claims)])
 
 

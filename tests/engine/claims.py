@@ -161,7 +161,7 @@ class Crowd:
 
     def request(self, customer: int, kind: RequestKind, **fields: int) -> Row:
         row = {
-            "time_ms": self.now + self.rng.choice([self.rng.randrange(STEP_MS), 1_000, 2_000]),
+            "time_ms": self.now + self.rng.choice([self.rng.randrange(-STEP_MS // 4, STEP_MS * 5 // 4), 1_000, 2_000]),
             "customer": customer, "other": NONE, "expires_ms": 0, "number": self.numbers[customer],
             "sequence": self.rng.randrange(3), "claim": NONE, "terms": NONE, "coupon": NONE, "campaign": NONE,
             "kind": int(kind), "verdict": 0,

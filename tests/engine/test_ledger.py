@@ -93,6 +93,7 @@ pieces=1,hold=9    0 a reserve, 8 a confirm, 20 b claim          a DONE, a DONE,
 pieces=1,hold=9    0 a reserve, 8 b claim, 9 c claim             a DONE, b OUT_OF_STOCK, c DONE  # lapsed at 9
 pieces=1,hold=9    0 a reserve, 9 a confirm                      a DONE, a LAPSED
 pieces=1,hold=9    0 a reserve, 5 a release, 6 b claim, 7 a confirm   a DONE, a DONE, b DONE, a LAPSED
+pieces=1,hold=9    | 5 a reserve, 608 b claim, 609 c claim       | a DONE, b OUT_OF_STOCK, c DONE  # late: taken at 600
 pieces=1,hold=900  0 a reserve | 899 b claim, 900 c claim        a DONE | b OUT_OF_STOCK, c DONE
 amount=500,hold=9  0 a reserve, 8 b claim, 9 c claim             a DONE, b BUDGET, c DONE        # money comes back
 amount=500,hold=9  0 a reserve, 8 a confirm, 9 b claim           a DONE, a DONE, b BUDGET        # or is spent

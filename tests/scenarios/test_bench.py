@@ -2,6 +2,7 @@
 
 import pytest
 
+from engine.host.ledger import LedgerHost
 from engine.host.shard import CustomerShard
 from engine.policy.lint import lint
 from engine.reference import Reference
@@ -83,7 +84,7 @@ def test_a_reference_that_answers_otherwise_is_refused(monkeypatch: pytest.Monke
 def test_a_settlement_that_sells_too_much_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     run = bench_settle.stampede(400, 20)
     bench_settle.ledger_seconds(run)
-    monkeypatch.setattr(bench_settle.LedgerHost, "restock", lambda ledger, coupon, pieces, t: None)
+    monkeypatch.setattr(LedgerHost, "restock", lambda ledger, coupon, pieces, t: None)
     with pytest.raises(AssertionError):
         bench_settle.ledger_seconds(run)
 
