@@ -171,6 +171,8 @@ class ReferenceLedger:
 
     def reserve(self, request: Row, t: int) -> Row:
         id = request["customer"], request["claim"]
+        if request["verdict"] != Verdict.ALLOW:
+            return {"answer": Answer.DENIED}
         if id in self.reservations or id in self.transfers:
             return {"answer": Answer.NO_COUPON}
         answer = self.take(request["coupon"], request["terms"], t)

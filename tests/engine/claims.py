@@ -174,10 +174,12 @@ class Crowd:
     # --- what customers do --------------------------------------------------------------------------------------------
     def claim(self, customer: int) -> None:
         coupon = self.rng.choice(list(self.policy["coupons"]))
-        verdict = self.rng.choice([0] * 8 + [int(Verdict.WEAKER), 3])
         terms = self.policy["coupons"][coupon]["terms"]
         number = self.new_instance(customer, coupon, terms, Life.PENDING)
-        self.request(customer, RequestKind.CLAIM, claim=number, coupon=coupon, terms=terms, verdict=verdict)
+        self.request(customer, RequestKind.CLAIM, claim=number, coupon=coupon, terms=terms, verdict=self.verdict())
+
+    def verdict(self) -> int:
+        return self.rng.choice([int(Verdict.ALLOW)] * 8 + [int(Verdict.WEAKER), 3])
 
     def new_instance(self, customer: int, coupon: int, terms: int, state: Life) -> int:
         number = self.claims[customer]
@@ -213,7 +215,7 @@ class Crowd:
 
     def reserve(self, customer: int) -> None:
         coupon = self.rng.choice(list(self.policy["coupons"]))
-        fields = {"coupon": coupon, "terms": self.policy["coupons"][coupon]["terms"]}
+        fields = {"coupon": coupon, "terms": self.policy["coupons"][coupon]["terms"], "verdict": self.verdict()}
         number = self.claims[customer] + 1_000  # apart from instances
         if self.rng.random() < 0.9:
             self.claims[customer] += 1

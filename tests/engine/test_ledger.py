@@ -563,6 +563,17 @@ def test_a_full_table_is_a_reason(
     assert ledger.stock("coupon_0").left == 8
 
 
+def test_tables_that_grow_lose_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arrays, "LEAST_ROOM", 2)
+    ledger = ledger_of([coupon_row(0, confirm_within_ms=60 * MINUTE_MS)], [])
+    first = settled(ledger, [asked(0, 0), asked(1, 0, RequestKind.RESERVE, at=1)])
+    rows = [asked(2 + n % 20, n, RequestKind.RESERVE, at=2 + n) for n in range(40)]
+    again = settled(ledger, [asked(0, 0), asked(1, 0, RequestKind.RESERVE, at=1), *rows])
+    assert again[:2] == first
+    (confirmed,) = settled(ledger, [asked(1, 1, RequestKind.CONFIRM, at=STEP_MS, claim=0)])
+    assert in_words(confirmed) == "b DONE"
+
+
 def test_acknowledged_replies_make_room() -> None:
     ledger = ledger_of([coupon_row(0)], [])
     settled(ledger, [asked(n, 0) for n in range(4)] + [asked(5, 0, RequestKind.TRANSFER, claim=3, other=6)])
