@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 from random import Random
+from typing import Any
 
-import numpy as np
 
 from engine.coupon_records import EVERYTHING, LINE, OWNED, TERMS, CouponKind, PriceStage
 from engine.records import NEVER_MS, NONE, records
@@ -29,12 +29,12 @@ TERMS_ROWS = 9
 
 @dataclass(frozen=True)
 class Basket:
-    """Arguments of a checkout."""
+    """Arguments of a checkout; records by attribute."""
 
-    lines: np.recarray
+    lines: Any
     shipping: int
-    owned: np.recarray
-    terms: np.recarray
+    owned: Any
+    terms: Any
     tier: int
     city: int
     place: int
@@ -49,7 +49,7 @@ def random_mask(rng: Random, chance: float) -> int:
     return rng.choice((1, 2, 3, 5, 6, 7)) if rng.random() < chance else EVERYTHING
 
 
-def random_terms(rng: Random, rows: int = TERMS_ROWS) -> np.recarray:
+def random_terms(rng: Random, rows: int = TERMS_ROWS) -> Any:
     """Rows of terms: coupons declared in any order, some of them older terms of another one."""
     terms = records(rows, TERMS)
     restricted, bounded = rng.choice((0.0, 0.2, 0.5)), rng.choice((0.0, 0.3))
@@ -78,7 +78,7 @@ def random_terms(rng: Random, rows: int = TERMS_ROWS) -> np.recarray:
     return terms
 
 
-def random_lines(rng: Random, most: int, quantities: tuple[int, ...]) -> np.recarray:
+def random_lines(rng: Random, most: int, quantities: tuple[int, ...]) -> Any:
     lines = records(rng.randrange(1, most + 1), LINE)
     for line in lines:
         line.unit_price, line.quantity = rng.choice(PRICES), rng.choice(quantities)
@@ -86,7 +86,7 @@ def random_lines(rng: Random, most: int, quantities: tuple[int, ...]) -> np.reca
     return lines
 
 
-def random_owned(rng: Random, coupons: int, rows: int) -> np.recarray:
+def random_owned(rng: Random, coupons: int, rows: int) -> Any:
     """Instances in any order, several of the same terms, a few expired at this very moment."""
     owned = records(coupons, OWNED)
     numbers = rng.sample(range(3 * coupons), coupons)
