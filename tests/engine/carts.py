@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-
 from engine.coupon_records import EVERYTHING, LINE, OWNED, TERMS, CouponKind, PriceStage
 from engine.records import NEVER_MS, NONE, records
 
