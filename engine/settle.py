@@ -34,7 +34,7 @@ _NOT_OPEN, _NO_ROOM, _DENIED = int(Answer.NOT_OPEN), int(Answer.NO_ROOM), int(An
 _NO_COUPON, _WALLET_FULL = int(Answer.NO_COUPON), int(Answer.WALLET_FULL)
 _CLAIM, _TRANSFER, _RESERVE = int(RequestKind.CLAIM), int(RequestKind.TRANSFER), int(RequestKind.RESERVE)
 _ARRIVED, _RETURNED = int(RequestKind.ARRIVED), int(RequestKind.RETURNED)
-_CONFIRM, _RELEASE = int(RequestKind.CONFIRM), int(RequestKind.RELEASE)
+_CONFIRM = int(RequestKind.CONFIRM)
 _ALLOW, _WEAKER = int(Verdict.ALLOW), int(Verdict.WEAKER)
 
 CLOCK = np.dtype(
@@ -293,7 +293,7 @@ def answer(shared, offers, reply, request, t):
         reply.answer = grant(shared, offers, reply, request, t)
     elif request.kind == _TRANSFER:
         reply.answer = send(shared, request)
-    elif request.kind in (_CONFIRM, _RELEASE):
+    elif request.kind not in (_ARRIVED, _RETURNED):
         reply.answer = confirm_or_release(shared, request)
     if reply.answer not in (_DONE, _FALLBACK, _PENDING) and 0 <= request.coupon < len(shared.stock):
         shared.stock[request.coupon].refused[reply.answer] += 1

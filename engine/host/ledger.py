@@ -84,6 +84,9 @@ class LedgerHost:
     # --- what the driver asks -----------------------------------------------------------------------------------------
     def adopt(self, tables: Tables, coupons: Mapping[str, int], budgets: Mapping[str, int]) -> None:
         """Take up a policy: coupons and budgets known by name keep what became of them; all campaigns are open."""
+        offered = tables.coupons[tables.coupons["used"] != 0]
+        assert (offered["terms"] < len(tables.terms)).all(), "every coupon has a row of terms"
+        assert (tables.terms["budget"] < len(tables.budgets)).all(), "every budget that terms name has a row"
         self._rename(coupons, budgets)
         self.tables = tables
         self.offers = Offers(tables.coupons, tables.terms, tables.budgets)

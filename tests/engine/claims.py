@@ -40,7 +40,7 @@ Row = dict[str, Any]
 def coupon_row(slot: int, **fields: int) -> Row:
     row = {
         "from_ms": START_MS, "until_ms": START_MS * 2, "pieces": 10, "name_hash": 1_000 + slot, "drop_salt": 77 + slot,
-        "ration_every_ms": 0, "ration_pieces": 0, "confirm_within_ms": 15 * MINUTE_MS, "terms": slot,
+        "ration_every_ms": 0, "ration_pieces": 0, "confirm_within_ms": 15 * MINUTE_MS,
         "budget": NO_BUDGET, "fallback": NONE, "used": 1,
     }  # fmt: skip
     return row | fields
@@ -51,15 +51,15 @@ def budget_row(slot: int, **fields: int) -> Row:
     return row | fields
 
 
-def policy_of(coupons: list[Row], budgets: list[Row], cost_most: int = 500, **spare: list[Row]) -> Row:
-    """What the reference reads: rows by slot. The terms of coupon i are row i unless given."""
+def policy_of(coupons: list[Row], budgets: list[Row], cost_most: int = 500) -> Row:
+    """What the reference reads: rows by slot. The terms of coupon i are row i."""
     terms = [
         {"coupon": slot, "budget": row["budget"], "cost_most": cost_most, "name_hash": 3_000 + slot}
         for slot, row in enumerate(coupons)
     ]
     return {
-        "coupons": dict(enumerate(coupons)),
-        "terms": dict(enumerate(spare.get("terms", terms))),
+        "coupons": {slot: row | {"terms": slot} for slot, row in enumerate(coupons)},
+        "terms": dict(enumerate(terms)),
         "budgets": dict(enumerate(budgets)),
     }
 
