@@ -416,6 +416,10 @@ BARGAINS = [
     (["{kind: amount_off, off: 20.00, over: 60.00, base: original}", "{kind: nth_item, rate: 50%, every: 2}",
       "{kind: nth_item, rate: 50%, every: 3, group: g}"], "cheapest: 20.00",
      "3 × 20.00", "20.00 of 60.00 with c1, c2, c0"),  # of six pieces 20.00 off would be little
+    (["{kind: amount_off, off: 16.64}"], "cheapest: 5.00, shipping: 7.00",
+     "1 × 16.64 and shipping 7.00", "7.00 of 23.64 with c0"),  # nothing of it is wasted
+    (["{kind: amount_off, off: 8.85}", "{kind: percent_off, rate: 26%, base: original}"], "shipping: 2.00",
+     "1 × 11.71 and shipping 2.00", "2.00 of 13.71 with c0, c1"),  # free goods, as dear as they may be
     (["{kind: amount_off, off: 5.00}"], "cheapest: 6.00", "1 × 6.00", "1.00 of 6.00 with c0"),
 ]  # fmt: skip
 
