@@ -131,10 +131,11 @@ def settle() -> Row:
     fast, slow = [], []
     for turn in range(SETTLE_TURNS):
         fast.append(CLAIMS / ledger_seconds(run))
+        said = f"settle: turn {turn + 1} of {SETTLE_TURNS}: {fast[-1] / MILLION:.2f} M/s"
         if against and turn < REDIS_TURNS:
             slow.append(CLAIMS / redis_seconds(run))
-        redis = f", Redis {slow[-1]:,.0f}/s" if slow else ""
-        say(f"settle: turn {turn + 1} of {SETTLE_TURNS}: {fast[-1] / MILLION:.2f} M/s{redis}")
+            said += f", Redis {slow[-1]:,.0f}/s"
+        say(said)
     rate = max(fast)
     note = (
         f"{reached(rate / MILLION, 'M/s', SETTLE_AIM)}; {CLAIMS:,} claims of one virtual second for {PIECES:,} pieces, "
