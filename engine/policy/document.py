@@ -147,12 +147,13 @@ class UniversalHoldout(Block):
 
 
 class LintBlock(Block):
-    """What lint's search for carts that cost too little goes by."""
+    """What lint goes by: its search for carts that cost too little, and which segments everybody may know of."""
 
     discount_most: Annotated[Share, Field(ge=1)] = 600_000  # of goods and shipping
     paid_least: Money = 1  # what an order must bring at least
     cheapest: Annotated[Money, Field(ge=1)] = 100  # price of the cheapest piece sold
     shipping: Money = 0  # of one order
+    published: list[Identifier] = []  # segments whose members are told why they get another coupon
 
 
 class Policy(Block):
@@ -177,6 +178,8 @@ class Policy(Block):
         yield self.zone_exists
         yield self.protected_pages_are_pages
         yield lambda: repeated(self.protected_pages, ("protected_pages",))
+        yield lambda: repeated(self.lint.published, ("lint", "published"))
+        yield self.published_are_segments
         yield self.segments_have_names_of_their_own
         yield self.segments_are_conditions
         yield from self.coupon_checks()
@@ -216,6 +219,10 @@ class Policy(Block):
         for segment in self.campaigns[name].response_by_segment:
             path = ("campaigns", name, "response_by_segment", segment)
             yield from known(segment, path, "segments", self.segments)
+
+    def published_are_segments(self) -> Iterator[Problem]:
+        for number, segment in enumerate(self.lint.published):
+            yield from known(segment, ("lint", "published", number), "segments", self.segments)
 
     def segments_have_names_of_their_own(self) -> Iterator[Problem]:
         for name, condition in self.segments.items():

@@ -10,6 +10,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from engine.policy.campaign import Campaign, PredictedResponse
+from engine.policy.coupon import Coupon
 from engine.policy.findings import Finding
 from engine.policy.lint_coupons import COUPON_CHECKS
 from engine.policy.lint_reach import REACH_CHECKS
@@ -121,16 +122,19 @@ def does_nothing(look: Look) -> Iterator[Finding]:
 def reward_above_value(look: Look) -> Iterator[Finding]:
     for path, campaign in look.campaigns():
         coupon = look.offered(campaign)
-        gives, field = (campaign.reward, "reward") if coupon is None else (coupon.cost_most or 0, "coupon")
+        gives, field = (campaign.reward, "reward") if coupon is None else (always_costs(coupon), "coupon")
         if gives > campaign.value:
             yield Finding(
                 "W15", "warning", f"{path}.{field}",
-                f"{name_of(path)} gives {'' if coupon is None else 'up to '}{yuan_text(gives)} yuan for a conversion"
-                f" worth {yuan_text(campaign.value)}: every customer it wins costs money",
-                f"lower {field}, or let value say what a customer is worth over time"
-                if coupon is None
-                else "give a smaller coupon, or let value say what a customer is worth over time",
+                f"{name_of(path)} gives {yuan_text(gives)} yuan for a conversion worth {yuan_text(campaign.value)}:"
+                " every customer it wins costs money",
+                "lower what it gives, or let value say what a customer is worth over time",
             )  # fmt: skip
+
+
+def always_costs(coupon: Coupon) -> int:
+    """What every redemption costs; 0 where that depends on the cart."""
+    return (coupon.cost_most or 0) if coupon.kind in ("amount_off", "right") else 0
 
 
 # --- Reach ------------------------------------------------------------------------------------------------------------

@@ -141,9 +141,16 @@ def own_audience(look: Look, coupon: str) -> int:
 
 def hidden(look: Look, start: int) -> Iterator[str]:
     """Personal facts that a condition reads and that are no published class."""
-    for fact in sorted(facts_read(look.compiled.tables.steps, start)):
-        if fact >= FIRST_PERSONAL_FACT and fact not in PUBLIC_FACTS:
+    for fact in sorted(facts_read(look.compiled.tables.steps, start) - public_facts(look)):
+        if fact >= FIRST_PERSONAL_FACT:
             yield Fact(fact).name.lower()
+
+
+def public_facts(look: Look) -> set[int]:
+    """Members, tiers and new customers; and what the segments that the policy publishes read."""
+    tables, names = look.compiled.tables, list(look.policy.segments)
+    published = [int(tables.segments[names.index(name)]) for name in look.policy.lint.published]
+    return {int(fact) for fact in PUBLIC_FACTS}.union(*(facts_read(tables.steps, start) for start in published))
 
 
 def value_of(coupon: Coupon) -> tuple[int | None, ...]:
@@ -165,7 +172,7 @@ def personal_prices(look: Look) -> Iterator[Finding]:
             "W26", "ask", personal[0].path,
             f"{', '.join(names)} are {kind} coupons of different value, and who gets which depends on"
             f" {', '.join(facts)}",
-            "ask counsel whether this is a personal price; members, tiers and new customers are published classes",
+            "ask counsel whether this is a personal price; name under lint.published the segments that you publish",
         )  # fmt: skip
 
 

@@ -167,7 +167,7 @@ PLANTED: list[tuple[list[Edit], list[tuple[str, str, str, str]]]] = [
      [("W04", "error", "campaigns", "customers who switch personalisation off get no campaign"),
       ("W09", "ask", "campaigns.autumn.audience", "autumn gives full_100_10 to customers as new up to 40 days")]),
     ([("    value: 30.00", "    value: 9.99")],
-     [("W15", "warning", "campaigns.autumn.coupon", "autumn gives up to 10.00 yuan for a conversion worth 9.99")]),
+     [("W15", "warning", "campaigns.autumn.coupon", "autumn gives 10.00 yuan for a conversion worth 9.99")]),
 ]  # fmt: skip
 
 # What looks like a fault and is none.
@@ -196,6 +196,8 @@ INNOCENT: list[list[Edit]] = [
     [coupon(kind="nth_item", rate="30%", every=3, up_to="9.00", pieces=9, text='"3件7折"')],
     [FULL_50_10, ("campaigns:\n", "campaigns:\n" + NEWS.replace("dormant", "tier == gold"))],  # a published class
     [FULL_50_10, ("campaigns:\n", "campaigns:\n" + NEWS), ("over: 50.00", "over: 100.00")],  # of one value
+    [FULL_50_10, ("campaigns:\n", "lint: {published: [dormant]}\ncampaigns:\n" + NEWS)],
+    [("value: 30.00\n    coupon: full_100_10", "value: 9.00\n    coupon: each_200_20")],  # what it costs depends
     [coupon(kind="right", worth="50000.00", pieces=9, audience="days_since_joined <= 30",
             claim="{until: 2026-05-01}")],
 ]  # fmt: skip

@@ -287,6 +287,8 @@ BROKEN: list[tuple[str, str, list[str]]] = [
     # --- lint's bounds ------------------------------------------------------------------------------------------------
     ("campaigns:\n", "lint: {discount_most: 0%, cheapest: 0}\ncampaigns:\n",
      ["lint.discount_most must be >= 0.0001% (got 0%)", "lint.cheapest must be >= 0.01 (got 0)"]),
+    ("campaigns:\n", "lint: {published: [sleepy]}\ncampaigns:\n",
+     ["lint.published[0] must be one of segments: dormant (got sleepy)"]),
     # --- a broken field hides nothing else ----------------------------------------------------------------------------
     ("kind: amount_off", "kind: none", [
         (f"{FIRST_COUPON}.kind must be one of amount_off, each_full, percent_off, nth_item, free_shipping, right"
