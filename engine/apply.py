@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from engine.compiled import kernel
+from engine.compiled import entry, kernel
 from engine.coupon_records import RequestKind
 from engine.records import NONE
 from engine.rules.claims import apply_claim, arrive, end_transfer
@@ -19,7 +19,7 @@ def hash_reply(customer, reply):
     customer.decisions_hash = mix64(h ^ np.uint64(reply.time_ms))
 
 
-@kernel
+@entry
 def apply(shard, replies, tables, tallies, t):
     """Apply REPLY[n], all of this shard's customers, in the Ledger's order, at the settlement's time."""
     for i in range(len(replies)):

@@ -229,6 +229,7 @@ RECEIPT = np.dtype(
     align=True,
 )
 
+
 # --- Wallets: lists of rows in slabs, one list a customer -------------------------------------------------------------
 class InstanceMark(IntEnum):
     """Bits of INSTANCE.marks."""
@@ -319,7 +320,7 @@ class Wallets(NamedTuple):
     orders: np.ndarray  # ORDER[...]
     lines: np.ndarray  # ORDER_LINE[...]
     ids: np.ndarray  # RECENT_ID[...]
-    free: np.ndarray  # i8[4, 2]: first free row and how many are free: instances, orders, lines, ids
+    free: np.ndarray  # i8[4, 2]: first free row and how many are free: instances, orders, ids, lines
     lives: np.ndarray  # i8[COUPONS_MAX, LIVES]: instances ever by present state, those forgotten included
     breaches: np.ndarray  # i8[len(Breach)]: how often an invariant was broken; one stops the run
 

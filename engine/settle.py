@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engine.compiled import kernel
+from engine.compiled import entry, kernel
 from engine.coupon_records import NO_BUDGET, Answer, RequestKind, Verdict
 from engine.records import NEVER_MS, NONE
 from engine.rules.budgets import add_spend, carries, is_used_up, note_out, release_reserve
@@ -321,7 +321,7 @@ def settle_one(shared, offers, desk, request, t, now, number):
     say(desk, reply)
 
 
-@kernel
+@entry
 def settle(requests, spend, shared, offers, desk, now, number):
     """Settle a batch at `now` (ms): what the shards spent, then every request in order, then what is due.
 
@@ -351,7 +351,7 @@ def budget_open(shared, budget):
     return budget == NO_BUDGET or not is_used_up(shared.funds[budget])
 
 
-@kernel
+@entry
 def write_bulletin(bulletin, shared, offers, campaigns, channel_budgets):
     """Write in_stock and in_budget of every campaign (CAMPAIGN[slots]; channel_budgets: i2[CHANNELS])."""
     for slot in range(len(campaigns)):

@@ -19,6 +19,7 @@ import numpy as np
 from engine.host.shard import CustomerShard
 from engine.records import NONE
 from engine.reference import Answer, Reference
+from scenarios import bench_checkout
 from scenarios.bench_settle import ledger_seconds, redis_installed, redis_seconds, stampede
 from scenarios.bench_worlds import FIRST_USE, HEAVY, Clock, Days, Recorded, live, plan_of, recorded, warm_up
 from scenarios.worker import CohortWorker
@@ -31,6 +32,8 @@ BATCH = 10_000
 ENGINE_AIM, ENGINE_FLOOR = 3.0, 1.5  # million decisions a second
 SIMULATION_AIM, SIMULATION_FLOOR, BARE_AIM = 20.0, 10.0, 10.0  # times SimPy
 SETTLE_AIM = 1.0  # million requests a second
+CHECKOUT_LIMIT, CHECKOUT_P99_LIMIT = 50.0, 1_000.0  # microseconds
+PIECES_LIMIT = 1.0  # times a checkout of single pieces
 SCALE_LIMIT = 1.20  # times the time per event
 MEMORY_LIMIT = 1_000  # bytes a customer
 
@@ -149,6 +152,57 @@ def settle() -> Row:
     return Row(rate, "requests/s on one core", baseline, rate / max(slow), note)
 
 
+# --- checkout ---------------------------------------------------------------------------------------------------------
+BASKETS, NAMED_GROUPS = 3_000, 6
+NAIVE_BASKETS, NAIVE_COUPONS = 100, 8  # the naive reference tries all 2 ** coupons sets
+PIECES_OF_A_LINE = 6_000
+RULE_BASKETS = 1_000
+
+
+def checkout() -> Row:
+    """Microseconds of a checkout with 20 coupons and 30 lines, against the naive reference on smaller wallets."""
+    coupons, lines = bench_checkout.COUPONS, bench_checkout.LINES
+    baskets = [bench_checkout.draw(seed) for seed in range(BASKETS)]
+    each = bench_checkout.times(baskets)
+    median, p99 = statistics.median(each), bench_checkout.percentile(each, 99)
+    say(f"checkout: median {median:.1f} µs, 99th percentile {p99:.1f} µs")
+    named = bench_checkout.times([bench_checkout.draw(seed, named_groups=NAMED_GROUPS) for seed in range(BASKETS)])
+    one = statistics.median(bench_checkout.times([bench_checkout.with_pieces(basket, 1) for basket in baskets]))
+    many = bench_checkout.times([bench_checkout.with_pieces(basket, PIECES_OF_A_LINE) for basket in baskets])
+    pieces = statistics.median(many) / one
+    fast, slow = bench_checkout.against_reference(
+        [bench_checkout.draw(seed, NAIVE_COUPONS) for seed in range(NAIVE_BASKETS)]
+    )
+    note = (
+        f"{kept(median, CHECKOUT_LIMIT, 'µs')}; 99th percentile {p99:.1f} µs, {kept(p99, CHECKOUT_P99_LIMIT, 'µs')}; "
+        f"{PIECES_OF_A_LINE:,} pieces a line take {pieces:.2f} × the time of one, {kept(pieces, PIECES_LIMIT, '×')}; "
+        f"{BASKETS:,} random baskets of {coupons} coupons and {lines} lines, one of each stage, unlocks included; "
+        f"single calls from Python, the best of {bench_checkout.TURNS}; in {NAMED_GROUPS} named groups median "
+        f"{statistics.median(named):.1f}, 99th percentile {bench_checkout.percentile(named, 99):.1f} µs"
+    )
+    baseline = f"the naive reference, with {NAIVE_COUPONS} coupons {slow:,.0f} µs to {fast:.1f}"
+    return Row(median, "µs a checkout", baseline, slow / fast, note)
+
+
+def checkout_rules() -> Row:
+    """What simpler rules of choosing coupons leave on the table, a line each; the value is that of the best of them."""
+    baskets = [bench_checkout.draw(seed) for seed in range(RULE_BASKETS)]
+    left = bench_checkout.left_on_the_table(baskets)
+    best, worst = (chosen(left, key=lambda name: left[name].mean) for chosen in (min, max))
+    table = [f"{'rule':26} {'costs more':>10} {'mean fen':>10} {'most fen':>10} {'of goods':>9}"]
+    table += [
+        f"{name:26} {lost.share:>10.1%} {lost.mean:>10,.0f} {lost.most:>10,} {lost.of_goods:>9.2%}"
+        for name, lost in left.items()
+    ]
+    beaten = max(0, *(-lost.least for lost in left.values()))
+    note = (
+        f"no rule takes off more than the search, {kept(beaten, 0, 'fen')}; {RULE_BASKETS:,} of the same baskets; "
+        "our own versions of rules that shops describe in words, no product was measured\n" + "\n".join(table)
+    )
+    baseline = f"{worst}, {left[worst].mean:,.0f} fen"
+    return Row(left[best].mean, "fen left on the table", baseline, left[best].mean / left[worst].mean, note)
+
+
 # --- simulation -------------------------------------------------------------------------------------------------------
 SIMULATED_CUSTOMERS, SIMULATED_DAYS = 60_000, 35
 SLOW_CUSTOMERS, SLOW_DAYS = 300, 14
@@ -263,6 +317,8 @@ def memory() -> Row:
 BENCHMARKS: dict[str, Callable[[], Row]] = {
     "engine": engine,
     "settle": settle,
+    "checkout": checkout,
+    "checkout_rules": checkout_rules,
     "simulation": simulation,
     "scale": scale,
     "memory": memory,

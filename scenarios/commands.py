@@ -217,8 +217,8 @@ def bench(only: str | None, as_json: bool) -> int:
         else:
             for name, row in rows.items():
                 ratio = f"ratio {row['ratio']:.3g} to {row['baseline']}"
-                print(f"{name:12} {row['value']:>14,.6g} {row['unit']:24} {ratio}")
-                print(f"{'':12} {row['note']}")
+                print(f"{name:14} {row['value']:>12,.6g} {row['unit']:24} {ratio}")
+                print(*(f"{'':12} {line}" for line in row["note"].splitlines()), sep="\n")
         return Exit.FINE
 
     return guarded(action)

@@ -1,6 +1,6 @@
 """The wave loop compiled around the engine's decide: the carrier of runs in one process, and inside a Ray worker."""
 
-from engine.compiled import kernel
+from engine.compiled import entry, kernel
 from engine.coupon_records import LINES_MAX
 from engine.decide import decide
 from engine.host.shard import CustomerShard
@@ -15,12 +15,12 @@ def has_room(shard, live):
     """Whether the shard can keep whatever a wave of so many events may ask for."""
     if len(shard.wallets.open) == 0:
         return True
-    free = shard.wallets.free
+    free = shard.wallets.free  # rows of instances, orders, ids, lines
     waiting = shard.outbox.waiting[0] + 2 * live <= len(shard.outbox.requests)
-    return waiting and free[0, 1] >= 2 * live and min(free[1, 1], free[3, 1]) >= live and free[2, 1] >= live * LINES_MAX
+    return waiting and free[0, 1] >= 2 * live and min(free[1, 1], free[2, 1]) >= live and free[3, 1] >= live * LINES_MAX
 
 
-@kernel
+@entry
 def play_waves(model, crowd, rows, until_ms, events, inbox, decisions, ghosts, shard, tables, bulletin, tallies):
     """All waves of a chunk; returns how many events were decided, and whether there was room for all."""
     live = len(rows)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from engine.compiled import entry
 from engine.host.shard import CustomerShard
 from engine.policy.tables import CompiledPolicy
 from engine.records import DECISION, EVENT, MOMENTS_MAX, NONE, RING, EventKind, Reason, records
@@ -11,6 +12,8 @@ from engine.rules.segments import segment
 from scenarios.build import model_of
 from scenarios.worker import RunPlan
 from sim.cohort import Cohort
+
+segment_of = entry(segment)
 
 BEFORE, CAMPAIGN, AFTER = range(3)
 SHOWN = int(Reason.SHOWN)
@@ -173,4 +176,4 @@ def segments_of(shard: CustomerShard, plan: RunPlan) -> np.ndarray:
     day = tables.days[int(np.searchsorted(tables.days["start_ms"], t, "right")) - 1]
     if not plan.policy.policy.segments:
         return np.zeros(len(shard.customers), np.int64)
-    return np.array([segment(customer, event, tables, day, t) for customer in shard.customers], np.int64)
+    return np.array([segment_of(customer, event, tables, day, t) for customer in shard.customers], np.int64)

@@ -5,16 +5,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.compiled import kernel
+from engine.compiled import entry, kernel
 from engine.records import CUSTOMER, EVENT, NONE, WEEK_MS, records
 from sim.behaviour import plan
 from sim.measures import flush_all_touches, reset_measures
 from sim.model import OUTCOME, TOUCHES_MAX, VISITOR, Crowd, Daily, Measure, Model, Seen, Span, Stage
 from sim.population import create
-from sim.reactions import absorb, absorb_replies
+from sim.reactions import absorb_replies
 from sim.shop_model import SHOPPER
 from sim.shopping import attend_drop, create_shopper
-from sim.waves import CHUNK, Decide, Play, emit_moment, enqueue, inbox_for, take
+from sim.waves import CHUNK, Decide, Play, absorb_wave, emit_moment, enqueue, inbox_for, take
 from sim.worth import measure_customers
 
 MEASURES = tuple(measure.name.lower() for measure in Measure)
@@ -116,7 +116,7 @@ class Cohort:
             self._make_room(high - low)
             count = emit_moment(self.model, self.crowd, low, high, t, moment, events)
             decisions, ghosts = decide(events[:count], inbox)
-            absorb(self.model, self.crowd, events[:count], inbox, decisions, ghosts)
+            absorb_wave(self.model, self.crowd, events[:count], inbox, decisions, ghosts)
             self.events += count
         self._requeue()
 
@@ -186,13 +186,13 @@ class Cohort:
         }
 
 
-@kernel
+@entry
 def create_shoppers(model, crowd, profiles):
     for row in range(len(crowd.shoppers)):
         create_shopper(model, crowd.shoppers[row], profiles[row], int(crowd.first[0]) + row)
 
 
-@kernel
+@entry
 def begin_rush(model, crowd, slot, t):
     """Everybody who has joined and not left may attend a drop."""
     for row in range(len(crowd.shoppers)):
@@ -228,7 +228,7 @@ def add_to_bin(edges, bins, value):
     bins[low, 3] += (value * value) & ((1 << LOW_BITS) - 1)
 
 
-@kernel
+@entry
 def sum_outcomes(crowd, apart, edges, sums, products, bins, values):
     """Sums and sums of products of the enrolled, by campaign, arm and whether held out; values: scratch."""
     for customer in range(len(crowd.visitors)):
@@ -258,7 +258,7 @@ def sum_outcomes(crowd, apart, edges, sums, products, bins, values):
             add_to_bin(edges, bins[o.campaign, o.arm, held_out], int(o.spend))
 
 
-@kernel
+@entry
 def list_reached(crowd, slot, values):
     """Write the outcomes of one campaign by customer; see Cohort.reached."""
     for customer in range(len(crowd.visitors)):
@@ -275,7 +275,7 @@ def list_reached(crowd, slot, values):
             values[customer, 6] = 1 if o.marks & _FIRST_CLOSED else 0
 
 
-@kernel
+@entry
 def sum_measures(values, apart, sums, products):
     """Sums and sums of products of measures (i8[n, m]), of the universal holdout (1) apart from all others (0)."""
     for row in range(len(values)):

@@ -1,6 +1,6 @@
 """What is counted while the world runs: daily integers, paths, touches, and outcomes per customer and campaign."""
 
-from engine.compiled import kernel
+from engine.compiled import entry, kernel
 from engine.days import day_index
 from engine.records import NONE, WEEK_MS, EventKind
 from sim.model import TOUCHES_MAX, Daily, Mark, Seen, Span, Stage
@@ -260,7 +260,7 @@ def count_event(crowd, model, visitor, event, decision):
 
 
 # --- launch and end ---------------------------------------------------------------------------------------------------
-@kernel
+@entry
 def reset_measures(crowd):
     """At launch: measurement begins, what customers have seen stays; what came before is kept as covariates."""
     for row in range(len(crowd.visitors)):
@@ -279,7 +279,7 @@ def reset_measures(crowd):
         o.marks &= _CLAIMED
 
 
-@kernel
+@entry
 def flush_all_touches(crowd):
     for row in range(len(crowd.visitors)):
         flush_touches(crowd, crowd.visitors[row])

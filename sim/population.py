@@ -6,7 +6,7 @@ over `history_ms` before day 0; those who join after the run's start do so while
 
 import math
 
-from engine.compiled import kernel
+from engine.compiled import entry, kernel
 from engine.days import day_index
 from engine.records import DAY_MS, LONG_AGO_MS, NEVER_MS, NONE, WEEKS, Flag
 from sim.arrivals import begin_purchasing, first_use_at, plan_visit, toss_coin
@@ -186,7 +186,7 @@ def place_in_time(model, crowd, visitor, profile, customer):
         visitor.organic_ms = joined + 60_000
 
 
-@kernel
+@entry
 def create(model, crowd, profiles, profile_week):
     """Draw every customer of the cohort. profiles: CUSTOMER[n], zeroed; profile_week: number of the start's week."""
     start = int(crowd.span[_START])
@@ -225,7 +225,7 @@ def taste(model, visitor, customer, topic):
     return observed * math.exp(spread * normal(u, v) - 0.5 * spread * spread)
 
 
-@kernel
+@entry
 def draw_repeats(model, crowd, visitor, profile, fresh, joined_ms, repeats):
     """Repeat purchases (i8[n]) of customers 0 … n - 1 from joining (ms, i8[n]) to the start; the rest is scratch."""
     for customer in range(len(repeats)):

@@ -2,7 +2,7 @@
 
 import math
 
-from engine.compiled import kernel, routine
+from engine.compiled import entry, kernel, routine
 from engine.coupon_records import Answer
 from engine.records import (
     FIRST_PASSIVE_CHANNEL,
@@ -276,7 +276,7 @@ def absorb(model, crowd, events, inbox, decisions, ghosts):
         absorb_one(model, crowd, crowd.visitors[customer - first], customer, events[i], inbox, decisions[i])
 
 
-@kernel
+@entry
 def absorb_replies(model, crowd, replies, t):
     """Give the Ledger's replies (REPLY[n], customers of this cohort) to the customers; their plans may change."""
     first = int(crowd.first[0])

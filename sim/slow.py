@@ -5,12 +5,14 @@ from collections.abc import Callable, Generator, Sequence
 import numpy as np
 import simpy
 
+from engine.compiled import entry
 from engine.records import EVENT, NEVER_MS, records
 from sim.behaviour import next_event
 from sim.cohort import Cohort
 from sim.model import Span, Stage
-from sim.reactions import absorb
-from sim.waves import Decide, emit_moment, inbox_for
+from sim.waves import Decide, absorb_wave, emit_moment, inbox_for
+
+write_next = entry(next_event)
 
 
 class SlowWorld:
@@ -26,7 +28,7 @@ class SlowWorld:
     def _answer(self) -> None:
         self.cohort._make_room(1)
         decisions, ghosts = self.decide(self.event, self.inbox)
-        absorb(self.cohort.model, self.cohort.crowd, self.event, self.inbox, decisions, ghosts)
+        absorb_wave(self.cohort.model, self.cohort.crowd, self.event, self.inbox, decisions, ghosts)
         self.cohort.events += 1
 
     def _customer(self, row: int, until_ms: int) -> Generator[simpy.Event, None, None]:
@@ -53,7 +55,7 @@ class SlowWorld:
         crowd, customer = self.cohort.crowd, int(self.cohort.crowd.first[0]) + row
         self.inbox.used[:] = 0
         event = self.event[0]
-        return bool(next_event(self.cohort.model, crowd, crowd.visitors[row], customer, until_ms, event, self.inbox))
+        return bool(write_next(self.cohort.model, crowd, crowd.visitors[row], customer, until_ms, event, self.inbox))
 
     def advance(self, until_ms: int) -> None:
         """Live every customer up to a time."""

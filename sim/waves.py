@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from engine.compiled import kernel
+from engine.compiled import entry, kernel
 from engine.coupon_records import ASK, LINE, LINES_MAX, RECEIPT, Inbox
 from engine.records import EVENT, NONE, EventKind, records
 from sim.behaviour import next_event
@@ -46,7 +46,7 @@ def emit(model, crowd, rows, count, until_ms, events, inbox):
     return live
 
 
-@kernel
+@entry
 def emit_moment(model, crowd, low, high, t, moment, events):
     """A calendar moment: one event for every customer in [low, high) who has joined and has not left."""
     first = int(crowd.first[0])
@@ -66,7 +66,7 @@ def emit_moment(model, crowd, low, high, t, moment, events):
 
 
 # --- calendar queue ---------------------------------------------------------------------------------------------------
-@kernel
+@entry
 def enqueue(crowd, rows):
     """File rows under the step in which each is due; those due after the end are not filed."""
     start, end, step = crowd.span[_START], crowd.span[_END], crowd.span[_STEP]
@@ -78,7 +78,7 @@ def enqueue(crowd, rows):
             crowd.heads[place] = rows[i]
 
 
-@kernel
+@entry
 def take(crowd, place, rows):
     """Take all rows filed under a step into rows (i8[n]); returns how many."""
     count = 0
@@ -91,6 +91,9 @@ def take(crowd, place, rows):
     return count
 
 
+emit_wave, absorb_wave = entry(emit), entry(absorb)
+
+
 def waves_of(decide: Decide) -> Play:
     """Play by calls of any `decide(events)`: in process, on Ray, over HTTP, the reference."""
 
@@ -98,11 +101,11 @@ def waves_of(decide: Decide) -> Play:
         events, inbox = records(len(rows), EVENT), inbox_for(len(rows), len(crowd.shoppers) > 0)
         live, played = len(rows), 0
         while True:
-            live = emit(model, crowd, rows, live, until_ms, events, inbox)
+            live = emit_wave(model, crowd, rows, live, until_ms, events, inbox)
             if live == 0:
                 return played
             decisions, ghosts = decide(events[:live], inbox)
-            absorb(model, crowd, events[:live], inbox, decisions, ghosts)
+            absorb_wave(model, crowd, events[:live], inbox, decisions, ghosts)
             played += live
 
     return play

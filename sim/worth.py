@@ -2,7 +2,7 @@
 
 import math
 
-from engine.compiled import kernel
+from engine.compiled import entry, kernel
 from engine.records import DAY_MS, NEVER_MS, NONE
 from sim.arrivals import drop_chance
 from sim.model import Mark, Measure, Span, Stage
@@ -133,7 +133,7 @@ def measure_customer(crowd, model, row, values):
     values[_BEFORE_VISITS], values[_BEFORE_SPEND] = visitor.before_visits, visitor.before_spend
 
 
-@kernel
+@entry
 def measure_customers(crowd, model, first_row, values):
     """Write the measures of len(values) customers from a row on; values: i8[n, len(Measure)]."""
     for i in range(len(values)):

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from engine.compiled import entry
 from engine.coupon_records import (
     BUDGETS_MAX,
     COUPONS_MAX,
@@ -35,6 +36,7 @@ from engine.records import MINUTE_MS, Bulletin, Tables, records
 from engine.settle import Desk, Offers, Shared, release_rations, settle, write_bulletin
 
 TICK_MS = 10 * MINUTE_MS
+release = entry(release_rations)
 SETTLEMENTS_KEPT = 2  # messages of the last ones can be asked for again
 _OPENING = (RequestKind.RESERVE, RequestKind.TRANSFER)
 
@@ -95,7 +97,7 @@ class LedgerHost:
             change_pieces(self.shared.stock[slot], tables.coupons[slot])
         for slot in np.flatnonzero(tables.budgets["used"]).tolist():
             change_amount(self.shared.funds[slot], tables.budgets[slot])
-        release_rations(self.shared, self.offers, int(self.shared.clock[0].ticked_ms))
+        release(self.shared, self.offers, int(self.shared.clock[0].ticked_ms))
 
     def _rename(self, coupons: Mapping[str, int], budgets: Mapping[str, int]) -> None:
         """Give every name the slot it has now; names that are gone keep their state in slots nobody else has."""

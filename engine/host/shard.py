@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from engine.apply import apply
+from engine.compiled import entry
 from engine.coupon_records import ANSWERS, COUPON_CELLS, REPLY, REQUEST, Inbox, Spend, Wallets
 from engine.days import day_index
 from engine.decide import Shard, decide, empty_shard
@@ -34,6 +35,7 @@ from engine.rules.segments import segments_of
 from engine.rules.wallets import lapse_due
 
 DIGEST_MODULUS = 1 << 128
+decide_batch = entry(decide)
 
 
 def open_bulletin(slots: int) -> Bulletin:
@@ -142,7 +144,7 @@ class CustomerShard:
         decisions = records(len(events), DECISION)
         ghosts = records(len(events) * self.ghosts_max, DECISION)
         self.make_room(len(events), len(inbox.lines))
-        held = decide(
+        held = decide_batch(
             self.arrays, events.view(np.recarray), inbox, decisions, ghosts, self.tables, self.bulletin, self.tallies
         )
         return decisions, ghosts[:held]

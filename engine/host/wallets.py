@@ -23,7 +23,7 @@ from engine.coupon_records import (
 from engine.records import NEVER_MS, NONE, records
 from engine.rules.slabs import INSTANCES, LINES, chain
 
-_SLABS = ("instances", "orders", "lines", "ids")
+_SLABS = ("instances", "orders", "ids", "lines")
 GROWTH = 1.05  # a slab grows by so much at least
 BREACHES = {
     Breach.LIMIT: "a customer has more of a coupon than its limit allows",
@@ -87,5 +87,3 @@ def empty_inbox(asks: int = 0, lines: int = 0) -> Inbox:
 
 def wallet_bytes(wallets: Wallets) -> int:
     return sum(array.nbytes for array in wallets)
-
-

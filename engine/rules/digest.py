@@ -6,7 +6,7 @@ any numbering of campaigns.
 
 import numpy as np
 
-from engine.compiled import kernel
+from engine.compiled import entry, kernel
 from engine.records import CAMPAIGNS_MAX, NONE, RING, SNOOZES, VIEWS, WEEKS
 from engine.rules.experiments import mix64
 from engine.rules.fatigue import (
@@ -137,7 +137,7 @@ def customer_hash(seed, customer_id, c, ring, names):
     return mix64(h ^ c.decisions_hash)
 
 
-@kernel
+@entry
 def sum_hashes(shard, terms, names, seeds):
     """Sum of all customers' hashes modulo 2¹²⁸ as (high, low) u8; seeds: u8[2]; names: u8 per slot."""
     high, low = np.uint64(0), np.uint64(0)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from engine.compiled import kernel
+from engine.compiled import entry, kernel
 from engine.records import NONE, SHARE_ONE
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
@@ -50,7 +50,7 @@ def held_out_of_all(policy, customer):
     return bucket(policy.universal_salt, policy.replication, customer) < policy.universal_holdout
 
 
-@kernel
+@entry
 def mark_universal_holdout(policy, first, apart):
     """Write who is in the universal holdout (bool[n]) of the customers from `first` on."""
     for row in range(len(apart)):
@@ -67,7 +67,7 @@ def held_out(campaign, policy, customer):
     return bucket(campaign.holdout_salt, policy.replication, customer) < campaign.holdout_share
 
 
-@kernel
+@entry
 def list_assignment(campaign, policy, first, groups):
     """Write each customer's group (i8[n]): 0 assigned, 1 held out from the campaign, 2 held out from everything."""
     for row in range(len(groups)):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from engine.compiled import kernel
+from engine.compiled import entry, kernel
 from engine.rules.digest import add
 from engine.rules.experiments import mix64
 
@@ -74,7 +74,7 @@ def add_word(total, h):
         total[1] += np.uint64(1)
 
 
-@kernel
+@entry
 def sum_ledger(shared, seeds, lanes):
     """Write the sums of two lanes: u8[2, 2]. The digest is lane 0 and, 64 bits higher, lane 1."""
     sum_lane(shared, seeds[0], lanes[0])

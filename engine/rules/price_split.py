@@ -3,8 +3,9 @@
 from engine.compiled import kernel
 from engine.records import SHARE_ONE
 
-_FACTOR_MAX = 1 << 31  # two numbers below this have a product that an i8 holds
+_PRODUCT_MAX = 1 << 62
 _DIGIT_BITS = 6
+_DIGIT = (1 << _DIGIT_BITS) - 1
 
 
 @kernel
@@ -14,31 +15,26 @@ def percent_of(amount, rate):
 
 
 @kernel
-def proportion(total, weight, whole):
-    """Quotient and remainder of total × weight ÷ whole; whole up to 2**56."""
-    if total < _FACTOR_MAX and whole < _FACTOR_MAX:
+def proportion(total, weight, whole, fits):
+    """Quotient and remainder of total × weight ÷ whole; whole up to 2**56, weight up to whole. `fits`: so does
+    total × whole into an i8."""
+    if fits:
         product = total * weight
         quotient = product // whole
         return quotient, product - quotient * whole
-    return long_proportion(total, weight, whole)
-
-
-@kernel
-def long_proportion(total, weight, whole):
-    """The same by long division, six bits of the weight at a time: a remainder times 64 still fits an i8."""
+    # Long division, six bits of the weight at a time: a remainder times 64 still fits.
     part = total % whole
-    quotient = 0
+    quotient = total // whole * weight
     remainder = 0
     shift = 0
     while weight >> shift > 0:
         shift += _DIGIT_BITS
     while shift > 0:
         shift -= _DIGIT_BITS
-        digit = (weight >> shift) & ((1 << _DIGIT_BITS) - 1)
-        remainder = (remainder << _DIGIT_BITS) + digit * part
-        quotient = (quotient << _DIGIT_BITS) + remainder // whole
+        remainder = (remainder << _DIGIT_BITS) + ((weight >> shift) & _DIGIT) * part
+        quotient += remainder // whole << shift
         remainder = remainder % whole
-    return quotient + total // whole * weight, remainder
+    return quotient, remainder
 
 
 @kernel
@@ -68,8 +64,9 @@ def hand_out(total, weights, shares, remainders, lines):
     for i in range(lines):
         whole += weights[i]
     over = int(total)
+    fits = total <= _PRODUCT_MAX // whole
     for i in range(lines):
-        portion, remainder = proportion(total, weights[i], whole)
+        portion, remainder = proportion(total, weights[i], whole, fits)
         shares[i] += portion
         remainders[i] = remainder
         over -= portion

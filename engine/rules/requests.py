@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engine.compiled import kernel
+from engine.compiled import entry, kernel
 from engine.records import NONE
 from engine.rules.experiments import GOLDEN, mix64
 
@@ -224,7 +224,7 @@ def remember(remembered, reply, settlement):
     link_reply(remembered, row)
 
 
-@kernel
+@entry
 def link_replies(remembered):
     """Build the lists anew over all rows in use, after rows moved or there are more lists."""
     for place in range(len(remembered.heads)):

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engine.compiled import kernel
+from engine.compiled import entry, kernel
 from engine.records import NEVER_MS, NONE
 from engine.rules.requests import id_place
 
@@ -144,7 +144,7 @@ def first_expiry(table):
     return int(expires(table, 0))
 
 
-@kernel
+@entry
 def link_reservations(table):
     """Build lists and free rows anew after the table has grown; the rows in use are those in the heap."""
     for place in range(len(table.heads)):

@@ -1,6 +1,6 @@
 """Facts, conditions over them, and the segment that names a customer in reports."""
 
-from engine.compiled import kernel
+from engine.compiled import entry, kernel
 from engine.records import ACCEPT, DAY_MS, FIRST_PERSONAL_FACT, Compare, Fact, Flag
 from engine.rules.calendar import hour
 
@@ -191,7 +191,7 @@ def segment(customer, event, tables, day, t):
     return count
 
 
-@kernel
+@entry
 def segments_of(customers, event, tables, day, t, numbers):
     """Write each customer's segment at t (i8[n]); event: any, segments do not read it."""
     for row in range(len(customers)):

@@ -4,9 +4,9 @@ A customer has few coupons and orders, some have many. Lists in a shared array t
 most that anyone may have would take three kilobytes a customer.
 """
 
-from engine.compiled import kernel
+from engine.compiled import entry, kernel
 
-INSTANCES, ORDERS, LINES, IDS = 0, 1, 2, 3
+INSTANCES, ORDERS, IDS, LINES = 0, 1, 2, 3  # customers have lists of the first three, orders of the last
 
 
 @kernel
@@ -41,7 +41,7 @@ def unlink(rows, heads, customer_row, slab, before, row):
         rows[before].next = rows[row].next
 
 
-@kernel
+@entry
 def chain(rows, first):
     """Link the rows from `first` on into one list of free rows; the last one ends it."""
     for row in range(first, len(rows)):

@@ -1,6 +1,6 @@
 """Wallets: the life of a customer's coupon instances, from a pending claim to redeemed, expired or moved away."""
 
-from engine.compiled import kernel, routine
+from engine.compiled import entry, kernel, routine
 from engine.coupon_records import HOLD_MS, WALLET_MAX, CouponCell, InstanceMark, Life, OrderState, Spend
 from engine.days import day_index
 from engine.records import NEVER_MS, NONE
@@ -247,7 +247,7 @@ def lapse(wallets, row, tables, tallies, t):
     wallets.due_ms[row] = lapse_instances(wallets, row, tables, tallies, t, due)
 
 
-@kernel
+@entry
 def lapse_due(wallets, tables, tallies, t):
     """Bring every wallet up to a settlement's time."""
     for row in range(len(wallets.due_ms)):

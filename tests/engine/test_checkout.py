@@ -22,6 +22,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine import reference_checkout as reference
+from engine.compiled import entry
 from engine.coupon_records import (
     CHECKOUT_COUPONS_MAX,
     EVERYTHING,
@@ -37,11 +38,12 @@ from engine.coupon_records import (
 )
 from engine.records import NEVER_MS, NONE, SHARE_ONE, records
 from engine.reference_checkout import Cart, Coupon
-from engine.rules import price_split
-from engine.rules.checkout import quote
+from engine.rules import checkout, price_split
 from engine.rules.checkout_desk import Desk, empty_desk
 from tests.engine.carts import NOW_MS, STAGES, Basket, random_basket, random_owned, random_terms
 from tests.engine.enumerator import enumerate_cart
+
+quote = entry(checkout.quote)
 
 ROOT = Path(__file__).resolve().parents[2]
 CARTS, CARTS_SHORT, CARTS_OF_A_TEST = 100_000, 5_000, 5_000  # engine against enumerator
@@ -418,11 +420,13 @@ def test_a_full_cart_of_huge_amounts(seed: int) -> None:
     basket.terms.off = [rng.choice((1, 999, PRICE_MAX, 10**15 + 1, 10**16 + 7)) for _ in basket.terms]
     basket.terms.full = [rng.choice((1, 10**9, 10**15 + 3)) for _ in basket.terms]
     basket.terms.up_to = NEVER_MS
+    basket.terms[::3].kind = CouponKind.EACH_FULL  # the product of a count and an amount
+    basket.terms[::3].stage = STAGES[CouponKind.EACH_FULL]
     basket = replace(basket, lines=lines)
     assert engine_says(basket) == reference_says(basket)
 
 
-SHARES = st.integers(0, 10**16)
+SHARES = st.integers(0, PRICE_MAX * PIECES_MAX)
 
 
 @given(st.lists(st.tuples(SHARES, SHARES), min_size=1, max_size=LINES_MAX), st.integers(0, 10**17), st.booleans())

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import engine.host.ledger_arrays as arrays
+from engine.compiled import entry
 from engine.coupon_records import LIVES, Answer, Life, RequestKind, Spend, Verdict
 from engine.host.ledger import LedgerHost
 from engine.host.messages import Contribution, Moment, Refusal, Refused, Settled
@@ -239,7 +240,7 @@ def test_requests_are_ordered_as_the_reference_orders_them(span: int) -> None:
         for n in range(3_000)
     ]
     sorting = arrays.scratch_for(len(rows))
-    sort_requests(request_records(rows), tables_of(policy).coupons, sorting)
+    entry(sort_requests)(request_records(rows), tables_of(policy).coupons, sorting)
     expected = sorted(range(len(rows)), key=lambda place: reference.order(rows[place]))
     assert sorting.order.tolist() == expected
 

@@ -6,12 +6,13 @@ from engine.host.ledger import LedgerHost
 from engine.host.shard import CustomerShard
 from engine.policy.lint import lint
 from engine.reference import Reference
-from scenarios import bench, bench_settle
+from scenarios import bench, bench_checkout, bench_settle
 from scenarios.bench_worlds import HEAVY, plan_of, recorded
 
 TOY = {
     "ENGINE_CUSTOMERS": 300, "ENGINE_DAYS": 4, "ENGINE_TURNS": 2, "REFERENCE_CUSTOMERS": 4,
     "CLAIMS": 8_000, "PIECES": 200, "SETTLE_TURNS": 2, "REDIS_TURNS": 1,
+    "BASKETS": 20, "NAIVE_BASKETS": 3, "NAIVE_COUPONS": 4, "RULE_BASKETS": 20,
     "SIMULATED_CUSTOMERS": 300, "SIMULATED_DAYS": 4, "SLOW_CUSTOMERS": 10, "SLOW_DAYS": 3, "SIMULATION_TURNS": 1,
     "SCALE_SIZES": (200, 400, 800), "SCALE_DAYS": 2, "MEMORY_CUSTOMERS": 2_000, "MEMORY_DAYS": 2,
 }  # fmt: skip
@@ -23,8 +24,9 @@ def toy(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(bench, name, size)
 
 
-def test_there_are_five() -> None:
-    assert list(bench.BENCHMARKS) == ["engine", "settle", "simulation", "scale", "memory"]
+def test_there_are_seven() -> None:
+    rows = ["engine", "settle", "checkout", "checkout_rules", "simulation", "scale", "memory"]
+    assert list(bench.BENCHMARKS) == rows
 
 
 @pytest.mark.usefixtures("toy")
@@ -92,3 +94,17 @@ def test_a_settlement_that_sells_too_much_is_refused(monkeypatch: pytest.MonkeyP
 def test_without_redis_the_row_says_so(toy: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench, "redis_installed", lambda: False)
     assert bench.settle().baseline == "the aim: redis-server is not installed"
+
+
+def test_a_checkout_that_the_reference_prices_otherwise_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    baskets = [bench_checkout.draw(seed, 4) for seed in range(3)]
+    bench_checkout.against_reference(baskets)
+    monkeypatch.setattr(bench_checkout.Basket, "price", lambda basket, desk: 0)
+    with pytest.raises(AssertionError, match="must agree"):
+        bench_checkout.against_reference(baskets)
+
+
+def test_a_rule_that_beats_the_search_is_seen(toy: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "limit of 0 fen kept" in bench.checkout_rules().note
+    monkeypatch.setattr(bench_checkout, "best_of_each_group", lambda cart, coupons: 10**9)
+    assert "limit of 0 fen EXCEEDED" in bench.checkout_rules().note

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from engine.compiled import kernel
+from engine.compiled import entry
 from engine.host.shard import CustomerShard
 from engine.records import DAY_MS, WEEK_MS
 from scenarios.build import day_factors, hour_quantiles, model_of, purchase_clock
@@ -115,7 +115,7 @@ def test_repeat_purchases_of_a_run_follow_bgnbd() -> None:
 
 
 # --- Gamma-Gamma ------------------------------------------------------------------------------------------------------
-@kernel
+@entry
 def draw_amounts(model, amounts):
     for customer in range(len(amounts)):
         amounts[customer] = purchase_amount(model, customer, 5)

@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from engine.compiled import kernel
-from sim.streams import Draw, exponential, gamma, normal, philox, uniforms, unit
+from engine.compiled import entry
+from sim import streams
+from sim.streams import Draw, exponential, gamma, normal, uniforms, unit
+
+philox = entry(streams.philox)
 
 N = 200_000
 STREAM = np.array([7, 3], np.int64)
@@ -44,7 +47,7 @@ def test_uniforms_are_philox_of_seed_replication_opportunity_customer_and_decisi
         draw = int(rng.choice(list(Draw)))
         raw = numpy_philox([seed, replication], [opportunity, customer, draw, 0])
         expected = [(word >> 12) / 2**52 + 2**-53 for word in raw]
-        assert list(uniforms(np.array([seed, replication]), customer, draw, opportunity)) == expected
+        assert list(entry(uniforms)(np.array([seed, replication]), customer, draw, opportunity)) == expected
 
 
 def test_named_decisions_have_numbers_of_their_own() -> None:
@@ -61,13 +64,13 @@ def test_a_uniform_is_strictly_inside(bits: int) -> None:
 
 
 # --- laws -------------------------------------------------------------------------------------------------------------
-@kernel
+@entry
 def draw_gammas(stream, shape, out):
     for customer in range(len(out)):
         out[customer] = gamma(stream, customer, 3, 0, shape)
 
 
-@kernel
+@entry
 def draw_lanes(stream, out):
     for customer in range(len(out)):
         out[customer, 0], out[customer, 1], out[customer, 2], out[customer, 3] = uniforms(stream, customer, 10, 20_000)
