@@ -175,7 +175,10 @@ def misnamed(scenario: Scenario, policy: Policy) -> list[tuple[str, str]]:
     if (compare := fields.get("compare")) is not None:
         named += [(f"compare.truth[{i}]", name) for i, name in enumerate(compare.__dict__.get("truth", []))]
     for path, name in named:
-        problems += [(path, sentence) for _, sentence in known(name, (), "the policy's campaigns", names)]
+        whose, all_names = "the policy's campaigns", list(names)
+        if path.startswith("baseline.") and policy.__dict__.get("coupons"):
+            whose, all_names = "the policy's campaigns and coupons", [*names, *policy.coupons]
+        problems += [(path, sentence) for _, sentence in known(name, (), whose, all_names)]
     for i, text in enumerate(fields.get("expect", [])):
         with suppress(ExpectationError, UnreadableError):
             problems += [(f"expect[{i}]", sentence) for sentence in misread(Expectation.parse(text), policy)]
