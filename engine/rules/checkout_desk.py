@@ -112,6 +112,7 @@ TILL = np.dtype(
         # one split
         ("weights", "i8", (LINES,)),
         ("shares", "i8", (LINES,)),
+        ("portions", "i8", (LINES,)),
         ("remainders", "i8", (LINES,)),
     ],
     align=True,

@@ -3,7 +3,7 @@
 from engine.compiled import kernel
 from engine.coupon_records import CouponKind
 from engine.records import NONE
-from engine.rules.price_split import percent_of, split
+from engine.rules.price_split import percent_of, share_out, split
 
 _AMOUNT_OFF, _PERCENT_OFF = int(CouponKind.AMOUNT_OFF), int(CouponKind.PERCENT_OFF)
 _NTH_ITEM, _FREE_SHIPPING = int(CouponKind.NTH_ITEM), int(CouponKind.FREE_SHIPPING)
@@ -86,28 +86,33 @@ def weigh_pieces(till, candidate):
 
 
 @kernel
-def weigh(till, candidate, left):
-    """Fill the weights by which a coupon's discount is split."""
-    if candidate.kind == _NTH_ITEM:
-        weigh_pieces(till, candidate)
-        return
-    for i in range(till.lines):
-        amount = till.whole[i] if candidate.original else left[i]
-        till.weights[i] = amount * ((candidate.items >> i) & 1)
-
-
-@kernel
 def take_off(till, candidate, discount, source, target):
     """What is left of each line at level `target`: that of `source` after a coupon's discount. Fills the shares."""
     left = till.levels[source].left
     if candidate.kind == _FREE_SHIPPING or discount == 0:
         for i in range(till.lines):
             till.shares[i] = 0
+    elif candidate.kind == _NTH_ITEM or candidate.original:
+        weigh(till, candidate)
+        split(discount, till.weights, left, till.shares, till.portions, till.remainders, till.lines)
     else:
-        weigh(till, candidate, left)
-        split(discount, till.weights, left, till.shares, till.remainders, till.lines)
+        whole = 0
+        for i in range(till.lines):
+            till.weights[i] = left[i] * ((candidate.items >> i) & 1)
+            whole += till.weights[i]
+        share_out(discount, till.weights, whole, till.shares, till.remainders, till.lines)
     for i in range(till.lines):
         till.levels[target].left[i] = left[i] - till.shares[i]
+
+
+@kernel
+def weigh(till, candidate):
+    """Fill the weights by which a discount is split that does not go by what is left of its lines."""
+    if candidate.kind == _NTH_ITEM:
+        weigh_pieces(till, candidate)
+        return
+    for i in range(till.lines):
+        till.weights[i] = till.whole[i] * ((candidate.items >> i) & 1)
 
 
 @kernel

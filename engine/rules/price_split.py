@@ -38,7 +38,7 @@ def proportion(total, weight, whole, fits):
 
 
 @kernel
-def split(discount, weights, most, shares, remainders, lines):
+def split(discount, weights, most, shares, portions, remainders, lines):
     """Fill `shares` with a discount's part of each line: by weight, the largest remainder, then the earlier line.
 
     No share is above `most`; the excess is split among the others. Weights are used up. A line whose weight is 0 must
@@ -48,9 +48,13 @@ def split(discount, weights, most, shares, remainders, lines):
         shares[i] = 0
     excess = int(discount)
     while excess > 0:
-        hand_out(excess, weights, shares, remainders, lines)
+        whole = 0
+        for i in range(lines):
+            whole += weights[i]
+        share_out(excess, weights, whole, portions, remainders, lines)
         excess = 0
         for i in range(lines):
+            shares[i] += portions[i]
             if weights[i] > 0 and shares[i] >= most[i]:
                 excess += shares[i] - most[i]
                 shares[i] = most[i]
@@ -58,16 +62,14 @@ def split(discount, weights, most, shares, remainders, lines):
 
 
 @kernel
-def hand_out(total, weights, shares, remainders, lines):
-    """Add to `shares` the parts of `total` by weight and largest remainder."""
-    whole = 0
-    for i in range(lines):
-        whole += weights[i]
+def share_out(total, weights, whole, portions, remainders, lines):
+    """Fill `portions` with the parts of `total` by weight, the largest remainder, then the earlier line. `whole`: the
+    sum of the weights, at least 1."""
     over = int(total)
     fits = total <= _PRODUCT_MAX // whole
     for i in range(lines):
         portion, remainder = proportion(total, weights[i], whole, fits)
-        shares[i] += portion
+        portions[i] = portion
         remainders[i] = remainder
         over -= portion
     if over == 0:
@@ -76,7 +78,7 @@ def hand_out(total, weights, shares, remainders, lines):
     for i in range(lines):
         over -= int(remainders[i] > bar)
     for i in range(lines):
-        shares[i] += int(remainders[i] > bar or (remainders[i] == bar and over > 0))
+        portions[i] += int(remainders[i] > bar or (remainders[i] == bar and over > 0))
         over -= int(remainders[i] == bar)
 
 

@@ -43,7 +43,7 @@ from engine.rules.checkout_desk import Desk, empty_desk
 from tests.engine.carts import NOW_MS, STAGES, Basket, random_basket, random_owned, random_terms
 from tests.engine.enumerator import enumerate_cart
 
-quote = entry(checkout.quote)
+quote, split, refunded = entry(checkout.quote), entry(price_split.split), entry(price_split.refunded)
 
 ROOT = Path(__file__).resolve().parents[2]
 CARTS, CARTS_SHORT, CARTS_OF_A_TEST = 100_000, 5_000, 5_000  # engine against enumerator
@@ -435,8 +435,8 @@ def test_split_equals_the_naive_one(lines: list[tuple[int, int]], wanted: int, p
     weights = [weight if left else 0 for weight, left in lines]
     left = weights if plain else [left if weight else 0 for weight, left in lines]
     discount = min(wanted, sum(left), sum(weights))
-    shares, remainders = np.zeros(len(lines), np.int64), np.zeros(len(lines), np.int64)
-    price_split.split(discount, np.array(weights), np.array(left), shares, remainders, len(lines))
+    shares, *scratch = (np.zeros(len(lines), np.int64) for _ in range(3))
+    split(discount, np.array(weights), np.array(left), shares, *scratch, len(lines))
     assert shares.tolist() == reference.split(discount, weights, left)
     assert shares.sum() == discount
 
@@ -444,6 +444,6 @@ def test_split_equals_the_naive_one(lines: list[tuple[int, int]], wanted: int, p
 @given(st.integers(0, 10**15), st.integers(1, PIECES_MAX), st.data())
 def test_refunds_of_all_pieces_are_what_was_paid(paid: int, quantity: int, data: st.DataObject) -> None:
     steps = sorted({0, quantity, *data.draw(st.lists(st.integers(0, quantity), max_size=6))})
-    refunds = [price_split.refunded(paid, k, after, quantity) for k, after in pairwise(steps)]
+    refunds = [refunded(paid, k, after, quantity) for k, after in pairwise(steps)]
     assert sum(refunds) == paid
     assert refunds == [reference.refunded(paid, k, after, quantity) for k, after in pairwise(steps)]
