@@ -278,8 +278,10 @@ def doubts(population: Population, policy: Policy) -> list[str]:
     found = []
     for name, campaign in policy.campaigns.items():
         half = population.topics[campaign.topic].reward_half
-        if campaign.reward and not half:
-            found.append(f"campaigns.{name}.reward changes nothing: topics.{campaign.topic} has no reward_half")
-        if half and not campaign.reward:
-            found.append(f"campaigns.{name} has no reward, so nobody clicks: topics.{campaign.topic} has a reward_half")
+        gives = face_value(campaign, policy)
+        if gives and not half:
+            field = "coupon" if campaign.coupon else "reward"
+            found.append(f"campaigns.{name}.{field} changes nothing: topics.{campaign.topic} has no reward_half")
+        if half and not gives:
+            found.append(f"campaigns.{name} gives nothing, so nobody clicks: topics.{campaign.topic} has a reward_half")
     return found

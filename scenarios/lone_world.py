@@ -1,6 +1,7 @@
 """A world on one core: a worker, the Ledger where customers share anything, and forks of both at launch."""
 
 from engine.host.ledger import LedgerHost
+from engine.host.shard import combined
 from scenarios.calendar import calendar_of
 from scenarios.settling import OneWorker, Settling
 from scenarios.worker import CohortWorker, RunPlan
@@ -19,12 +20,18 @@ class LoneWorld:
     def ledger(self) -> LedgerHost | None:
         return self.settling.ledger if self.settling else None
 
+    @property
+    def digest(self) -> str:
+        """Of the customers, and of the Ledger where there is one."""
+        return combined([self.worker.shard.digest(), *([self.ledger.digest()] if self.ledger else [])])
+
     def run(self, since: int | None = None, until: int | None = None) -> None:
         """Live on over [since, until); the whole run where nothing is said."""
         calendar = calendar_of(self.plan)
         World(self.settling or self.worker, self.plan.spans, calendar, lambda t: None, since, until).run()
         if self.settling is not None and until is None:
             self.settling.finish()
+            self.worker.close(self.worker.coupon_cells())
 
     def fork(self, plan: RunPlan) -> "LoneWorld":
         """The same customers at the same moment before launch, to live on under another policy."""

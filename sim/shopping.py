@@ -6,7 +6,7 @@ from engine.compiled import kernel, routine
 from engine.coupon_records import LINES_MAX, Answer, RequestKind
 from engine.records import DAY_MS, MINUTE_MS, NEVER_MS, NONE, SECOND_MS, EventKind
 from sim.baskets import consider_adding, fill_basket, pull
-from sim.measures import count_day
+from sim.measures import COUNT_MAX, count_day, money
 from sim.model import Daily, Mark, Span
 from sim.population import category
 from sim.streams import Draw, exponential, normal, uniforms
@@ -16,7 +16,7 @@ _PAYMENT, _REFUND_EVENT, _TRANSFER = int(EventKind.PAYMENT), int(EventKind.REFUN
 _DONE, _PENDING, _FALLBACK = int(Answer.DONE), int(Answer.PENDING), int(Answer.FALLBACK)
 _R_TRANSFER = int(RequestKind.TRANSFER)
 _DROP, _LISTED, _CLAIMING = int(Draw.DROP), int(Draw.LISTED), int(Draw.CLAIMING)
-_SENSITIVITY = int(Draw.SENSITIVITY)
+_SENSITIVITY, _GIVING = int(Draw.SENSITIVITY), int(Draw.GIVING)
 _USING, _REFUND, _ENTRY = int(Draw.USING), int(Draw.REFUND), int(Draw.ENTRY)
 _CLAIMS, _REFUNDS, _REFUNDED = int(Daily.CLAIMS), int(Daily.REFUNDS), int(Daily.REFUNDED)
 _ORGANIC_DUE, _FOR_COUPON = int(Mark.ORGANIC_DUE), int(Mark.FOR_COUPON)
@@ -86,6 +86,16 @@ def ask_price(model, visitor, shopper, customer, event, inbox, kind):
     if kind == _ORDER:
         shopper.order += 1
         ask.order = shopper.order
+        shopper.order_lines = ask.lines
+        shopper.order_pieces = pieces_in(inbox.lines[first : first + ask.lines])
+
+
+@kernel
+def pieces_in(lines):
+    count = 0
+    for i in range(len(lines)):
+        count += int(lines[i].quantity)
+    return min(count, COUNT_MAX)
 
 
 @kernel
@@ -257,16 +267,21 @@ def plan_refund(model, shopper, customer, t):
     if shopper.refund_ms == NEVER_MS and u < shop.refunds:
         shopper.refund_ms = t + int(exponential(v) * shop.refund_after_ms) + MINUTE_MS
         shopper.refund_order = shopper.order
+        shopper.refund_paid, shopper.refund_discount = shopper.order_paid, shopper.order_discount
         shopper.refund_line = NONE if w < shop.refunds_whole else 0
 
 
 @kernel
-def take_refund(model, crowd, visitor, receipt, t):
+def take_refund(model, crowd, visitor, shopper, receipt, t):
+    """What was paid for the pieces comes back; of spend at list price and of discounts goes the same share."""
     if receipt.answer != _DONE:
         return
+    paid = int(receipt.paid)
     count_day(crowd, model, t, _REFUNDS, 1)
-    count_day(crowd, model, t, _REFUNDED, int(receipt.paid))
-    visitor.spend = max(int(visitor.spend) - int(receipt.paid), 0)
+    count_day(crowd, model, t, _REFUNDED, paid)
+    discount = int(shopper.refund_discount) * paid // max(int(shopper.refund_paid), 1)
+    visitor.spend = max(int(visitor.spend) - paid - discount, 0)
+    shopper.discounts = money(max(int(shopper.discounts) - discount, 0))
 
 
 # --- replies ----------------------------------------------------------------------------------------------------------
@@ -274,7 +289,7 @@ def take_refund(model, crowd, visitor, receipt, t):
 def plan_use(model, shopper, customer, slot, expires_ms, t):
     """A coupon was granted: a purchase may be made for its sake, sooner or later, or too late."""
     shop, terms = model.shop[0], model.terms[model.offers[slot].terms]
-    key = coupon_key(slot, t // DAY_MS)
+    key = coupon_key(slot, t // SECOND_MS % COUPON_KEYS)
     u, v, w, _ = uniforms(model.stream, customer, _USING, key)
     if u >= shop.uses * pull(model, shopper, customer, terms):
         return
@@ -305,7 +320,7 @@ def take_reply(model, crowd, shopper, customer, reply, t):
     expires_ms = int(terms.valid_until_ms)
     if terms.valid_ms > 0:
         expires_ms = min(expires_ms, t + int(terms.valid_ms))
-    _, _, _, u = uniforms(model.stream, customer, _CLAIMING, coupon_key(slot, t // SECOND_MS % COUPON_KEYS))
+    u, _, _, _ = uniforms(model.stream, customer, _GIVING, coupon_key(slot, t // SECOND_MS % COUPON_KEYS))
     if terms.transferable and u < model.shop[0].gives_away and shopper.give_ms == NEVER_MS:
         shopper.give_ms, shopper.give_claim = t + GIVE_AFTER_MS, reply.claim
         shopper.held &= ~(1 << slot)

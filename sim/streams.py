@@ -52,9 +52,10 @@ class Draw(IntEnum):
     ADDING = 32  # basket: adds a line, adds pieces
     DROP = 33  # coupon × 2³² + minute of the drop: attends, how late
     LISTED = 34  # page view: claims, which coupon
-    CLAIMING = 35  # coupon × 2³² + second of the claim: sent twice, sent again, -, passed on
-    USING = 36  # coupon × 2³² + day of the grant: uses, its delay, on the last day, added, forward or switched
+    CLAIMING = 35  # coupon × 2³² + second of the claim: sent twice, sent again
+    USING = 36  # coupon × 2³² + second of the grant: uses, its delay, on the last day, added, forward or switched
     REFUND = 37  # number of the order: refunds, when, the whole, -
+    GIVING = 38  # coupon × 2³² + second of the grant: passed on
 
 
 def mul_hi(a, b):  # type: ignore[no-untyped-def]

@@ -1,5 +1,6 @@
 """CustomerShard: the customers of some partitions and everything one customer's decision needs, as a plain class."""
 
+import copy
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from engine.records import (
     Tallies,
     records,
 )
+from engine.rules.checkout_desk import empty_desk
 from engine.rules.digest import LANE_SEEDS, sum_hashes
 from engine.rules.experiments import list_assignment, mark_universal_holdout
 from engine.rules.segments import segments_of
@@ -119,6 +121,13 @@ class CustomerShard:
         self.ghosts_max = most_ghosts(tables)
         if tables.coupons["used"].any() and len(self.arrays.wallets.open) == 0:
             self.arrays = self.arrays._replace(wallets=empty_wallets(len(self.arrays.customers)))
+
+    def copy(self) -> "CustomerShard":
+        """The same shard at the same moment, to live on by itself."""
+        twin = copy.deepcopy(self)
+        # What the desk shows are views on its till; copied one by one they would show nothing any more.
+        twin.arrays = twin.arrays._replace(desk=empty_desk())
+        return twin
 
     @property
     def has_coupons(self) -> bool:

@@ -1,6 +1,7 @@
 """What needs interpreted kernels, run as `NUMBA_DISABLE_JIT=1 python -m tests.sim.interpreted COMMAND CUSTOMERS DAYS`.
 
 keys     live a busy world slowly with every key logged; exits 3 when one key is drawn for two meanings
+shop_keys, shop_digest  the same of a world that shops with coupons, lived in waves
 digest   live a busy world in waves; prints digest and statistics as JSON
 check    exit 3 unless recording, shards, chunks and steps do not matter, waves equal the slow mode, and the fast engine
          equals the reference on random traffic; prints which it was
@@ -23,6 +24,7 @@ from sim import streams
 from sim.slow import KeyLog, KeyReuse
 from sim.streams import Draw
 from tests.engine.test_differential import World, disagreement
+from tests.sim.shop_worlds import lone_shop
 from tests.sim.worlds import (
     busy_plan,
     by_customer,
@@ -52,6 +54,10 @@ AGAIN = frozenset(
         Draw.VISIT_KEPT,  # whether one visit of the calendar is kept: searched again after a visit in between
         Draw.AMOUNT,  # the price of one purchase: asked again when a top-up comes first
         Draw.INDUCED_AMOUNT,  # likewise
+        Draw.BASKET,  # what is in one basket: priced again when something is added, and when it is ordered
+        Draw.CLAIMING,  # whether one claim is sent again: asked again when it is
+        Draw.USING,  # what a grant leads to: asked again when the purchase is made
+        Draw.ENTRY,  # where a visit is made from, and in which shop: asked again at each price
     }
 )
 
@@ -70,6 +76,18 @@ def keys(customers: int, days: int) -> dict[str, Any]:
     run = slowly(busy_plan(2, days - 4, 2), 0, customers)
     draws = sorted({Draw(draw).name for _, draw, _ in log.seen})
     return {"keys": len(log.seen), "draws": draws, "events": len(run.events)}
+
+
+def shop_keys(customers: int, days: int) -> dict[str, Any]:
+    """The same of a world that shops with coupons, lived in waves."""
+    log = logged()
+    worker = lone_shop(customers, days).worker
+    draws = sorted({Draw(draw).name for _, draw, _ in log.seen})
+    return {"keys": len(log.seen), "draws": draws, "events": worker.cohort.events}
+
+
+def shop_digest(customers: int, days: int) -> dict[str, Any]:
+    return {"digest": lone_shop(customers, days).digest}
 
 
 def digest(customers: int, days: int) -> dict[str, Any]:
@@ -129,10 +147,16 @@ def command(*words: str, root: Path = ROOT, **environment: str) -> subprocess.Co
     )
 
 
+COMMANDS = {
+    "keys": keys, "digest": digest, "check": check, "pairing": pairing, "shop_keys": shop_keys,
+    "shop_digest": shop_digest,
+}  # fmt: skip
+
+
 def main() -> int:
     asked, customers, days = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     try:
-        print(json.dumps({"keys": keys, "digest": digest, "check": check, "pairing": pairing}[asked](customers, days)))
+        print(json.dumps(COMMANDS[asked](customers, days)))
     except (KeyReuse, Broken) as found:
         print(found, file=sys.stderr)
         return 3
