@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from results.tables import (
+    KEYS,
     RECORDED,
     REQUIRED,
     SCHEMAS,
@@ -161,7 +162,7 @@ def written_runs(runs: Path) -> Iterator[Run]:
 
 def added_tables(*runs: Run) -> dict[str, dict[str, Any]]:
     """The tables of runs over disjoint customers (other seeds, other shards), added up."""
-    return {name: added(name, *(run.table(name) for run in runs)) for name in REQUIRED}
+    return {name: added(name, *(run.table(name) for run in runs)) for name in KEYS}
 
 
 def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
@@ -203,10 +204,11 @@ def _manifest_rows(manifest: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
     """The manifest's numbers as tables: what the report says of the run itself is queried like the rest."""
     spans = {f"{phase}_days": manifest[key] for phase, key in zip(("before", "campaign", "after"), _SPANS, strict=True)}
     run = {key: manifest[key] for key in ("customers", "customer_base", "events", "wall_s", "shards")}
+    run["margin"] = manifest.get("worth", {}).get("margin", 0.0)
     campaigns = [
         {
-            **{key: str(campaign.get(key) or "") for key in ("purpose", "topic", "channel", "goal")},
-            **{key: int(campaign.get(key) or 0) for key in ("goal_window_ms", "value", "reward")},
+            **{key: str(campaign.get(key) or "") for key in ("purpose", "topic", "channel", "goal", "coupon")},
+            **{key: int(campaign.get(key) or 0) for key in ("goal_window_ms", "value", "reward", "cost")},
             "campaign": campaign["name"],
             "holdout_share": held_out_share(campaign),
         }
@@ -227,7 +229,20 @@ def _manifest_rows(manifest: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
         {"number": number, **expectation, "unit": expectation.get("unit") or ""}
         for number, expectation in enumerate(manifest["expectations"] or [], 1)
     ]
-    return {"run": [{**run, **spans}], "campaigns": campaigns, "arms": arms, "expectations": expectations}
+    coupons = [{**block, "coupon": block["name"], "declared": n} for n, block in enumerate(manifest.get("coupons", []))]
+    return {
+        "run": [{**run, **spans}], "campaigns": campaigns, "arms": arms, "expectations": expectations,
+        "coupons": coupons, "payers": [row for block in coupons for row in payer_rows(block)],
+    }  # fmt: skip
+
+
+def payer_rows(coupon: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Who pays a coupon: the part from one share to the next, so that parts of whole fen add up to the whole."""
+    until = 0
+    for payer, share in coupon["payers"].items():
+        until += share
+        yield {"coupon": coupon["name"], "payer": payer, "share": share / 1e6, "from_share": until - share,
+               "until_share": until}  # fmt: skip
 
 
 _SPANS = ("before", "days", "after")

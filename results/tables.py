@@ -34,7 +34,8 @@ _POPULATION_COUNTS = (
     "launched", "active", "left_annoyed", "dropped_out", "visits", "page_views", "dwell_ms", "logins", "payments",
     "payment_amount", "first_payments", "cards_bound", "top_ups", "features_used", "bills_viewed", "instalments",
     "induced_added", "induced_brought_forward", "induced_switched", "lost_payments", "exposures", "clicks",
-    "negatives", "events",
+    "negatives", "events", "claims", "orders", "goods", "lines", "pieces", "lines_added", "discounts",
+    "discounts_anyway", "refunds", "refunded",
 )  # fmt: skip
 
 SCHEMAS: dict[str, pa.Schema] = {
@@ -61,23 +62,55 @@ SCHEMAS: dict[str, pa.Schema] = {
     ),
     "paths": schema_of(words=["from_page", "to_page"], counts=["moves", "dwell_ms"]),
     "failures": schema_of(words=["kind", "where", "sentence"], counts=["count"]),
+    # Coupons and budgets; empty where the policy has none. What happened since launch is apart from what was before.
+    "claims": schema_of(dates=["date"], words=["phase", "coupon", "answer"], counts=["claims"]),
+    "cohorts": schema_of(
+        dates=["date"],
+        words=["phase", "coupon"],
+        flags=["since_launch", "young"],
+        counts=["granted", "redeemed", "expired", "returned", "discount"],
+    ),
+    "stock": schema_of(words=["coupon"], counts=["delivered", "granted", "left", "out_after_ms"], words_=["out_at"]),
+    "budgets": schema_of(
+        words=["budget"],
+        counts=["amount", "in_force", "reserved", "spent", "overshoot", "out_after_ms"],
+        words_=["out_at"],
+    ),
+    "budget_days": schema_of(dates=["date"], words=["phase", "budget"], counts=["reserved", "spent", "in_force"]),
+    "coupon_days": schema_of(dates=["date"], words=["phase", "coupon"], counts=["discount"]),
+    "spend_days": schema_of(
+        dates=["date"], words=["phase", "campaign"], flags=["held_out"], counts=["customers"], sums=["spend", "squares"]
+    ),
     # Written from the manifest, so that every number of the report has a query.
     "run": schema_of(
         counts=["customers", "customer_base", "before_days", "campaign_days", "after_days", "events"],
-        sums=["wall_s"],
+        sums=["wall_s", "margin"],
         counts_=["shards"],
     ),
     "campaigns": schema_of(
-        words=["campaign", "purpose", "topic", "channel", "goal"],
-        counts=["goal_window_ms", "value", "reward"],
+        words=["campaign", "purpose", "topic", "channel", "goal", "coupon"],
+        counts=["goal_window_ms", "value", "reward", "cost"],
         sums=["holdout_share"],
     ),
     "arms": schema_of(words=["campaign", "arm", "style", "colour"], sums=["share"]),
+    "coupons": schema_of(
+        counts=["declared"], words=["coupon", "kind", "validity", "budget", "urgency"], counts_=["pieces", "worst_cost"]
+    ),
+    # `from_share` … `until_share`: the payer's part of every discount, in millionths.
+    "payers": schema_of(words=["coupon", "payer"], sums=["share"], counts=["from_share", "until_share"]),
     "expectations": schema_of(
         counts=["number"], words=["text", "verdict", "unit"], sums=["value", "low", "high"], counts_=["n"]
     ),
 }
-NULLABLE = {("arms", "share"), *(("expectations", name) for name in ("value", "low", "high", "n"))}
+NULLABLE = {
+    ("arms", "share"),
+    *(("expectations", name) for name in ("value", "low", "high", "n")),
+    *(("stock", name) for name in ("delivered", "left", "out_after_ms")),
+    *(("coupons", name) for name in ("pieces", "worst_cost")),
+    ("budgets", "out_after_ms"),
+}
+# Refunds, and coupons passed on, take away from cohorts of days long gone.
+SIGNED = {"cohorts", "coupon_days"}
 
 # What names one row. Tables of disjoint customers add by these.
 KEYS: dict[str, tuple[str, ...]] = {
@@ -92,8 +125,13 @@ KEYS: dict[str, tuple[str, ...]] = {
     "programme": ("held_out", "measure_a", "measure_b"),
     "paths": ("from_page", "to_page"),
     "failures": ("kind", "where", "sentence"),
+    "claims": ("date", "phase", "coupon", "answer"),
+    "cohorts": ("date", "phase", "coupon", "since_launch", "young"),
+    "coupon_days": ("date", "phase", "coupon"),
+    "spend_days": ("date", "phase", "campaign", "held_out"),
 }
-REQUIRED = tuple(KEYS)
+OF_THE_LEDGER = ("stock", "budgets", "budget_days")  # one for all customers: nothing to add up
+REQUIRED = (*KEYS, *OF_THE_LEDGER)
 RECORDED = {"events": EVENT, "decision_log": DECISION}  # optional, appended while the run goes on
 
 
@@ -187,7 +225,7 @@ def _require_values(name: str, table: pa.Table) -> None:
             unknown = sorted(set(table[column].to_pylist()) - set(allowed))
             require(not unknown, f"{name}.{column} must be one of {', '.join(allowed)} (got {', '.join(unknown)})")
     for field in table.schema:
-        if field.type == _COUNT and len(table):
+        if field.type == _COUNT and len(table) and name not in SIGNED:
             values = table[field.name].drop_null().to_numpy()
             require(not len(values) or values.min() >= 0, f"{name}.{field.name} must be >= 0")
     if name in KEYS:

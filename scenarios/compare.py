@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from engine.records import DAY_MS, SHARE_ONE
 from results.comparison_report import render_comparison
 from results.comparison_store import KIND, write_comparison, write_table
 from results.comparison_tables import MONEY
@@ -29,7 +28,7 @@ from scenarios.expect import CONFIDENCE as EXPECTED_CONFIDENCE
 from scenarios.expect import Expectation, Verdict
 from scenarios.load import LoadedScenario, compiled_all, peaks_of, spans_of, without_coupons
 from scenarios.rivals import Rival, arm_twins, twins
-from scenarios.run import campaign_blocks, new_run_id, warm_up
+from scenarios.run import campaign_blocks, new_run_id, warm_up, worth_of
 from scenarios.study import Cache, Study, Task, WorldPlan
 from scenarios.world_rows import Branch, Contrast, Rows, with_world
 
@@ -296,16 +295,6 @@ def published(
     out.mkdir(parents=True, exist_ok=True)
     folder = write_comparison(out, manifest, tables_of(worlds), inputs, finish)
     return Comparison(folder, open_run(folder).manifest, kept["estimates"], kept["verdicts"])
-
-
-def worth_of(loaded: LoadedScenario) -> dict[str, float]:
-    """What customers are worth: margin as a share, a complaint in yuan, the horizon in days."""
-    worth = loaded.population.worth
-    return {
-        "margin": worth.margin / SHARE_ONE,
-        "complaint": worth.complaint / 100,
-        "horizon_days": worth.horizon / DAY_MS,
-    }
 
 
 def manifest_of(

@@ -42,6 +42,16 @@ _POPULATION = {
     "clicks": Daily.CLICKS,
     "negatives": Daily.NEGATIVES,
     "events": Daily.EVENTS,
+    "claims": Daily.CLAIMS,
+    "orders": Daily.ORDERS,
+    "goods": Daily.GOODS,
+    "lines": Daily.LINES,
+    "pieces": Daily.PIECES,
+    "lines_added": Daily.LINES_ADDED,
+    "discounts": Daily.DISCOUNTS,
+    "discounts_anyway": Daily.DISCOUNTS_ANYWAY,
+    "refunds": Daily.REFUNDS,
+    "refunded": Daily.REFUNDED,
 }
 
 
@@ -86,10 +96,14 @@ class Outputs:
         }
         self.days = days
         self.policy = policy
-        # Tallies of the two policies cover disjoint days.
+        self.tallies = tuple(
+            added_tallies(tallies)
+            for tallies in ([result.before for result in results], [result.measured for result in results])
+        )
+        # Tallies of the two policies cover disjoint days, but for cohorts of coupons: these outlive the launch.
         self.parts = [
-            (baseline, added_tallies([result.before for result in results]), {"before"}),
-            (policy, added_tallies([result.measured for result in results]), {"campaign", "after"}),
+            (baseline, self.tallies[0], {"before"}),
+            (policy, self.tallies[1], {"campaign", "after"}),
         ]
 
     def tables(self) -> dict[str, Columns]:

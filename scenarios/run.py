@@ -14,7 +14,7 @@ from engine.host.ledger import LedgerHost
 from engine.host.ray_cluster import cluster
 from engine.host.shard import combined
 from engine.policy.document import Policy
-from engine.records import SHARE_ONE
+from engine.records import DAY_MS, SHARE_ONE
 from results.checks import check_waterfall
 from results.metrics import metrics
 from results.report import render
@@ -23,6 +23,8 @@ from results.store import Run, RunWriter, open_run, state_expectations, write_ru
 from results.tables import REQUIRED, SCHEMAS
 from scenarios.build import doubts
 from scenarios.calendar import calendar_of
+from scenarios.coupon_outputs import CouponOutputs, coupon_blocks
+from scenarios.diary import Diary
 from scenarios.expect import CONFIDENCE, Expectation, Verdict
 from scenarios.load import LoadedScenario, Options, plan_of
 from scenarios.lone_world import LoneWorld
@@ -83,6 +85,7 @@ def warm_up(plan: RunPlan) -> None:
     world.run()
     worker = world.worker
     worker.result()
+    worker.so_far()
     worker.shard.segments(plan.spans.launch)
     worker.shard.assignment(0)
     worker.cohort.reached(0)
@@ -95,6 +98,7 @@ class Lived:
 
     results: list[WorkerResult]
     ledger: LedgerHost | None = None
+    diary: Diary | None = None
 
     @property
     def digest(self) -> str:
@@ -106,13 +110,13 @@ def live(plan: RunPlan, customers: int, options: RunOptions, progress: Progress)
     on_ray, shards = options.on_ray(customers), options.shard_count(customers)
     with cluster(options.address) if on_ray else nullcontext():
         team = Team(plan, customers, shards, on_ray)
-        settled = Settling(team, plan, team.bounds) if plan.shares else None
+        settled = Settling(team, plan, team.bounds, Diary(plan)) if plan.shares else None
         try:
             World(settled or team, plan.spans, calendar_of(plan), lambda t: progress(done(plan, t))).run()
             if settled is None:
                 return Lived(team.results())
             settled.finish()
-            return Lived(team.results(), settled.ledger)
+            return Lived(team.results(), settled.ledger, settled.diary)
         finally:
             team.close()
 
@@ -163,6 +167,8 @@ def campaign_blocks(policy: Policy) -> list[dict[str, Any]]:
                 "goal_window_ms": campaign.goal.window,
                 "value": campaign.value,
                 "reward": campaign.reward,
+                "coupon": campaign.coupon or "",
+                "cost": campaign.cost,
                 "holdout_share": campaign.holdout.share if campaign.holdout else 0,
                 "holdout_sees": campaign.holdout.sees if campaign.holdout else "nothing",
                 "arms": [
@@ -199,6 +205,9 @@ def manifest_of(
         "segments": [*policy.segments, "other"],
         "campaigns": campaign_blocks(policy),
         "universal_holdout_share": holdout.share if holdout else 0,
+        "coupons": coupon_blocks(policy),
+        "budgets": [{"name": name, "amount": budget.amount} for name, budget in policy.budgets.items()],
+        "worth": worth_of(loaded),
         "wall_s": round(wall_s, 3),
         "events": sum(int(result.statistics["events"][0]) for result in lived.results),
         "bytes_per_customer": round(max((result.bytes_per_customer for result in lived.results), default=0.0), 1),
@@ -210,6 +219,16 @@ def manifest_of(
         "warnings": doubts(loaded.population, policy),
         "expectations": [],
         "primary": scenario.primary,
+    }
+
+
+def worth_of(loaded: LoadedScenario) -> dict[str, float]:
+    """What customers are worth: margin as a share, a complaint in yuan, the horizon in days."""
+    worth = loaded.population.worth
+    return {
+        "margin": worth.margin / SHARE_ONE,
+        "complaint": worth.complaint / 100,
+        "horizon_days": worth.horizon / DAY_MS,
     }
 
 
@@ -244,7 +263,8 @@ def run_scenario(loaded: LoadedScenario, options: RunOptions, progress: Progress
         raise
     scenario = loaded.scenario
     days = Days(plan.policy, scenario.start, scenario.before, scenario.days, scenario.after)
-    tables = Outputs(lived.results, plan.baseline, plan.policy, days).tables()
+    outputs = Outputs(lived.results, plan.baseline, plan.policy, days)
+    tables = outputs.tables() | CouponOutputs(plan, days, outputs.tallies, lived.ledger, lived.diary).tables()
     manifest = manifest_of(loaded, plan, options, lived, time.perf_counter() - began)
     options.out.mkdir(parents=True, exist_ok=True)
     verdicts: list[Verdict] = []

@@ -7,7 +7,8 @@ from typing import Protocol
 from engine.host.ledger import LedgerHost
 from engine.host.messages import Contribution, Settled
 from engine.host.shard import Account
-from scenarios.worker import CohortWorker, RunPlan
+from scenarios.diary import Diary
+from scenarios.worker import CohortWorker, RunPlan, SoFar
 
 
 class Shards(Protocol):
@@ -16,6 +17,8 @@ class Shards(Protocol):
     def step(self, settled: Sequence[Settled | None], since_ms: int, until_ms: int) -> list[Account]: ...
 
     def apply(self, settled: Sequence[Settled | None]) -> None: ...
+
+    def so_far(self) -> Sequence[SoFar]: ...
 
     def moment(self, t: int, moment: int) -> None: ...
 
@@ -37,6 +40,9 @@ class OneWorker:
     def step(self, settled: Sequence[Settled | None], since_ms: int, until_ms: int) -> list[Account]:
         return [self.worker.step(settled[0], since_ms, until_ms)]
 
+    def so_far(self) -> list[SoFar]:
+        return [self.worker.so_far()]
+
     def apply(self, settled: Sequence[Settled | None]) -> None:
         self.worker.apply(settled[0])
 
@@ -44,12 +50,15 @@ class OneWorker:
 class Settling:
     """What the world drives: shards live a step, the Ledger settles it, replies ride with the next step."""
 
-    def __init__(self, shards: Shards, plan: RunPlan, bounds: Sequence[tuple[int, int]]) -> None:
-        self.shards, self.plan = shards, plan
+    def __init__(
+        self, shards: Shards, plan: RunPlan, bounds: Sequence[tuple[int, int]], diary: Diary | None = None
+    ) -> None:
+        self.shards, self.plan, self.diary = shards, plan, diary
         ends = [(first, first + count) for first, count in bounds]
         start = plan.baseline
         self.ledger = LedgerHost(start.tables, start.coupons, start.budgets, ends, plan.spans.start)
         self.settled: list[Settled | None] = [None] * len(bounds)
+        self.refused_before = self.ledger.shared.stock["refused"].copy()  # by coupon and answer, at launch
 
     def advance(self, since_ms: int, until_ms: int) -> None:
         accounts = self.shards.step(self.settled, since_ms, until_ms)
@@ -64,6 +73,8 @@ class Settling:
                 assert isinstance(answer, Settled), f"the Ledger refused a contribution: {answer}"
                 settled[answer.shard] = answer
         self.settled = settled
+        if self.diary is not None:
+            self.diary.note(until_ms, self.ledger, self.shards)
 
     def moment(self, t: int, moment: int) -> None:
         self.shards.moment(t, moment)
@@ -77,6 +88,7 @@ class Settling:
         self.settled = [None] * len(self.settled)
         self.shards.launch()
         self.ledger.adopt(self.plan.policy.tables, self.plan.policy.coupons, self.plan.policy.budgets)
+        self.refused_before = self.ledger.shared.stock["refused"].copy()
 
     def end_campaign(self) -> None:
         self.shards.end_campaign()

@@ -8,7 +8,7 @@ from engine.host.messages import Settled
 from engine.host.ray_cluster import RayTeam
 from engine.host.shard import Account
 from engine.records import PARTITIONS
-from scenarios.worker import CohortWorker, RunPlan, WorkerResult
+from scenarios.worker import CohortWorker, RunPlan, SoFar, WorkerResult
 
 
 class Callable(Protocol):
@@ -59,6 +59,9 @@ class Team:
     def step(self, settled: Sequence[Settled | None], since_ms: int, until_ms: int) -> list[Account]:
         return self._team.call_each("step", [(one, since_ms, until_ms) for one in settled])
 
+    def so_far(self) -> list[SoFar]:
+        return self._team.call("so_far")
+
     def rush(self, slot: int, t: int) -> None:
         self._team.call("rush", slot, t)
 
@@ -72,6 +75,8 @@ class Team:
         self._team.call("end_campaign")
 
     def results(self) -> list[WorkerResult]:
+        cells = self._team.call("coupon_cells")
+        self._team.call("close", sum(cells[1:], cells[0]))
         return self._team.call("result")
 
     def close(self) -> None:

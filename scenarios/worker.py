@@ -14,9 +14,11 @@ from engine.records import Tables, Tallies
 from results.estimators import bin_edges
 from scenarios.build import model_of
 from scenarios.inline import compiled_waves
+from scenarios.liability import costs_of_open, liabilities
 from scenarios.population_document import Population
 from sim.cohort import Cohort, Spans
 from sim.waves import CHUNK, waves_of
+from sim.worth import sum_so_far
 
 SPEND_EDGES = np.array(bin_edges(2**31), np.int64)  # fen, of the histogram of spend
 RECORDED_MAX = 20_000_000  # events one worker keeps with --record
@@ -44,6 +46,14 @@ class RunPlan:
     def shares(self) -> bool:
         """Whether customers share stock or a budget, so that a Ledger settles."""
         return any(part.policy.coupons or part.policy.budgets for part in (self.baseline, self.policy))
+
+
+@dataclass(frozen=True)
+class SoFar:
+    """Of some customers since launch; integers that add."""
+
+    spent: np.ndarray  # i8[slots, 2, 4]: see sim.worth.sum_so_far
+    cohorts: np.ndarray  # i8[coupon slots, COUPON_CELLS], over all days of issue
 
 
 @dataclass(frozen=True)
@@ -155,12 +165,28 @@ class CohortWorker:
         twin.plan = owned(plan)
         stream = (plan.seed, plan.replication)
         twin._launch_model = model_of(plan.population, twin.plan.policy, plan.spans, stream, plan.customers)
-        twin.cohort, twin.shard = self.cohort.fork(), copy.deepcopy(self.shard)
+        twin.cohort, twin.shard = self.cohort.fork(), self.shard.copy()
         twin._choose_play()
         return twin
 
     def end_campaign(self) -> None:
         self.shard.pause(self.plan.paused_after)
+
+    def so_far(self) -> SoFar:
+        """What the customers have spent, and what became of their coupons, since launch."""
+        spent = np.zeros((len(self.plan.policy.tables.campaigns), 2, 4), np.int64)
+        sum_so_far(self.cohort.crowd, self.shard.universal_holdout(), spent)
+        return SoFar(spent, self.shard.tallies.cohorts.sum(axis=0))
+
+    def coupon_cells(self) -> np.ndarray:
+        """What became of the customers' coupons since the start: i8[coupon slots, COUPON_CELLS]."""
+        return self.before.cohorts.sum(axis=0) + self.shard.tallies.cohorts.sum(axis=0)
+
+    def close(self, cells: np.ndarray) -> None:
+        """The run is over: coupons still open become a liability. cells: as of `coupon_cells`, of all customers."""
+        if self.shard.has_coupons:
+            costs = costs_of_open(self.shard.tables, cells)
+            self.cohort.crowd.shoppers["liability"] = liabilities(self.shard.arrays.wallets, costs)
 
     def result(self) -> WorkerResult:
         recording = self.recording

@@ -16,6 +16,7 @@ _LOGIN, _PAGE_VIEW, _REGISTER = int(EventKind.LOGIN), int(EventKind.PAGE_VIEW), 
 _INSTALMENTS, _INSTALMENT = int(Daily.INSTALMENTS), int(EventKind.INSTALMENT)
 _COMPLAINT = int(EventKind.COMPLAINT)
 _ORDERS, _DISCOUNTS, _ANYWAY = int(Daily.ORDERS), int(Daily.DISCOUNTS), int(Daily.DISCOUNTS_ANYWAY)
+_LINES, _PIECES, _GOODS = int(Daily.LINES), int(Daily.PIECES), int(Daily.GOODS)
 _HELD_OUT, _CLAIMED = int(Seen.HELD_OUT), int(Seen.CLAIMED)
 _FIRST_CLICKED, _FIRST_CLOSED = int(Seen.FIRST_CLICKED), int(Seen.FIRST_CLOSED)
 _GONE, _GONE_BEFORE = int(Stage.GONE), int(Mark.GONE_BEFORE)
@@ -106,12 +107,20 @@ def count_payment(crowd, model, visitor, t, amount, first):
 
 
 @kernel
-def count_discount(crowd, model, t, discount, organic):
-    """An order with a basket was paid; what it took off, and whether the purchase was made anyway."""
+def count_order(crowd, model, shopper, t, goods, discount, organic):
+    """An order with a basket was paid: its size, what coupons took off, and whether the purchase was made anyway."""
+    lines, pieces = int(shopper.order_lines), int(shopper.order_pieces)
     count_day(crowd, model, t, _ORDERS, 1)
+    count_day(crowd, model, t, _LINES, lines)
+    count_day(crowd, model, t, _PIECES, pieces)
+    count_day(crowd, model, t, _GOODS, goods)
     count_day(crowd, model, t, _DISCOUNTS, discount)
     if organic:
         count_day(crowd, model, t, _ANYWAY, discount)
+    shopper.orders = raised(shopper.orders)
+    shopper.pieces = min(int(shopper.pieces) + pieces, COUNT_MAX)
+    shopper.goods = money(int(shopper.goods) + goods)
+    shopper.discounts = money(int(shopper.discounts) + discount)
 
 
 # --- outcomes: a customer and a campaign ------------------------------------------------------------------------------
@@ -272,6 +281,9 @@ def reset_measures(crowd):
             v.marks |= _GONE_BEFORE
         if v.marks & _USED:
             v.marks |= _USED_BEFORE
+    for row in range(len(crowd.shoppers)):
+        s = crowd.shoppers[row]
+        s.discounts, s.goods, s.orders, s.pieces = 0, 0, 0, 0
     for row in range(crowd.outcome_count[0]):
         o = crowd.outcomes[row]
         o.first_ms, o.spend = 0, 0

@@ -241,6 +241,8 @@ class Daily(IntEnum):
     REFUNDED = 28  # fen
     PIECES = 29  # in paid baskets
     ORDERS = 30  # paid with a basket
+    LINES = 31  # in paid baskets
+    GOODS = 32  # fen in paid baskets, before any discount, without shipping
 
 
 class Measure(IntEnum):
@@ -262,9 +264,14 @@ class Measure(IntEnum):
     FRAUD_LOSS = 13
     LEFT_ANNOYED = 14
     CLOSING_VALUE = 15  # margin expected after the end
-    PROFIT = 16  # margin − rewards − channel − complaints − fraud + closing value
+    PROFIT = 16  # margin − rewards − discounts − channel − complaints − fraud + closing value − liability
     BEFORE_VISITS = 17  # before launch
     BEFORE_SPEND = 18
+    DISCOUNTS = 19  # fen taken off by coupons at payments, less what came back with refunds
+    LIABILITY = 20  # fen that coupons still open at the end are expected to cost
+    ORDERS = 21  # paid with a basket
+    GOODS = 22  # fen in their baskets, before any discount, without shipping
+    PIECES = 23  # in their baskets
 
 
 class Model(NamedTuple):

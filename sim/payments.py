@@ -3,7 +3,7 @@
 from engine.compiled import kernel
 from engine.records import DAY_MS, NEVER_MS, NONE, EventKind
 from sim.arrivals import begin_purchasing, toss_coin
-from sim.measures import count_day, count_discount, count_payment, drop_out, money
+from sim.measures import count_day, count_order, count_payment, drop_out, money
 from sim.model import Daily, Mark
 from sim.pages import PLACES_PER_VIEW, view_key
 from sim.population import purchase_amount, spend_scale
@@ -147,9 +147,9 @@ def order_paid(model, crowd, visitor, customer, receipt, t):
     visitor.marks &= ~(_ORGANIC_DUE | _FOR_COUPON)
     unused = visitor.marks & _USED == 0
     # What customers spend is counted at list price; the discount is a cost beside it.
-    count_payment(crowd, model, visitor, t, int(receipt.paid) + int(receipt.discount), unused)
-    count_discount(crowd, model, t, int(receipt.discount), organic)
-    shopper.discounts = money(int(shopper.discounts) + int(receipt.discount))
+    listed = int(receipt.paid) + int(receipt.discount)
+    count_payment(crowd, model, visitor, t, listed, unused)
+    count_order(crowd, model, shopper, t, listed - int(model.shop[0].shipping), int(receipt.discount), organic)
     shopper.held &= ~receipt.slots
     if organic:
         after_organic(model, crowd, visitor, customer, t)

@@ -244,7 +244,7 @@ def take_answer(model, crowd, visitor, customer, event, inbox, t):
         else:
             visitor.marks &= ~(_ORGANIC_DUE | _FOR_COUPON)
     elif event.kind == _REFUND:
-        take_refund(model, crowd, visitor, receipt, t)
+        take_refund(model, crowd, visitor, shopper, receipt, t)
 
 
 @kernel

@@ -75,7 +75,15 @@ SHOPPER = np.dtype(
         ("order_slots", "i8"),
         ("refund_order", "i4"),
         ("added_pieces", "i4"),  # added to reach a threshold
-        ("discounts", "i4"),  # since launch, fen
+        ("discounts", "i4"),  # fen since launch; so are the goods
+        ("goods", "i4"),  # at list price, without shipping
+        ("liability", "i4"),  # fen that the coupons still open at the end are expected to cost
+        ("refund_paid", "i4"),  # of the order of which something comes back
+        ("refund_discount", "i4"),
+        ("orders", "i2"),  # paid since launch; so are the pieces
+        ("pieces", "i2"),
+        ("order_lines", "i2"),  # of the latest order
+        ("order_pieces", "i2"),
         ("give_claim", "i4"),
         ("claim_coupon", "i1"),
         ("claim_campaign", "i1"),

@@ -1,11 +1,11 @@
-"""What a customer is worth to the issuer: margin, rewards, losses to fraud, and the value still to come."""
+"""What a customer is worth to the issuer: margin, rewards, discounts, losses to fraud, and the value still to come."""
 
 import math
 
 from engine.compiled import entry, kernel
 from engine.records import DAY_MS, NEVER_MS, NONE
 from sim.arrivals import drop_chance
-from sim.model import Mark, Measure, Span, Stage
+from sim.model import Mark, Measure, Seen, Span, Stage
 from sim.population import spend_scale
 from sim.streams import Draw, exponential, uniforms
 
@@ -22,6 +22,9 @@ _CHANNEL_COST, _FRAUD_LOSS = int(Measure.CHANNEL_COST), int(Measure.FRAUD_LOSS)
 _LEFT_ANNOYED, _CLOSING_VALUE = int(Measure.LEFT_ANNOYED), int(Measure.CLOSING_VALUE)
 _PROFIT, _BEFORE_VISITS = int(Measure.PROFIT), int(Measure.BEFORE_VISITS)
 _BEFORE_SPEND = int(Measure.BEFORE_SPEND)
+_DISCOUNTS, _LIABILITY = int(Measure.DISCOUNTS), int(Measure.LIABILITY)
+_ORDERS, _GOODS, _PIECES = int(Measure.ORDERS), int(Measure.GOODS), int(Measure.PIECES)
+_HELD_OUT = int(Seen.HELD_OUT)
 _RATE_LEAST = 1e-12
 _WAIT_MOST_DAYS = 40_000.0
 
@@ -96,7 +99,8 @@ def closing_value(model, visitor, customer):
 # --- measures of one customer -----------------------------------------------------------------------------------------
 @kernel
 def add_outcomes(crowd, model, visitor, values):
-    """What a customer did with messages, rewards redeemed and exposures paid for, over all campaigns they have met."""
+    """What a customer did with messages, rewards redeemed and exposures paid for, over all campaigns they have met.
+    What a campaign's coupon takes off is a discount, not a reward as well."""
     row = int(visitor.first_row)
     while row != NONE:
         outcome = crowd.outcomes[row]
@@ -104,9 +108,21 @@ def add_outcomes(crowd, model, visitor, values):
         values[_CLICKS] += int(outcome.clicks)
         values[_NEGATIVES] += int(outcome.negatives)
         values[_CONVERSIONS] += int(outcome.conversions)
-        values[_REWARDS] += int(outcome.redeemed) * int(model.faces[outcome.campaign, outcome.arm].reward)
-        values[_CHANNEL_COST] += int(outcome.exposures) * int(model.campaigns[outcome.campaign].cost)
+        campaign = model.campaigns[outcome.campaign]
+        if campaign.coupon == NONE:
+            values[_REWARDS] += int(outcome.redeemed) * int(model.faces[outcome.campaign, outcome.arm].reward)
+        values[_CHANNEL_COST] += int(outcome.exposures) * int(campaign.cost)
         row = int(outcome.next)
+
+
+@kernel
+def add_orders(crowd, row, values):
+    """What a customer bought with baskets, what coupons took off, and what those still open are expected to cost."""
+    if len(crowd.shoppers) == 0:
+        return
+    shopper = crowd.shoppers[row]
+    values[_ORDERS], values[_GOODS], values[_PIECES] = shopper.orders, shopper.goods, shopper.pieces
+    values[_DISCOUNTS], values[_LIABILITY] = shopper.discounts, shopper.liability
 
 
 @kernel
@@ -127,7 +143,8 @@ def measure_customer(crowd, model, row, values):
     if visitor.stage == _GONE and visitor.marks & _GONE_BEFORE == 0:
         values[_LEFT_ANNOYED] = 1
     values[_CLOSING_VALUE] = closing_value(model, visitor, customer)
-    costs = values[_REWARDS] + values[_CHANNEL_COST] + values[_FRAUD_LOSS]
+    add_orders(crowd, row, values)
+    costs = values[_REWARDS] + values[_DISCOUNTS] + values[_CHANNEL_COST] + values[_FRAUD_LOSS] + values[_LIABILITY]
     costs += values[_COMPLAINTS] * int(n.complaint_cost)
     values[_PROFIT] = int(n.margin * values[_SPEND]) - costs + values[_CLOSING_VALUE]
     values[_BEFORE_VISITS], values[_BEFORE_SPEND] = visitor.before_visits, visitor.before_spend
@@ -138,3 +155,26 @@ def measure_customers(crowd, model, first_row, values):
     """Write the measures of len(values) customers from a row on; values: i8[n, len(Measure)]."""
     for i in range(len(values)):
         measure_customer(crowd, model, first_row + i, values[i])
+
+
+# --- while a campaign runs --------------------------------------------------------------------------------------------
+@entry
+def sum_so_far(crowd, apart, sums):
+    """Add up what the customers of each campaign's analysis have spent so far within its goal's window.
+
+    apart: bool[customers], the universal holdout, in no campaign's analysis. sums: i8[slots, 2, 4], by whether held
+    out: customers, spend, squares of spend in high and low part (2**20).
+    """
+    for row in range(len(crowd.visitors)):
+        at = NONE if apart[row] else int(crowd.visitors[row].first_row)
+        while at != NONE:
+            outcome = crowd.outcomes[at]
+            at = int(outcome.next)
+            if outcome.first_ms == 0:
+                continue
+            group = sums[outcome.campaign, 1 if outcome.marks & _HELD_OUT else 0]
+            square = int(outcome.spend) * int(outcome.spend)
+            group[0] += 1
+            group[1] += outcome.spend
+            group[2] += square >> 20
+            group[3] += square & ((1 << 20) - 1)

@@ -107,8 +107,19 @@ def synthetic_run(
             "kind": ["decision late"], "where": ["shard 0"], "count": [3],
             "sentence": ["3 events came after a later one of their customer and were taken at that later time."],
         },
+        **without_coupons(),
     }  # fmt: skip
     return tables, {**reached, "": everybody}
+
+
+COUPON_TABLES = ("claims", "cohorts", "coupon_days", "spend_days", "stock", "budgets", "budget_days")
+SHOPPING = ("claims", "orders", "goods", "lines", "pieces", "lines_added", "discounts", "discounts_anyway", "refunds",
+            "refunded")  # fmt: skip
+
+
+def without_coupons() -> dict[str, dict[str, Any]]:
+    """The tables of a policy that has none."""
+    return {name: {column: [] for column in SCHEMAS[name].names} for name in COUPON_TABLES}
 
 
 def _past(rng: np.random.Generator, customers: int) -> dict[str, np.ndarray]:
@@ -249,7 +260,7 @@ def _population(rng: np.random.Generator, logs: dict[str, dict[str, np.ndarray]]
              "features_used": 140, "bills_viewed": 200, "induced_added": 8, "induced_brought_forward": 5,
              "instalments": 17, "induced_switched": 4, "lost_payments": 3}  # fmt: skip
     columns |= {name: rng.poisson(mean * np.ones(SPAN)) for name, mean in means.items()}
-    return {**columns, **total, "events": visits * 9}
+    return {**columns, **total, "events": visits * 9, **{name: np.zeros(SPAN, int) for name in SHOPPING}}
 
 
 def _touches(logs: dict[str, dict[str, np.ndarray]], customers: int) -> dict[str, Any]:
