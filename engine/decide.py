@@ -280,7 +280,7 @@ def decide_one(shard, event, inbox, decision, ghosts, tables, bulletin, tallies)
     row = int(event.customer - shard.first[0])
     customer = shard.customers[row]
     ring = shard.rings[row]
-    asks = event.ask != NONE
+    asks = event.ask != NONE and len(shard.wallets.open) > 0  # without coupons there is nothing to ask for
     if asks and must_wait(shard.wallets, row, event):
         put_off(decision, event)
         return 0

@@ -811,6 +811,7 @@ class OneEvent:
             "channel": NONE if slot == NONE else int(channel_of(engine.campaign(slot))),
             "late": 0,
             "credited": NONE,
+            "answer": 0,
         }
 
 

@@ -5,8 +5,10 @@ from zoneinfo import ZoneInfo
 
 from engine.policy.calendar_days import wall_ms
 from engine.policy.document import Policy
+from engine.records import SHARE_ONE
 from scenarios.worker import RunPlan
 from sim.cohort import Spans
+from sim.stock_room import Reorder
 from sim.world import Calendar
 
 
@@ -35,4 +37,21 @@ def calendar_of(plan: RunPlan) -> Calendar:
         for t, name in drops_of(policy, plan.spans)
         if since <= t < until
     ]
-    return Calendar(before + measured, plan.spans.step, drops, plan.peaks)
+    return Calendar(before + measured, plan.spans.step, drops, plan.peaks, reorders_of(plan))
+
+
+def reorders_of(plan: RunPlan) -> list[Reorder]:
+    """Prizes of the policy whose stock is ordered again."""
+    return [
+        Reorder(
+            plan.policy.registry.coupons[name],
+            coupon.reorder.at,
+            coupon.reorder.pieces,
+            coupon.reorder.lead,
+            coupon.reorder.fails / SHARE_ONE,
+            coupon.reorder.backup.lead if coupon.reorder.backup else None,
+            (plan.seed, plan.replication),
+        )
+        for name, coupon in plan.policy.policy.coupons.items()
+        if coupon.reorder
+    ]

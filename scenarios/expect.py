@@ -14,7 +14,8 @@ from typing import Any
 
 from engine.policy.checks import known
 from engine.policy.document import Policy
-from results.catalogue import METRICS, scopes
+from results.catalogue import METRICS, asked_of
+from results.metric import Metric, scopes
 from results.metrics import SHARED, universal_share
 from results.statistics import TOO_FEW, Estimate
 from results.store import held_out_share
@@ -143,7 +144,7 @@ def figures(policy: Policy) -> list[str]:
     found: list[str] = []
     for scope in scopes(manifest):
         there = {"holdout": held_out.get(scope.campaign, False), "programme": universal_share(manifest) > 0}
-        for metric in METRICS.values():
+        for metric in asked_of(manifest, scope):
             if there.get(metric.kind, True):
                 found += metric.keys(scope)
     return found
@@ -157,11 +158,30 @@ def manifest_of(policy: Policy) -> dict[str, Any]:
             "purpose": campaign.purpose,
             "holdout_share": campaign.holdout.share if campaign.holdout else 0,
             "arms": [{"name": arm.name} for arm in campaign.arms or []],
+            "coupon": campaign.coupon or "",
         }
         for name, campaign in policy.campaigns.items()
     ]
     universal = policy.universal_holdout
-    return {"campaigns": blocks, "universal_holdout_share": universal.share if universal else 0}
+    return {
+        "campaigns": blocks,
+        "universal_holdout_share": universal.share if universal else 0,
+        "coupons": [{"name": name, "payers": coupon.payers} for name, coupon in policy.coupons.items()],
+        "budgets": [{"name": name} for name in policy.budgets],
+    }
+
+
+def owners(metric: Metric, policy: Policy) -> tuple[str, list[str]]:
+    """Whose name stands first in a metric's brackets, in words, and which names there are."""
+    names = {
+        "coupon": ("coupons", list(policy.coupons)),
+        "budget": ("budgets", list(policy.budgets)),
+        "payer": ("payers", [scope.payer for scope in scopes(manifest_of(policy)) if scope.payer]),
+    }
+    return next(
+        ((f"the policy's {words}", found) for level, (words, found) in names.items() if level in metric.levels),
+        ("the policy's campaigns", list(policy.campaigns)),
+    )
 
 
 def misread(expectation: Expectation, policy: Policy) -> Iterator[str]:
@@ -171,8 +191,9 @@ def misread(expectation: Expectation, policy: Policy) -> Iterator[str]:
         yield from (sentence for _, sentence in known(name, (), "the metrics", METRICS))
         return
     programme = METRICS[name].kind == "programme"
-    if parts and not programme and parts[0] not in policy.campaigns:
-        yield from (sentence for _, sentence in known(parts[0], (), "the policy's campaigns", policy.campaigns))
+    whose, names = owners(METRICS[name], policy)
+    if parts and not programme and parts[0] not in names:
+        yield from (sentence for _, sentence in known(parts[0], (), whose, names))
         return
     there = figures(policy)
     if expectation.metric in there:
@@ -181,9 +202,17 @@ def misread(expectation: Expectation, policy: Policy) -> Iterator[str]:
     if parts:
         same = [figure for figure in same if parts[0] in Expectation(figure, figure, 0, 0).parts[:1]] or same
     if not same or (parts and METRICS[name].kind == "holdout" and f"[{parts[0]}" not in "".join(same)):
-        whose = "policy with a universal holdout" if programme else "campaign with a holdout"
-        yield f"must be of a {whose}, for nothing else has {name} (got {expectation.metric})"
+        yield f"must be of a {needed(METRICS[name])}, for nothing else has {name} (got {expectation.metric})"
         return
     close = difflib.get_close_matches(expectation.metric, same, 1)
     shown = ", ".join(same[:_FIGURES_SHOWN_MAX]) + (", …" if len(same) > _FIGURES_SHOWN_MAX else "")
     yield f"must be one of {shown} (got {expectation.metric}{f', did you mean {close[0]}?' if close else ''})"
+
+
+def needed(metric: Metric) -> str:
+    """What has a metric that not everything has."""
+    if metric.kind == "programme":
+        return "policy with a universal holdout"
+    if metric.kind == "roi":
+        return "coupon that one campaign offers, with a holdout"
+    return "policy with coupons" if metric.of_coupons else "campaign with a holdout"

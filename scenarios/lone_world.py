@@ -28,7 +28,9 @@ class LoneWorld:
     def run(self, since: int | None = None, until: int | None = None) -> None:
         """Live on over [since, until); the whole run where nothing is said."""
         calendar = calendar_of(self.plan)
-        World(self.settling or self.worker, self.plan.spans, calendar, lambda t: None, since, until).run()
+        World(
+            self.settling or self.worker, self.plan.spans, calendar, lambda t: None, since, until, self.settling
+        ).run()
         if self.settling is not None and until is None:
             self.settling.finish()
             self.worker.close(self.worker.coupon_cells())

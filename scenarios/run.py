@@ -112,7 +112,9 @@ def live(plan: RunPlan, customers: int, options: RunOptions, progress: Progress)
         team = Team(plan, customers, shards, on_ray)
         settled = Settling(team, plan, team.bounds, Diary(plan)) if plan.shares else None
         try:
-            World(settled or team, plan.spans, calendar_of(plan), lambda t: progress(done(plan, t))).run()
+            World(
+                settled or team, plan.spans, calendar_of(plan), lambda t: progress(done(plan, t)), store=settled
+            ).run()
             if settled is None:
                 return Lived(team.results())
             settled.finish()

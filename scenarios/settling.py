@@ -82,6 +82,14 @@ class Settling:
     def rush(self, slot: int, t: int) -> None:
         self.shards.rush(slot, t)
 
+    def pieces_left(self, slot: int) -> int:
+        return int(self.ledger.shared.stock[slot].left)
+
+    def deliver(self, slot: int, pieces: int, t: int) -> None:
+        """The stock room has been sent so many pieces."""
+        name = next(name for name, own in self.ledger.coupons.items() if own == slot)
+        self.ledger.restock(name, pieces, t)
+
     def launch(self) -> None:
         """The replies of the last settlement before launch belong to what was before."""
         self.shards.apply(self.settled)

@@ -39,6 +39,7 @@ def shop_row(shop: Shop | None, policy: Policy) -> np.recarray:
     row.brought_forward, row.switched = share(shop.uses.brought_forward), share(shop.uses.switched)
     row.adds_lines, row.adds_pieces = share(shop.adds.lines), share(shop.adds.pieces)
     row.refunds, row.refunds_whole = share(shop.refunds.share), share(shop.refunds.whole)
+    row.collects, row.collect_after_ms = share(shop.collects.share), shop.collects.after
     row.refund_after_ms, row.gives_away = shop.refunds.after, share(shop.gives_away)
     row.days_claims, row.days_sooner = shop.urgency.days.claims, shop.urgency.days.sooner
     row.pieces_claims, row.pieces_sooner = shop.urgency.pieces.claims, shop.urgency.pieces.sooner

@@ -75,6 +75,13 @@ class Refunds(Block):
     after: Annotated[Duration, Field(ge=60_000)] = 5 * DAY_MS
 
 
+class Collects(Block):
+    """Rights and prizes: share that is used, mean time until then."""
+
+    share: Share = 800_000
+    after: Annotated[Duration, Field(ge=1)] = DAY_MS // 2
+
+
 class Stress(Block):
     """What the copy stresses: factors on claims, and on the time to the purchase."""
 
@@ -97,6 +104,7 @@ class Shop(Block):
     uses: Uses = Uses()
     adds: Adds = Adds()
     refunds: Refunds = Refunds()
+    collects: Collects = Collects()
     gives_away: Share = 0
     urgency: Urgency = Urgency()
 

@@ -52,6 +52,7 @@ _OUT, _GONE = int(Stage.OUT), int(Stage.GONE)
 _SKIP, _ACTED, _UNBOUND = int(Mark.SKIP_ORGANIC), int(Mark.ACTED), int(Mark.UNBOUND)
 _PAYMENT, _CHECKOUT, _ORDER = int(EventKind.PAYMENT), int(EventKind.CHECKOUT), int(EventKind.ORDER)
 _REFUND, _TRANSFER = int(EventKind.REFUND), int(EventKind.TRANSFER)
+_REDEEM = int(EventKind.REDEEM)
 _ORGANIC_DUE, _FOR_COUPON = int(Mark.ORGANIC_DUE), int(Mark.FOR_COUPON)
 _WAITS, _DONE = int(Answer.WAITS), int(Answer.DONE)
 _SETTLES = int(Span.SETTLES)
@@ -224,6 +225,9 @@ def wait(model, crowd, visitor, customer, event):
         return
     if event.kind == _TRANSFER:
         shopper.give_ms = crowd.span[_SETTLES]
+        return
+    if event.kind == _REDEEM:
+        shopper.collect_ms = crowd.span[_SETTLES]
         return
     if event.kind == _ORDER:
         shopper.order -= 1

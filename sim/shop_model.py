@@ -1,7 +1,5 @@
 """What customers of a shop are like: baskets, how they take coupons, and the errands they have under way."""
 
-from enum import IntEnum
-
 import numpy as np
 
 # One row, or none where the population does not shop with coupons. Shares and probabilities as floats, times in ms.
@@ -29,6 +27,8 @@ SHOP = np.dtype(
         ("refunds", "f8"),  # share of paid orders of which something comes back
         ("refunds_whole", "f8"),  # of these, the whole order
         ("refund_after_ms", "f8"),
+        ("collects", "f8"),  # share of rights and prizes that are used
+        ("collect_after_ms", "f8"),
         ("gives_away", "f8"),  # share of granted coupons passed on, where the coupon allows it
         ("days_claims", "f8"),  # urgency: factors on claims and on the time to the purchase
         ("days_sooner", "f8"),
@@ -51,13 +51,6 @@ OFFER = np.dtype(
 )
 
 
-class Errand(IntEnum):
-    NONE = 0
-    CLAIM = 1
-    REFUND = 2
-    GIVE = 3
-
-
 SHOPPER = np.dtype(
     [
         ("claim_ms", "i8"),  # when the next claim is sent
@@ -66,6 +59,7 @@ SHOPPER = np.dtype(
         ("use_key", "i8"),
         ("refund_ms", "i8"),
         ("give_ms", "i8"),
+        ("collect_ms", "i8"),  # when a right or a prize is used
         ("held", "i8"),  # mask of coupons the customer knows to have
         ("basket_key", "i8"),  # the basket at hand
         ("sensitivity", "f8"),
@@ -85,6 +79,7 @@ SHOPPER = np.dtype(
         ("order_lines", "i2"),  # of the latest order
         ("order_pieces", "i2"),
         ("give_claim", "i4"),
+        ("collect_claim", "i4"),
         ("claim_coupon", "i1"),
         ("claim_campaign", "i1"),
         ("claim_tries", "i1"),

@@ -3,7 +3,7 @@
 import math
 
 from engine.compiled import kernel, routine
-from engine.coupon_records import LINES_MAX, Answer, RequestKind
+from engine.coupon_records import LINES_MAX, Answer, CouponKind, RequestKind
 from engine.records import DAY_MS, MINUTE_MS, NEVER_MS, NONE, SECOND_MS, EventKind
 from sim.baskets import consider_adding, fill_basket, pull
 from sim.measures import COUNT_MAX, count_day, money
@@ -16,7 +16,8 @@ _PAYMENT, _REFUND_EVENT, _TRANSFER = int(EventKind.PAYMENT), int(EventKind.REFUN
 _DONE, _PENDING, _FALLBACK = int(Answer.DONE), int(Answer.PENDING), int(Answer.FALLBACK)
 _R_TRANSFER = int(RequestKind.TRANSFER)
 _DROP, _LISTED, _CLAIMING = int(Draw.DROP), int(Draw.LISTED), int(Draw.CLAIMING)
-_SENSITIVITY, _GIVING = int(Draw.SENSITIVITY), int(Draw.GIVING)
+_SENSITIVITY, _GIVING, _COLLECTING = int(Draw.SENSITIVITY), int(Draw.GIVING), int(Draw.COLLECTING)
+_REDEEM, _RIGHT = int(EventKind.REDEEM), int(CouponKind.RIGHT)
 _USING, _REFUND, _ENTRY = int(Draw.USING), int(Draw.REFUND), int(Draw.ENTRY)
 _CLAIMS, _REFUNDS, _REFUNDED = int(Daily.CLAIMS), int(Daily.REFUNDS), int(Daily.REFUNDED)
 _ORGANIC_DUE, _FOR_COUPON = int(Mark.ORGANIC_DUE), int(Mark.FOR_COUPON)
@@ -48,6 +49,7 @@ def create_shopper(model, shopper, profile, customer):
     if shop.sensitive_tag >= 0 and (profile.tags >> shop.sensitive_tag) & 1:
         shopper.sensitivity *= shop.tagged_sensitivity
     shopper.claim_ms, shopper.use_ms, shopper.refund_ms, shopper.give_ms = NEVER_MS, NEVER_MS, NEVER_MS, NEVER_MS
+    shopper.collect_ms = NEVER_MS
     shopper.added_product, shopper.doubled_line, shopper.use_coupon = NONE, NONE, NONE
     shopper.claim_coupon, shopper.claim_campaign = NONE, NONE
 
@@ -109,7 +111,7 @@ def pay_for_order(shopper, event, inbox):
 @kernel
 def errand_ms(shopper):
     """When the next errand is due that needs no visit."""
-    return min(int(shopper.claim_ms), int(shopper.refund_ms), int(shopper.give_ms))
+    return min(int(shopper.claim_ms), int(shopper.refund_ms), int(shopper.give_ms), int(shopper.collect_ms))
 
 
 @routine
@@ -123,6 +125,10 @@ def run_errand(model, crowd, shopper, customer, event, inbox):
         ask = new_ask(inbox, event)
         ask.order, ask.first_line, ask.pieces = shopper.refund_order, shopper.refund_line, 1
         shopper.refund_ms = NEVER_MS
+    elif shopper.collect_ms <= now:
+        event.kind = _REDEEM
+        new_ask(inbox, event).claim = shopper.collect_claim
+        shopper.collect_ms = NEVER_MS
     else:
         event.kind = _TRANSFER
         ask = new_ask(inbox, event)
@@ -304,6 +310,15 @@ def plan_use(model, shopper, customer, slot, expires_ms, t):
 
 
 @kernel
+def plan_collection(model, shopper, customer, slot, claim, t):
+    """A right or a prize is used some time later, by most."""
+    u, v, _, _ = uniforms(model.stream, customer, _COLLECTING, coupon_key(slot, t // SECOND_MS % COUPON_KEYS))
+    if shopper.collect_ms == NEVER_MS and u < model.shop[0].collects:
+        shopper.collect_ms = t + USE_LEAST_MS + int(exponential(v) * model.shop[0].collect_after_ms)
+        shopper.collect_claim = claim
+
+
+@kernel
 def take_reply(model, crowd, shopper, customer, reply, t):
     """What a customer does when the coupon is granted, or refused."""
     slot = int(reply.coupon)
@@ -324,5 +339,8 @@ def take_reply(model, crowd, shopper, customer, reply, t):
     if terms.transferable and u < model.shop[0].gives_away and shopper.give_ms == NEVER_MS:
         shopper.give_ms, shopper.give_claim = t + GIVE_AFTER_MS, reply.claim
         shopper.held &= ~(1 << slot)
+        return
+    if terms.kind == _RIGHT:
+        plan_collection(model, shopper, customer, slot, int(reply.claim), t)
         return
     plan_use(model, shopper, customer, slot, expires_ms, t)

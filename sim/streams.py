@@ -56,6 +56,8 @@ class Draw(IntEnum):
     USING = 36  # coupon × 2³² + second of the grant: uses, its delay, on the last day, added, forward or switched
     REFUND = 37  # number of the order: refunds, when, the whole, -
     GIVING = 38  # coupon × 2³² + second of the grant: passed on
+    COLLECTING = 39  # coupon × 2³² + second of the grant: uses a right or a prize, when
+    SUPPLY = 40  # number of the order: the supplier fails (the customer is STOCK_ROOM + coupon slot)
 
 
 def mul_hi(a, b):  # type: ignore[no-untyped-def]

@@ -8,6 +8,7 @@ import simpy
 
 from engine.records import SECOND_MS
 from sim.cohort import Spans
+from sim.stock_room import Reorder, StockRoom, Store
 
 PEAK_STEP_MS = SECOND_MS
 
@@ -34,6 +35,7 @@ class Calendar:
     settle_every_ms: int
     drops: Sequence[tuple[int, int]] = ()  # (ms, coupon slot)
     peaks: Sequence[tuple[int, int]] = ()  # [from, until) in ms: settled every PEAK_STEP_MS
+    reorders: Sequence[Reorder] = ()  # prizes whose stock is ordered again
 
     def next_settlement(self, now: int) -> int:
         """The first multiple of the step after now, a peak's edges included."""
@@ -59,6 +61,7 @@ class World:
         progress: Callable[[int], None],
         since: int | None = None,
         until: int | None = None,
+        store: Store | None = None,
     ) -> None:
         self.since = spans.start if since is None else since
         self.until = spans.end if until is None else until
@@ -66,6 +69,7 @@ class World:
         self.workers, self.spans, self.calendar, self.progress = workers, spans, calendar, progress
         self.settled_ms = self.since
         self.settlements = 0
+        self.stock_room = StockRoom(self.env, calendar.reorders, store, self.settle) if store else None
 
     def settle(self, t: int) -> None:
         """Bring every cohort up to t."""
@@ -73,6 +77,8 @@ class World:
             self.workers.advance(self.settled_ms, t)
             self.settled_ms = t
             self.settlements += 1
+            if self.stock_room:
+                self.stock_room.look()
             self.progress(t)
 
     def _settlements(self) -> Generator[simpy.Event, None, None]:

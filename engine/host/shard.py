@@ -150,6 +150,7 @@ class CustomerShard:
         """
         assert events.dtype == EVENT
         inbox = empty_inbox() if inbox is None else inbox
+        assert not self.has_coupons or np.all(events["ask"] < len(inbox.asks)), "every ask must be in the inbox"
         decisions = records(len(events), DECISION)
         ghosts = records(len(events) * self.ghosts_max, DECISION)
         self.make_room(len(events), len(inbox.lines))

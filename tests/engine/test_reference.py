@@ -95,7 +95,7 @@ class Story:
 
     def event(self, time_ms: int, kind: EventKind = EventKind.PAGE_VIEW, **fields: Any) -> Answer:
         record = records(1, EVENT)[0]
-        record.campaign = record.exposure = record.channel = record.moment = record.city = NONE
+        record.campaign = record.exposure = record.channel = record.moment = record.city = record.ask = NONE
         record.time_ms, record.kind, record.customer = time_ms, kind, self.customer
         for name, value in fields.items():
             record[name] = value
