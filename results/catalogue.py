@@ -3,94 +3,20 @@
 Kinds: `mean` and `ratio` have sums per customer (in `moments` for all customers at launch, in `outcomes` for those a
 campaign reached), so the interval has the customer as unit; `share` counts customers; `plain` and `count` have no sums
 per customer, therefore no interval; `holdout` compares shown with held out, `programme` everybody under the policy with
-those held out of everything.
+those held out of everything. Metrics of coupons and budgets: coupon_catalogue.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
-from results.query import quoted
+from results.coupon_catalogue import COUPON_METRICS
+from results.metric import AT_LAUNCH, Metric, Scope, offer_of
 from results.tables import REASON_NAMES
 
-MEASURED = "campaign and tail"
-CUSTOMER = "customer"
 GROUPS = ("shown", "held_out")
 REFUSALS = tuple(reason for reason in REASON_NAMES if reason not in ("shown", "no_candidate"))
 # Of which measures the programme's effect is told, with their units.
 PROGRAMME = {"payments": "per customer", "spend": "yuan", "profit": "yuan", "visits": "per customer",
              "left_annoyed": "points"}  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Scope:
-    """Of whom a metric speaks: the run, one campaign, or one arm of it."""
-
-    campaign: str = ""
-    arm: str = ""
-
-    @property
-    def level(self) -> str:
-        return "arm" if self.arm else "campaign" if self.campaign else "run"
-
-    def key(self, name: str, part: str = "") -> str:
-        inside = "/".join(word for word in (self.campaign, self.arm, part) if word)
-        return f"{name}[{inside}]" if inside else name
-
-    @property
-    def condition(self) -> str:
-        parts = [f"{column} = {quoted(word)}" for column, word in vars(self).items() if word]
-        return " AND ".join(parts) or "true"
-
-    @property
-    def words(self) -> str:
-        return f"{self.campaign}, variant {self.arm}" if self.arm else self.campaign
-
-
-def scopes(manifest: dict[str, Any]) -> Iterator[Scope]:
-    yield Scope()
-    for campaign in manifest["campaigns"]:
-        yield Scope(campaign["name"])
-        if len(campaign["arms"]) > 1:
-            yield from (Scope(campaign["name"], arm["name"]) for arm in campaign["arms"])
-
-
-@dataclass(frozen=True)
-class Metric:
-    name: str
-    english: str
-    chinese: str
-    unit: str
-    numerator: str  # SQL over `source`; for `mean` and `ratio` the name of a measure
-    denominator: str
-    meaning: str
-    kind: str
-    source: str = ""
-    levels: tuple[str, ...] = ("run",)  # of run, campaign, arm
-    window: str = MEASURED
-    unit_of_analysis: str = CUSTOMER
-    goal_allowed: bool = True  # no for rates per exposure or per active: the annoyed leave, so these rise (FIDELITY 5)
-    parts: tuple[str, ...] = ()  # figures of one name: groups, reasons, measures
-    speaks_of: str = ""  # its population, where kind and scope do not say it
-
-    def keys(self, scope: Scope) -> dict[str, str]:
-        """The figures of this name in a scope, each with its part."""
-        return {scope.key(self.name, part): part for part in self.parts or ("",)} if scope.level in self.levels else {}
-
-    def population(self, scope: Scope, part: str = "") -> str:
-        """Whom a figure speaks of, in words (FIDELITY 10)."""
-        if self.speaks_of:
-            return f"{part} of {self.speaks_of}" if part else self.speaks_of
-        if self.kind == "holdout":
-            return f"customers reached by {scope.words}, {_GROUP_WORDS[part]}"
-        if self.unit_of_analysis != CUSTOMER:
-            return f"{self.unit_of_analysis}s of {scope.words or _ALL_OF[self.unit_of_analysis]}"
-        return f"customers shown {scope.words}" if scope.campaign else AT_LAUNCH
-
-
-AT_LAUNCH = "customers at launch"
-_ALL_OF = {"exposure": "all campaigns", "candidate": "all campaigns", "visit": AT_LAUNCH}
-_GROUP_WORDS = {"": "shown or held out", "shown": "shown", "held_out": "held out"}
 _ALL = ("run", "campaign", "arm")
 _CAMPAIGN = ("run", "campaign")
 _NET = "sum(exposures) - sum(not_shown)"
@@ -229,8 +155,8 @@ _METRICS = (
     _per_customer("complaints_per_customer", "complaints per customer", "人均客诉", "complaints", "per customer",
                   "Complaints divided by customers at launch."),
     _per_customer("profit_per_customer", "profit per customer", "人均利润", "profit", "yuan",
-                  "Margin on what was spent − rewards redeemed − channel cost − cost of complaints − fraud loss "
-                  "+ closing value, divided by customers at launch."),
+                  "Margin on what was spent − rewards redeemed − discounts − channel cost − cost of complaints − "
+                  "fraud loss + closing value − what open coupons will cost, divided by customers at launch."),
     _per_customer("closing_value_per_customer", "closing value per customer", "人均期末价值", "closing_value", "yuan",
                   "Margin expected after the end from customers who are still there, divided by customers at launch."),
     _per_customer("rewards_per_customer", "rewards redeemed per customer", "人均核销面额", "rewards", "yuan",
@@ -287,4 +213,14 @@ _METRICS = (
                "How likely a universal holdout this far from its share is by chance; below 0.001 it says nothing."),
 )  # fmt: skip
 
-METRICS: dict[str, Metric] = {metric.name: metric for metric in _METRICS}
+METRICS: dict[str, Metric] = {metric.name: metric for metric in (*_METRICS, *COUPON_METRICS)}
+
+
+def asked_of(manifest: dict[str, Any], scope: Scope) -> list[Metric]:
+    """The metrics that a run has of a scope."""
+    return [
+        metric for metric in METRICS.values()
+        if scope.level in metric.levels
+        and (manifest.get("coupons") or scope.budget or not metric.of_coupons)
+        and (metric.kind != "roi" or offer_of(manifest, scope.coupon))
+    ]  # fmt: skip

@@ -8,8 +8,9 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any
 
-from results.catalogue import PROGRAMME, Scope
+from results.catalogue import PROGRAMME
 from results.estimators import EVENTS_LEAST_ADJUSTED, Adjusted, Binned, Moments, Winsorised
+from results.metric import Scope
 from results.query import Database, quoted
 from results.statistics import (
     CUSTOMERS_LEAST,

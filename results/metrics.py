@@ -5,8 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from results.catalogue import METRICS, Metric, Scope, scopes
+from results.catalogue import METRICS, asked_of
+from results.coupon_metrics import claims_by_answer, return_on_cost
 from results.holdout_metrics import NOBODY, of_campaign, of_programme
+from results.metric import Metric, Scope, offer_of, scopes
 from results.query import Database, quoted
 from results.statistics import CONFIDENCE, Estimate, Interval, Mean, Proportion, Ratio
 from results.store import Run, open_run
@@ -37,7 +39,7 @@ def estimates(database: Database, manifest: dict[str, Any], confidence: float = 
         found |= of_campaign(database, campaign, within, confidence)
     found |= of_programme(database, universal_share(manifest), confidence)
     for scope in scopes(manifest):
-        for metric in METRICS.values():
+        for metric in asked_of(manifest, scope):
             for key, part in metric.keys(scope).items():
                 if key in found:
                     found[key] = replace(found[key], population=metric.population(scope, part))
@@ -55,14 +57,23 @@ def universal_share(manifest: dict[str, Any]) -> float:
 
 def shared_bound(database: Database, manifest: dict[str, Any]) -> bool:
     """Did customers compete for something (FIDELITY 10)? Then intervals over customers would be too narrow."""
-    refused = f"SELECT sum(candidates) FROM waterfall WHERE reason IN ('out_of_stock', 'budget') AND {MEASURED_DAYS}"
-    return bool(manifest.get("shared_bound")) or database.number(refused) > 0
+    refused = [
+        f"SELECT sum({counted}) FROM {table} WHERE {column} IN ('out_of_stock', 'budget') AND {MEASURED_DAYS}"
+        for counted, table, column in (("candidates", "waterfall", "reason"), ("claims", "claims", "answer"))
+    ]
+    return bool(manifest.get("shared_bound")) or any(database.number(query) > 0 for query in refused)
 
 
 def _plain_metrics(database: Database, manifest: dict[str, Any], confidence: float) -> Iterator[tuple[str, Estimate]]:
     for scope in scopes(manifest):
-        for metric in METRICS.values():
-            if metric.kind not in ("holdout", "programme", "refused") and scope.level in metric.levels:
+        for metric in asked_of(manifest, scope):
+            if metric.kind == "claims":
+                yield from claims_by_answer(database, metric, scope)
+            elif metric.kind == "roi":
+                offer = offer_of(manifest, scope.coupon)
+                assert offer is not None
+                yield scope.key(metric.name), return_on_cost(database, metric, offer, scope.coupon, confidence)
+            elif metric.kind not in ("holdout", "programme", "refused"):
                 yield scope.key(metric.name), _estimate(database, metric, scope, confidence)
         if scope.level == "campaign":
             yield from _refusals(database, METRICS["refused"], scope)
@@ -100,18 +111,16 @@ def _interval(metric: Metric, counts: list[float], confidence: float) -> tuple[I
         n, total, squares = counts
         return Mean(n, total / scale, squares / scale**2).interval(confidence) if n else NOBODY, n, "mean, Student's t"
     if metric.kind == "ratio":
-        n = counts[0]
-        enough = counts[1] and counts[2]
-        return (
-            Ratio(*counts).interval(confidence) if enough else NOBODY,
-            n,
-            "delta method, customer as unit (Deng 2018)",
-        )
+        n, scale = counts[0], _scale(metric)
+        low, high, note = Ratio(*counts).interval(confidence) if counts[1] and counts[2] else NOBODY
+        low, high = (None if end is None else end / scale for end in (low, high))
+        return Interval(low, high, note), n, "delta method, customer as unit (Deng 2018)"
     if metric.kind == "share":
         events, n = counts
         share = Proportion(events, n)
         return share.interval(confidence) if n else NOBODY, n, share.method
-    return Interval(None, None, NO_SUMS if metric.kind == "plain" else COUNTED), counts[-1], ""
+    note = COUNTED if metric.kind in ("count", "sum") else NO_SUMS
+    return Interval(None, None, metric.missing if counts[-1] == 0 and metric.missing else note), counts[-1], ""
 
 
 def _scale(metric: Metric) -> int:
@@ -119,14 +128,16 @@ def _scale(metric: Metric) -> int:
 
 
 def _divided_sql(metric: Metric, scope: Scope) -> tuple[str, str]:
-    days = CANDIDATE_DAYS if metric.source == "waterfall" else MEASURED_DAYS
+    days = metric.where or (CANDIDATE_DAYS if metric.source == "waterfall" else MEASURED_DAYS)
     tail = f"FROM {metric.source} WHERE {days} AND {scope.condition}"
     if metric.kind == "count":
         value = f"SELECT coalesce({metric.numerator}, 0) {tail}"
         return value, value
+    if metric.kind == "sum":
+        return f"SELECT {metric.numerator} {tail}", f"SELECT {metric.denominator} {tail}"
     numerator, denominator = metric.numerator, metric.denominator
     value = f"SELECT CAST({numerator} AS DOUBLE) / nullif({denominator}, 0) {tail}"
-    return value, f"SELECT {numerator}, {denominator} {tail}"
+    return value, f"SELECT {numerator}, {metric.counted or denominator} {tail}"
 
 
 def _mean_sql(metric: Metric, scope: Scope) -> tuple[str, str]:
@@ -146,8 +157,9 @@ def _ratio_sql(metric: Metric, scope: Scope) -> tuple[str, str]:
         xy = f"(measure_a, measure_b) IN (('{x}', '{y}'), ('{y}', '{x}'))"  # either order of the pair is fine
         sums = [f"max(n) FILTER (WHERE {xx})", f"max(sum_a) FILTER (WHERE {xx})", f"max(sum_a) FILTER (WHERE {yy})"]
         products = [f"max(sum_ab) FILTER (WHERE {pair})" for pair in (xx, yy, xy)]
+        scale = f" / {_scale(metric)}" if _scale(metric) > 1 else ""
         return (
-            f"SELECT {sums[1]} / nullif({sums[2]}, 0) FROM moments",
+            f"SELECT {sums[1]} / nullif({sums[2]}, 0){scale} FROM moments",
             f"SELECT {', '.join(sums + products)} FROM moments",
         )
     tail = f"FROM outcomes WHERE NOT held_out AND {scope.condition}"

@@ -51,7 +51,7 @@ VERDICTS = {"holds": "holds", "fails": "fails", "undecided": "undecided: not eno
 UNITS = {  # unit of a metric -> how it is written
     "share": "percent", "points": "points", "yuan": "yuan", "seconds": "seconds", "count": "count",
     "per customer": "number", "per visit": "number", "p": "p", "estimated count": "about",
-    "yuan each": "each", "per 1,000": "thousand",
+    "yuan each": "each", "per 1,000": "thousand", "hours": "hours", "ratio": "number",
 }  # fmt: skip
 
 
@@ -123,7 +123,7 @@ def places_of(kind: str, value: float, width: float | None) -> int:
     return min(max(wanted, _LEAST.get(kind, 0)), _MOST.get(kind, 3))
 
 
-_FIXED = {"count": 0, "p": 3, "seconds": 1, "total": 2, "many": 2}
+_FIXED = {"count": 0, "p": 3, "seconds": 1, "total": 2, "many": 2, "hours": 0}
 _SCALES = {"percent": 100, "points": 100, "bare": 100, "thousand": 1000}
 _LEAST, _MOST = {"each": 2}, {"yuan": 2, "each": 4}
 _SAID_ONCE = ("each", "total")  # their ¥ stands before an interval once
@@ -182,6 +182,20 @@ def _seconds(value: float, places: int) -> str:
     return f"{minutes} min {seconds} s" if minutes else f"{value:.{places}f} s"
 
 
+def _hours(value: float, places: int) -> str:
+    """The two largest units: 3 days 4 h, 5 h 12 min, 2 min 3 s."""
+    seconds = round(value * 3_600)
+    parts = [
+        (seconds // 86_400, "days"),
+        (seconds // 3_600 % 24, "h"),
+        (seconds // 60 % 60, "min"),
+        (seconds % 60, "s"),
+    ]
+    first = next((place for place, (count, _) in enumerate(parts) if count), 3)
+    said = [f"{count:,} {unit}" for count, unit in parts[first : first + 2] if count]
+    return " ".join(said).replace("1 days", "1 day") if said else "0 s"
+
+
 def _p(value: float, places: int) -> str:
     return "below 0.001" if value < 0.001 else f"{value:.{places}f}"
 
@@ -190,5 +204,5 @@ _BARE = {"percent": "bare", "points": "bare"}
 _WRITERS = {
     "percent": _percent, "points": _points, "bare": _bare, "yuan": _yuan, "number": _number, "count": _number,
     "seconds": _seconds, "p": _p, "about": _about, "each": _each, "total": _total, "many": _many,
-    "thousand": _thousand,
+    "thousand": _thousand, "hours": _hours,
 }  # fmt: skip
