@@ -35,6 +35,7 @@ from sim.shopping import (
     pause_until_settled,
     plan_claim,
     shopper_of,
+    take_claim,
     take_order,
     take_price,
     take_refund,
@@ -52,7 +53,7 @@ _OUT, _GONE = int(Stage.OUT), int(Stage.GONE)
 _SKIP, _ACTED, _UNBOUND = int(Mark.SKIP_ORGANIC), int(Mark.ACTED), int(Mark.UNBOUND)
 _PAYMENT, _CHECKOUT, _ORDER = int(EventKind.PAYMENT), int(EventKind.CHECKOUT), int(EventKind.ORDER)
 _REFUND, _TRANSFER = int(EventKind.REFUND), int(EventKind.TRANSFER)
-_REDEEM = int(EventKind.REDEEM)
+_REDEEM, _CLAIM = int(EventKind.REDEEM), int(EventKind.CLAIM)
 _ORGANIC_DUE, _FOR_COUPON = int(Mark.ORGANIC_DUE), int(Mark.FOR_COUPON)
 _WAITS, _DONE = int(Answer.WAITS), int(Answer.DONE)
 _SETTLES = int(Span.SETTLES)
@@ -247,6 +248,8 @@ def take_answer(model, crowd, visitor, customer, event, inbox, t):
             order_paid(model, crowd, visitor, customer, receipt, t)
         else:
             visitor.marks &= ~(_ORGANIC_DUE | _FOR_COUPON)
+    elif event.kind == _CLAIM:
+        take_claim(shopper, inbox.asks[event.ask], receipt)
     elif event.kind == _REFUND:
         take_refund(model, crowd, visitor, shopper, receipt, t)
 

@@ -61,6 +61,7 @@ SHOPPER = np.dtype(
         ("give_ms", "i8"),
         ("collect_ms", "i8"),  # when a right or a prize is used
         ("held", "i8"),  # mask of coupons the customer knows to have
+        ("not_for", "i8"),  # mask of coupons the customer knows not to be for them
         ("basket_key", "i8"),  # the basket at hand
         ("sensitivity", "f8"),
         ("order", "i4"),  # number of the latest order

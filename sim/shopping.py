@@ -13,6 +13,8 @@ from sim.streams import Draw, exponential, normal, uniforms
 
 _CLAIM, _CHECKOUT, _ORDER = int(EventKind.CLAIM), int(EventKind.CHECKOUT), int(EventKind.ORDER)
 _PAYMENT, _REFUND_EVENT, _TRANSFER = int(EventKind.PAYMENT), int(EventKind.REFUND), int(EventKind.TRANSFER)
+_NOT_ELIGIBLE, _IMPERSONAL = int(Answer.NOT_ELIGIBLE), int(Answer.PERSONALISATION_OFF)
+_MINOR = int(Answer.MINOR)
 _DONE, _PENDING, _FALLBACK = int(Answer.DONE), int(Answer.PENDING), int(Answer.FALLBACK)
 _R_TRANSFER = int(RequestKind.TRANSFER)
 _DROP, _LISTED, _CLAIMING = int(Draw.DROP), int(Draw.LISTED), int(Draw.CLAIMING)
@@ -212,7 +214,7 @@ def claim_listed(model, shopper, customer, page_view, t):
 def may_claim(model, shopper, slot, t):
     """Whether a page lists the coupon and the customer does not have it."""
     coupon = model.coupons[slot]
-    if model.offers[slot].listed == 0 or coupon.used == 0 or (shopper.held >> slot) & 1:
+    if model.offers[slot].listed == 0 or coupon.used == 0 or ((shopper.held | shopper.not_for) >> slot) & 1:
         return False
     return coupon.from_ms <= t < coupon.until_ms
 
@@ -253,6 +255,14 @@ def take_price(model, crowd, visitor, shopper, customer, event, inbox, t, after_
     lines = inbox.lines[ask.first_line : ask.first_line + ask.lines]
     if consider_adding(model, crowd, shopper, customer, lines, int(ask.lines), receipt, t):
         ask_again(visitor, t, THINKS_MS, after_ms)
+
+
+@kernel
+def take_claim(shopper, ask, receipt):
+    """Told that a coupon is not for them, customers do not ask for it again."""
+    if receipt.answer in (_NOT_ELIGIBLE, _IMPERSONAL, _MINOR):
+        shopper.not_for |= 1 << int(ask.coupon)
+        shopper.claim_ms = NEVER_MS
 
 
 @kernel

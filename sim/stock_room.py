@@ -7,8 +7,10 @@ from typing import Protocol
 import numpy as np
 import simpy
 
+from engine.compiled import entry
 from sim.streams import Draw, uniforms
 
+draw = entry(uniforms)
 STOCK_ROOM = 1 << 60  # above all customers: the stock room's own place among the keys of chance
 
 
@@ -69,4 +71,4 @@ class StockRoom:
 
     def _fails(self, reorder: Reorder, number: int) -> bool:
         stream = np.array(reorder.stream, np.int64)
-        return uniforms(stream, STOCK_ROOM + reorder.slot, int(Draw.SUPPLY), number)[0] < reorder.fails
+        return bool(draw(stream, STOCK_ROOM + reorder.slot, int(Draw.SUPPLY), number)[0] < reorder.fails)
