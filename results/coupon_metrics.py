@@ -10,7 +10,7 @@ from results.statistics import TOO_FEW, Estimate, Interval, Mean, TwoMeans
 COUNTED = "a count of this run"
 CUSTOMERS_LEAST = 1_000  # in each group: spend is skewed
 METHOD = "Welch's t on spend per customer, times margin and customers shown, over the cost so far"
-SKEWED = f"{TOO_FEW}: spend is skewed, and fewer than 1,000 customers were shown it or held out"
+SKEWED = f"{TOO_FEW}: fewer than a thousand customers were shown it, or held out"
 
 
 def claims_by_answer(database: Database, metric: Metric, scope: Scope) -> Iterator[tuple[str, Estimate]]:

@@ -7,12 +7,13 @@ from typing import Any
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from results import pictures, sections
+from results import coupon_pictures, coupon_sections, pictures, sections
 from results.lead import KNOWN_CASE, lead
 from results.markup import queried, source
 from results.metrics import estimates, shared_bound
 from results.pages import TEMPLATES, rendered, written
 from results.query import Database
+from results.statistics import Estimate
 from results.store import open_run
 from results.words import channel, goal, plain
 
@@ -57,6 +58,10 @@ def _content(database: Database, manifest: dict[str, Any]) -> dict[str, Any]:
         if first and f"lift[{leading}]" in found
         else "",
         "expectations": sections.expectations(database),
+        "coupons": _coupons(database, manifest, found) if manifest.get("coupons") else None,
+        "budgets": coupon_sections.budgets(database) + coupon_pictures.burns(database, manifest)
+        if manifest.get("budgets")
+        else "",
         "cards": sections.cards(manifest, found),
         "added": sections.campaign_added(first, found) if first else "",
         "programme": sections.programme_added(found),
@@ -81,6 +86,19 @@ def _content(database: Database, manifest: dict[str, Any]) -> dict[str, Any]:
         "plotly": Markup(get_plotlyjs()),
         "css": Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
         "script": Markup((TEMPLATES / "report.js").read_text(encoding="utf-8")),
+    }
+
+
+def _coupons(database: Database, manifest: dict[str, Any], found: dict[str, Estimate]) -> dict[str, Any]:
+    return {
+        "said": coupon_sections.money_sentence(database, found),
+        "open": coupon_sections.open_sentence(found),
+        "ran_out": coupon_sections.ran_out(database),
+        "cost": coupon_sections.cost(database),
+        "returns": coupon_sections.returns(manifest, found) + coupon_pictures.returning(database, manifest),
+        "supply": coupon_sections.supply(database),
+        "refused": coupon_sections.refused(database),
+        "cohorts": coupon_pictures.cohorts(database, manifest),
     }
 
 

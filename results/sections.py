@@ -37,6 +37,9 @@ def cards(manifest: dict[str, Any], found: Estimates) -> list[dict[str, Any]]:
         "spend_per_customer",
         "first_payments",
         "cards_bound",
+        "discount_cost",
+        "redemption_rate",
+        "basket_value",
     )
     if not primary:
         of_run = ("exposures_per_customer", "click_rate", "negative_rate", *of_run)

@@ -183,17 +183,19 @@ def _seconds(value: float, places: int) -> str:
 
 
 def _hours(value: float, places: int) -> str:
-    """The two largest units: 3 days 4 h, 5 h 12 min, 2 min 3 s."""
+    """The two largest units: 3 d 4 h, 5 h 12 min, 2 min 3 s, 0.4 s."""
     seconds = round(value * 3_600)
+    if seconds < 10:
+        return f"{value * 3_600:.1f} s"
     parts = [
-        (seconds // 86_400, "days"),
+        (seconds // 86_400, "d"),
         (seconds // 3_600 % 24, "h"),
         (seconds // 60 % 60, "min"),
         (seconds % 60, "s"),
     ]
-    first = next((place for place, (count, _) in enumerate(parts) if count), 3)
+    first = next(place for place, (count, _) in enumerate(parts) if count)
     said = [f"{count:,} {unit}" for count, unit in parts[first : first + 2] if count]
-    return " ".join(said).replace("1 days", "1 day") if said else "0 s"
+    return " ".join(said)
 
 
 def _p(value: float, places: int) -> str:
