@@ -59,9 +59,9 @@ class WorldPlan:
     def key(self) -> str:
         """Hash of everything that a world's sums depend on, sources included."""
         digest = hashlib.blake2b(sources_hash().encode(), digest_size=12)
-        parts = [self.population.model_dump_json(), self.baseline.policy.model_dump_json()]
+        parts = [repr(self.population), repr(self.baseline.policy)]
         for branch in self.branches:
-            parts += [branch.name, branch.policy.policy.model_dump_json(), repr((branch.paused, branch.paused_after))]
+            parts += [branch.name, repr(branch.policy.policy), repr((branch.paused, branch.paused_after))]
         parts += [repr(value) for value in (self.paused_before, self.contrasts, self.truth, self.spans)]
         parts.append(repr((self.customers, self.peaks)))
         scenario = self.scenario
@@ -121,7 +121,7 @@ class Player:
     def _lived(self, past: LoneWorld, plan: WorldPlan, branch: Branch, replication: int) -> Life:
         world = past.fork(plan.run_plan(branch, replication))
         world.run(since=plan.spans.launch)
-        return Life.of(branch, world.worker, plan.truth, world.ledger)
+        return Life.of(branch, world.worker, plan.truth, world.settling)
 
 
 # --- cache ------------------------------------------------------------------------------------------------------------
