@@ -10,6 +10,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
+from results.comparison_coupons import cost_differs
 from results.comparison_marks import Findings, Judged, findings, rough
 from results.comparison_truth import truth_sentence
 from results.comparison_words import LAUNCH, ROBUST, STAGED, a_customer, advice, measure_name
@@ -78,7 +79,7 @@ def rival_said(opened: Findings, goal: Judged, what: str, first_of_all: bool) ->
     rival, guardrails = goal.policy, opened.guardrails(goal.policy)
     clicks = against_clicks(opened, goal, first_of_all and what in TAKEN)
     first = Markup("; ").join(part for part in (headline(opened, goal), clicks) if part)
-    parts = [first, closes(opened, rival), kept(guardrails)]
+    parts = [first, cost_differs(opened, rival), closes(opened, rival), kept(guardrails)]
     parts += [
         robustness(opened, goal),
         words(f"population {opened.manifest['calibration']}") if first_of_all else Markup(""),

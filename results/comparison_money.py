@@ -4,6 +4,7 @@ from markupsafe import Markup
 
 from results.comparison_marks import Findings, ends, head, right, row, rows_table, shown, sources
 from results.comparison_tables import MONEY
+from results.comparison_words import OF_COUPONS
 from results.comparisons import Pair
 from results.markup import Column, number, queried, sentence, source, table, words
 from results.paired import PairedWorlds
@@ -11,7 +12,10 @@ from results.query import quoted
 from results.statistics import CONFIDENCE, Estimate
 from results.words import plain
 
-COSTS = (("rewards", "rewards redeemed"), ("channel_cost", "channel cost"), ("fraud_loss", "fraud loss"))
+COSTS = (
+    ("rewards", "rewards redeemed"), ("discounts", "discounts of coupons"), ("channel_cost", "channel cost"),
+    ("fraud_loss", "fraud loss"), ("liability", "coupons still open, expected cost"),
+)  # fmt: skip
 EXPOSURES_DIFFER_LEAST = 0.01  # of the reference: under it a price of attention divides by next to nothing
 
 
@@ -43,7 +47,7 @@ def of(opened: Findings, rival: str, measure: str) -> str:
 
 def parts(opened: Findings, rival: str) -> list[tuple[str, str]]:
     """Label and SQL; margin and complaints only where the manifest says what they are worth."""
-    found = [(label, f"-{of(opened, rival, measure)}") for measure, label in COSTS]
+    found = [(label, f"-{of(opened, rival, measure)}") for measure, label in COSTS if is_lived(opened, measure)]
     found.append(("closing value", of(opened, rival, "closing_value")))
     worth = worth_of(opened)
     if worth:
@@ -51,6 +55,12 @@ def parts(opened: Findings, rival: str) -> list[tuple[str, str]]:
         found.insert(0, ("margin on what is spent", f"{margin!r} * {of(opened, rival, 'spend')}"))
         found.insert(3, ("complaints answered", f"{-complaint!r} * {of(opened, rival, 'complaints')}"))
     return found
+
+
+def is_lived(opened: Findings, measure: str) -> bool:
+    """Without coupons there are none of their parts."""
+    sql = f"SELECT coalesce(sum(squares), 0) FROM levels WHERE of = '' AND measure = {quoted(measure)}"
+    return measure not in OF_COUPONS or opened.database.number(sql) > 0
 
 
 def worth_of(opened: Findings) -> tuple[float, float] | None:

@@ -20,7 +20,7 @@ from results.comparison_marks import (
 )
 from results.comparison_tables import MONEY
 from results.comparison_truth import pair_of
-from results.comparison_words import PER_THOUSAND, in_order
+from results.comparison_words import OF_COUPONS, PER_THOUSAND, in_order
 from results.markup import Column, computed, number, queried, sentence, source, table, words
 from results.query import quoted
 from results.statistics import Estimate
@@ -94,7 +94,7 @@ def panels(parts: dict[str, Markup]) -> Markup:
 def measures(opened: Findings) -> Markup:
     """Money, then what customers did; every policy beside the reference."""
     everything = [key.split("/")[1][:-1] for key in opened.found if key.startswith(f"level[{opened.reference}/")]
-    ordered = in_order(everything)
+    ordered = [measure for measure in in_order(everything) if measure not in OF_COUPONS or is_lived(opened, measure)]
     money = [measure for measure in ordered if measure in MONEY]
     counts = [measure for measure in ordered if measure not in MONEY]
     tables = [("Money, for each customer at launch", money), (f"What happened, {PER_THOUSAND} at launch", counts)]
@@ -102,6 +102,11 @@ def measures(opened: Findings) -> Markup:
         Markup('<h3 class="given">{}</h3>{}').format(title, measure_table(opened, chosen)) for title, chosen in tables
     ]
     return Markup("").join(parts)
+
+
+def is_lived(opened: Findings, measure: str) -> bool:
+    """Whether any policy has anything of a measure."""
+    return any(opened.found[f"level[{policy}/{measure}]"].value for policy in (opened.reference, *opened.rivals))
 
 
 def measure_table(opened: Findings, chosen: list[str]) -> Markup:

@@ -4,7 +4,10 @@ import pyarrow as pa
 
 from results.tables import CELL_COLUMNS, SCHEMAS, schema_of
 
-MONEY = ("profit", "spend", "rewards", "channel_cost", "fraud_loss", "closing_value", "window_spend", "before_spend")
+MONEY = (
+    "profit", "spend", "rewards", "discounts", "liability", "goods", "channel_cost", "fraud_loss", "closing_value",
+    "window_spend", "before_spend",
+)  # fmt: skip
 
 FLAGS = ("left_annoyed", "first_payments", "converted", "first_clicked", "first_closed")  # once a customer, at most
 
@@ -24,6 +27,12 @@ COMPARISON_SCHEMAS: dict[str, pa.Schema] = {
     "phases": schema_of(counts=["world"], words=["policy", "phase", "measure"], counts_=["days", "count"]),
     "by_campaign": schema_of(counts=["world"], words=["policy", "campaign"],
                              counts_=[*CELL_COLUMNS, "lost_arbitration", "total_cap"]),
+    "by_coupon": schema_of(
+        counts=["world"],
+        words=["policy", "coupon"],
+        sums=["granted", "redeemed", "expired", "discount"],
+        counts_=["out_of_stock", "over_budget", "refused"],
+    ),
     "holdouts": pa.schema([("world", pa.int64()), *SCHEMAS["outcomes"]]),
     "spend_bins": pa.schema([("world", pa.int64()), *SCHEMAS["spend_bins"]]),
     "assumptions": schema_of(counts=["draw"], words=["behaviour"], sums=["factor", "value"], words_=["unit"]),

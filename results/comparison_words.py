@@ -14,11 +14,16 @@ MEASURES: dict[str, tuple[str, str, str]] = {
     "profit": ("profit", "利润", "a customer"),
     "margin": ("margin on what is spent", "毛利", "of margin a customer"),
     "rewards": ("rewards redeemed", "核销面额", "of rewards a customer"),
+    "discounts": ("discounts of coupons", "优惠额", "of discounts a customer"),
+    "liability": ("open coupons, expected cost", "未核销负债", "of open coupons a customer"),
     "channel_cost": ("channel cost", "渠道成本", "of channel cost a customer"),
     "complaint_cost": ("cost of complaints", "客诉成本", "of complaint cost a customer"),
     "fraud_loss": ("fraud loss", "欺诈损失", "of fraud loss a customer"),
     "closing_value": ("closing value", "期末价值", "of closing value a customer"),
     "spend": ("spend", "消费额", "of spend a customer"),
+    "goods": ("goods at list price", "商品金额", "of goods a customer"),
+    "orders": ("orders", "订单数", "orders"),
+    "pieces": ("pieces bought", "购买件数", "pieces"),
     "payments": ("payments", "支付笔数", "payments"),
     "first_payments": ("first payments", "首次支付", "first payments"),
     "instalments": ("instalment plans", "分期笔数", "instalment plans"),
@@ -31,6 +36,7 @@ MEASURES: dict[str, tuple[str, str, str]] = {
     "negatives": ("negative feedback", "负反馈", "negative reactions"),
     "left_annoyed": ("left annoyed", "因打扰流失", "customers who leave annoyed"),
 }
+OF_COUPONS = ("discounts", "liability", "goods", "orders", "pieces")  # told only where some policy has them
 PER_THOUSAND = "per 1,000 customers"
 
 

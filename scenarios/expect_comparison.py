@@ -27,8 +27,12 @@ def comparison_figures(policy: Policy, compare: Compare) -> list[str]:
     found = [f"{name}[{rival}/{measure}]" for name in _OF_RIVALS for rival in rivals for measure in measures]
     found += [f"level[{name}/{measure}]" for name in (policy.policy, *rivals) for measure in measures]
     found += [f"pairing_factor[{rival}]" for rival in rivals]
+    if policy.coupons:
+        found += [f"basket_value[{name}]" for name in (policy.policy, *rivals)]
+        found += [f"basket_difference[{rival}]" for rival in rivals]
     for campaign in compare.truth:
         found += [pattern.format(campaign) for pattern in _OF_TRUTH]
+        found += [f"true_roi[{campaign}]"] if policy.campaigns[campaign].coupon else []
         arms = [arm.name for arm in policy.campaigns[campaign].arms or []] if campaign in compare.arms else []
         found += [f"{name}[{campaign}/{a}/{b}]" for name in _OF_ARMS for a in arms for b in arms if a != b]
     return found

@@ -4,6 +4,9 @@ import copy
 from collections.abc import Sequence
 from typing import Protocol
 
+import numpy as np
+
+from engine.coupon_records import ANSWERS
 from engine.host.ledger import LedgerHost
 from engine.host.messages import Contribution, Settled
 from engine.host.shard import Account
@@ -105,6 +108,12 @@ class Settling:
         """The last settlement's replies reach their customers."""
         self.shards.apply(self.settled)
         self.settled = [None] * len(self.settled)
+
+    @property
+    def refused(self) -> np.ndarray:
+        """Claims that the Ledger refused since launch: i8[coupon slots, ANSWERS]."""
+        refused: np.ndarray = self.ledger.shared.stock["refused"] - self.refused_before
+        return refused.reshape(len(refused), ANSWERS)
 
     def fork(self, shards: Shards, plan: RunPlan) -> "Settling":
         """The same Ledger at the same moment, for shards that live on under another policy."""

@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from engine.coupon_records import Answer, CouponCell
 from engine.host.ledger import LedgerHost
 from engine.host.shard import combined
 from engine.policy.tables import CompiledPolicy
 from engine.records import Cell, Reason
 from scenarios.outputs import Columns, Days, Outputs, declared
+from scenarios.settling import Settling
 from scenarios.worker import CohortWorker, WorkerResult
 from sim.cohort import MEASURES
 from sim.model import Daily
@@ -20,6 +22,7 @@ Rows = dict[str, list[Row]]  # table → rows
 REACHED_MEASURES = ("converted", "window_spend", "first_clicked", "first_closed")
 ALL, FEW = "", 200  # of everybody at launch; fewer non-zero differences than this are kept one by one
 _SHARED = (Reason.OUT_OF_STOCK, Reason.BUDGET)
+_SHARED_CLAIMS = (Answer.OUT_OF_STOCK, Answer.BUDGET)
 
 
 @dataclass(frozen=True)
@@ -51,10 +54,11 @@ class Life:
     result: WorkerResult
     assigned: dict[str, np.ndarray]  # by campaign with a holdout: 0 assigned, 1 held out, 2 held out from everything
     ledger: LedgerHost | None = None
+    refused: np.ndarray | None = None  # claims by the Ledger since launch: i8[coupon slots, ANSWERS]
 
     @classmethod
     def of(
-        cls, branch: Branch, worker: CohortWorker, campaigns: Sequence[str], ledger: LedgerHost | None = None
+        cls, branch: Branch, worker: CohortWorker, campaigns: Sequence[str], settling: Settling | None = None
     ) -> "Life":
         slots = branch.policy.registry.slots
         there = [name for name in campaigns if name in branch.policy.policy.campaigns]
@@ -64,7 +68,8 @@ class Life:
             {name: worker.cohort.reached(slots[name]) for name in there},
             worker.result(),
             {name: worker.shard.assignment(slots[name]) for name in there},
-            ledger,
+            settling.ledger if settling else None,
+            settling.refused if settling else None,
         )
 
     def values(self, of: str) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -86,11 +91,13 @@ def rows_of(
 ) -> Rows:
     """Everything kept of a world. own: the branch whose holdouts are analysed; segments: of each customer at launch."""
     by_name = {life.branch.name: life for life in lives}
-    rows: Rows = {"levels": [], "differences": [], "few": [], "phases": [], "by_campaign": [], "lives": []}
+    tables = ("levels", "differences", "few", "phases", "by_campaign", "by_coupon", "lives")
+    rows: Rows = {name: [] for name in tables}
     for life in lives:
         rows["levels"] += level_rows(life)
         rows["phases"] += phase_rows(life, days)
         rows["by_campaign"] += campaign_rows(life, days)
+        rows["by_coupon"] += coupon_rows(life)
         rows["lives"].append(life_row(life))
     for contrast in contrasts:
         a, b = by_name[contrast.policy], by_name[contrast.against]
@@ -177,13 +184,34 @@ def campaign_rows(life: Life, days: Days) -> Iterator[Row]:
         }  # fmt: skip
 
 
+def coupon_rows(life: Life) -> Iterator[Row]:
+    """What became of each coupon from launch on: issued, redeemed, fen taken off, claims refused and why."""
+    answers, cohorts = life.result.measured.answers, life.result.measured.cohorts.sum(axis=0)
+    for name, slot in life.branch.policy.coupons.items():
+        refused = answers[:, slot].sum(axis=0)
+        refused[[Answer.DONE, Answer.PENDING]] = 0
+        refused += life.refused[slot] if life.refused is not None else 0
+        cells = cohorts[slot]
+        yield {
+            "policy": life.branch.name, "coupon": name,
+            "granted": int(cells[CouponCell.GRANTED]),
+            "redeemed": int(cells[CouponCell.REDEEMED] - cells[CouponCell.RETURNED]),
+            "expired": int(cells[CouponCell.EXPIRED]), "discount": int(cells[CouponCell.DISCOUNT]),
+            "out_of_stock": int(refused[Answer.OUT_OF_STOCK]), "over_budget": int(refused[Answer.BUDGET]),
+            "refused": int(refused.sum()),
+        }  # fmt: skip
+
+
 def life_row(life: Life) -> Row:
     waterfall = life.result.measured.waterfall
+    shared = sum(waterfall[:, :, reason].sum() for reason in _SHARED)
+    if life.refused is not None:
+        shared += sum(life.refused[:, answer].sum() for answer in _SHARED_CLAIMS)
     return {
         "policy": life.branch.name,
         "customers": len(life.measures),
         "events": int(life.result.statistics["events"][0]),
-        "shared_refusals": int(sum(waterfall[:, :, reason].sum() for reason in _SHARED)),
+        "shared_refusals": int(shared),
         "digest": combined([life.result.digest] + ([life.ledger.digest()] if life.ledger else [])),
     }
 
