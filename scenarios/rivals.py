@@ -60,9 +60,11 @@ def with_fields(changes: Mapping[str, str], name: str, loaded: LoadedScenario) -
 
 
 def without(names: Sequence[str], name: str, loaded: LoadedScenario) -> Rival:
-    """Raises DocumentError where a campaign is unknown."""
-    have = loaded.policy.campaigns
-    problems = [sentence for word in names for _, sentence in known(word, (), "the policy's campaigns", have)]
+    """Raises DocumentError where a campaign or coupon is unknown."""
+    have, whose = list(loaded.policy.campaigns), "the policy's campaigns"
+    if loaded.policy.coupons:
+        have, whose = [*have, *loaded.policy.coupons], "the policy's campaigns and coupons"
+    problems = [sentence for word in names for _, sentence in known(word, (), whose, have)]
     if problems:
         raise DocumentError(f"{loaded.path}: without {sentence}" for sentence in problems)
     return replace(own(loaded), name=name, paused=tuple(names))
