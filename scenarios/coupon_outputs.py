@@ -41,6 +41,7 @@ def coupon_blocks(policy: Policy) -> list[dict[str, Any]]:
             "validity": validity(coupon),
             "budget": coupon.budget or "",
             "urgency": coupon.urgency,
+            "transferable": coupon.transferable,
             "payers": coupon.payers,
         }
         for name, coupon in policy.coupons.items()

@@ -15,7 +15,7 @@ from engine.host.ray_cluster import cluster
 from engine.host.shard import combined
 from engine.policy.document import Policy
 from engine.records import DAY_MS, SHARE_ONE
-from results.checks import check_waterfall
+from results.checks import check_coupons, check_waterfall
 from results.metrics import metrics
 from results.report import render
 from results.statistics import Estimate
@@ -274,6 +274,7 @@ def run_scenario(loaded: LoadedScenario, options: RunOptions, progress: Progress
     def finish(folder: Path) -> None:
         run = open_run(folder)
         check_waterfall(run)
+        check_coupons(run)
         verdicts.extend(judged(run, loaded.expectations))
         state_expectations(folder, [vars(verdict) for verdict in verdicts])
         render(folder)
