@@ -46,6 +46,12 @@ EVENTS = {
     EventKind.FEATURE_USED: "used the feature",
     EventKind.REGISTER: "joined",
     EventKind.INSTALMENT: "took an instalment plan",
+    EventKind.CLAIM: "claimed a coupon",
+    EventKind.CHECKOUT: "asked what the cart costs",
+    EventKind.ORDER: "ordered",
+    EventKind.CANCEL: "cancelled an order",
+    EventKind.REFUND: "sent something back",
+    EventKind.TRANSFER: "passed a coupon on",
     EventKind.CLICK: "clicked {campaign}",
     EventKind.CLOSE: "closed {campaign}",
     EventKind.MUTE: "said “don't show again” to {campaign}",
@@ -164,6 +170,9 @@ def explanation(folder: Path, customer: int, level: str = "support") -> dict[str
     if not 0 <= customer < manifest["customers"]:
         raise UsageError(f"--customer must be between 0 and {manifest['customers'] - 1} (got {customer})")
     plan = plan_of(loaded, replication=manifest["replication"])
+    if plan.shares:
+        sentence = "customers share stock or a budget, so that what one got cannot be told without all others"
+        raise UsageError(f"{folder} must be a run of a policy without coupons and budgets: {sentence}")
     profile, met = lived(plan, customer, loaded, Witness if level == "auditor" else Reference)
     if level == "customer":
         return customer_view([one.answer for one in met], personal_slots(plan), loaded.policy.provider)

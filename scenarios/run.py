@@ -25,6 +25,7 @@ from scenarios.build import doubts
 from scenarios.calendar import calendar_of
 from scenarios.coupon_outputs import CouponOutputs, coupon_blocks
 from scenarios.diary import Diary
+from scenarios.exits import UsageError
 from scenarios.expect import CONFIDENCE, Expectation, Verdict
 from scenarios.load import LoadedScenario, Options, plan_of
 from scenarios.lone_world import LoneWorld
@@ -256,6 +257,8 @@ def run_scenario(loaded: LoadedScenario, options: RunOptions, progress: Progress
     what a worker raised, after keeping it in a folder `…-failed`.
     """
     plan = plan_of(loaded, record=options.record)
+    if options.record and plan.shares:
+        raise UsageError("--record must be left out where the policy has coupons or budgets: claims are not kept yet")
     warm_up(plan)
     began = time.perf_counter()
     try:

@@ -135,8 +135,9 @@ class CohortWorker:
         """What the Ledger settled reaches the shard, then the customers."""
         if settled is not None:
             self.shard.take_bulletin(settled.bulletin.in_stock, settled.bulletin.in_budget)
-            self.shard.apply(settled.replies, settled.time_ms)
-            self.cohort.apply(settled.replies, settled.time_ms)
+            if len(settled.replies):
+                self.shard.apply(settled.replies, settled.time_ms)
+                self.cohort.apply(settled.replies, settled.time_ms)
 
     def step(self, settled: Settled | None, since_ms: int, until_ms: int) -> Account:
         """From one settlement to the next: take the last one's replies, live, and account for it."""

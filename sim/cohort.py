@@ -127,7 +127,7 @@ class Cohort:
 
     def apply(self, replies: np.ndarray, t: int) -> None:
         """The Ledger's replies (REPLY[n], customers of this cohort) reach the customers at t."""
-        if len(replies) and len(self.crowd.shoppers):
+        if len(self.crowd.shoppers):
             absorb_replies(self.model, self.crowd, replies.view(np.recarray), t)
             self._requeue()
 

@@ -35,7 +35,8 @@ POPULATIONS: list[tuple[str, str, list[str]]] = [
     ("home: {stays: 20s", "home: {stays: 400ms", ["7: pages.home.stays must be >= 500ms (got 400ms)"]),
     ("home: {stays: 20s", "home: {stays: 2h", ["7: pages.home.stays must be <= 1h (got 2h)"]),
     ("event: bill_viewed", "event: bill_seen", [
-        "8: pages.bill.event must be one of balance_query, bill_viewed, card_bound, instalment, payment (got bill_seen)"
+        ("8: pages.bill.event must be one of balance_query, bill_viewed, card_bound, instalment, payment, claim, "
+         "checkout, order (got bill_seen)")
     ]),
     ("  r: 0.8", "  r: 0", ["14: purchases.r must be >= 0.05 (got 0)"]),
     ("q: 4,", "q: 1,", ["18: purchases.amount.q must be > 1 (got 1)"]),
@@ -300,7 +301,7 @@ def test_rewards_that_nobody_sees_are_doubted(tmp_path: Path) -> None:
         "campaigns.spring.reward changes nothing: topics.offers has no reward_half"
     ]
     assert doubted((POL, "    reward: 20.00\n", "")) == [
-        "campaigns.spring has no reward, so nobody clicks: topics.offers has a reward_half"
+        "campaigns.spring gives nothing, so nobody clicks: topics.offers has a reward_half"
     ]
 
 

@@ -20,11 +20,12 @@ import numpy as np
 
 from engine.host.shard import combined
 from engine.records import HOUR_MS
+from scenarios.lone_world import LoneWorld
 from sim import streams
 from sim.slow import KeyLog, KeyReuse
 from sim.streams import Draw
 from tests.engine.test_differential import World, disagreement
-from tests.sim.shop_worlds import lone_shop
+from tests.sim.shop_worlds import library_plan, lone_shop
 from tests.sim.worlds import (
     busy_plan,
     by_customer,
@@ -79,11 +80,15 @@ def keys(customers: int, days: int) -> dict[str, Any]:
 
 
 def shop_keys(customers: int, days: int) -> dict[str, Any]:
-    """The same of a world that shops with coupons, lived in waves."""
+    """The same of a world that shops with coupons, and of one with prizes, lived in waves."""
     log = logged()
-    worker = lone_shop(customers, days).worker
-    draws = sorted({Draw(draw).name for _, draw, _ in log.seen})
-    return {"keys": len(log.seen), "draws": draws, "events": worker.cohort.events}
+    shop = lone_shop(customers, days)
+    seen, log.seen = log.seen, set()
+    prizes = LoneWorld(library_plan("prize_stock", customers, 2, days - 4, 2), customers)
+    prizes.run()
+    draws = sorted({Draw(draw).name for _, draw, _ in seen | log.seen})
+    events = shop.worker.cohort.events + prizes.worker.cohort.events
+    return {"keys": len(seen) + len(log.seen), "draws": draws, "events": events}
 
 
 def shop_digest(customers: int, days: int) -> dict[str, Any]:

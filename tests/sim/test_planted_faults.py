@@ -22,7 +22,7 @@ FAULTS = {
     "a time in f4": ("slow", "engine/records.py", '("latest_ms", "i8")', '("latest_ms", "f4")'),
     # worlds against each other
     "customers numbered by shard": ("shards", "sim/population.py", "int(crowd.first[0]) + row\n", "row\n"),
-    "one wave a step": ("recording", "scenarios/inline.py", "        played += live\n", "        return live\n"),
+    "one wave a step": ("recording", "scenarios/inline.py", "        played += live\n", "        return live, True\n"),
     "customers forgotten by a chunk": ("chunks", "sim/cohort.py", "low : low + chunk]", "low : low + chunk - 1]"),
     "skipped purchases overtake moments": ("slow", "sim/slow.py", "+ row, due + 1, self", "+ row, until_ms, self"),
     "luck by number of events": (
