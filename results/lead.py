@@ -29,7 +29,7 @@ def lead(manifest: dict[str, Any], found: Estimates, customer_base: Markup) -> L
     """`customer_base`: that number, marked up with its query."""
     campaign = next((c for c in manifest["campaigns"] if c["name"] == manifest["primary"]), None)
     if campaign is None:
-        return _run_described(found)
+        return _run_described(found) if manifest["campaigns"] else _coupons_described(found)
     name = campaign["name"]
     if f"lift[{name}]" not in found:
         return _campaign_described(campaign, found)
@@ -126,5 +126,23 @@ def _run_described(found: Estimates) -> Lead:
         "of customers were still active and {left} had left annoyed.",
         n=n, clicks=clicks, active=active, left=left,
     )  # fmt: skip
-    claim = "No campaign leads this report, so it makes no causal claim: compare it with a run under another policy."
-    return Lead("description only", text, Markup(claim), keys)
+    return Lead("description only", text, Markup(_NO_CAMPAIGN), keys)
+
+
+_NO_CAMPAIGN = (
+    "No campaign leads this report, so it makes no causal claim: compare it with a run under another policy."
+)
+
+
+def _coupons_described(found: Estimates) -> Lead:
+    """Of a policy that has coupons and shows no message."""
+    keys = ("coupons_granted", "coupons_redeemed", "discount_cost", "subsidy_without_effect")
+    if any(key not in found for key in keys):
+        return _run_described(found)
+    granted, redeemed, cost, anyway = (figure(key, found[key]) for key in keys)
+    text = sentence(
+        "{granted} coupons were issued and {redeemed} redeemed. They took {cost} off what customers bought, {anyway} of "
+        "it off purchases that would have been made anyway.",
+        granted=granted, redeemed=redeemed, cost=cost, anyway=anyway,
+    )  # fmt: skip
+    return Lead("description only", text, Markup(_NO_CAMPAIGN), keys)
