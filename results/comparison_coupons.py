@@ -3,9 +3,9 @@
 from markupsafe import Markup
 
 from results.comparison_marks import Findings, rough
-from results.markup import Column, sentence, table, words
+from results.markup import Column, queried, sentence, table, words
 from results.query import quoted
-from results.words import plain
+from results.words import people, plain
 
 
 def cost_differs(opened: Findings, rival: str) -> Markup:
@@ -20,6 +20,25 @@ def cost_differs(opened: Findings, rival: str) -> Markup:
     if opened.found[share].value is None:
         return Markup("it gives discounts where there were none")
     return sentence("discounts {share}", share=rough(share, opened.found[share]))
+
+
+def expected_cost(opened: Findings, policies: list[str]) -> Markup:
+    """What coupons take off on the customer base, under each policy; that there are none where there are none."""
+    base = opened.manifest["customer_base"]
+    said = []
+    for policy in policies:
+        rows = f"FROM levels WHERE policy = {quoted(policy)} AND of = '' AND measure = 'discounts'"
+        query = f"SELECT sum(total) / sum(n) / 100.0 * {base} {rows}"
+        if opened.database.value(query):
+            amount = queried(opened.database, query, "total:2")
+            said.append(sentence("about {amount} under {policy}", amount=amount, policy=words(policy)))
+    if not said:
+        return Markup(NO_COUPONS)
+    text = "coupons take off {said}, on {base} customers in {days} days"
+    return sentence(text, said=Markup(", ").join(said), base=words(people(base)), days=words(str(opened.days)))
+
+
+NO_COUPONS = "No coupons in these policies."
 
 
 def by_coupon(opened: Findings) -> Markup:

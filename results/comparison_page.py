@@ -4,6 +4,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from results.comparison_coupons import expected_cost
 from results.comparison_lead import (
     ComparisonLead,
     Said,
@@ -45,7 +46,7 @@ def page_content(opened: Findings, lead: ComparisonLead, split: dict[str, list[S
     if not lead.said:
         tables = [truth_table(opened, campaign) for campaign in opened.manifest["truth"][:2]]
         told = {"advice": of_campaign(opened), "why": why_campaign(opened), "policy": ""}
-        return {**base, **told, "tables": tables, "budget": NO_BUDGET}
+        return {**base, **told, "tables": tables, "budget": expected_cost(opened, [opened.reference])}
     said = lead.said[0]
     rival = said.goal.policy
     gaining, losing = gains_and_losses(split[rival])
@@ -63,11 +64,8 @@ def page_content(opened: Findings, lead: ComparisonLead, split: dict[str, list[S
         "leaning": leaning(opened, rival),
         "changes": changes(opened, lead, said),
         "rivals": others(lead),
-        "budget": NO_BUDGET,
+        "budget": expected_cost(opened, [rival, opened.reference]),
     }
-
-
-NO_BUDGET = "No coupons or budgets in this policy."
 
 
 def of_campaign(opened: Findings) -> str:

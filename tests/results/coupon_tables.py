@@ -65,9 +65,10 @@ def coupon_run() -> tuple[dict[str, Any], dict[str, Any]]:
             for d, c, n in ((0, "ten_off", 1_000), (1, "ten_off", 60_001), (0, "mail", 0), (1, "mail", 5_600))
         ]),
         "spend_days": columns([
-            {**day(d), "campaign": "first_use", "held_out": held, "customers": 2_000, "spend": float(2_000 * mean),
-             "squares": float(2_000 * (mean**2 + 100**2))}
-            for d, held, mean in ((0, False, 100), (0, True, 90), (1, False, 1_000), (1, True, 600))
+            {**day(d), "campaign": "first_use", "held_out": held, "customers": n, "spend": float(n * mean),
+             "squares": float(n * (mean**2 + 100**2))}
+            for d, held, n, mean in ((0, False, 900, 100), (0, True, 800, 90), (1, False, 2_000, 1_000),
+                                     (1, True, 1_500, 600))
         ]),
     }  # fmt: skip
     shop = {"orders": 70, "goods": 700_000, "lines": 140, "pieces": 210, "discounts": 63_601,

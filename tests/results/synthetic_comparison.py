@@ -75,6 +75,7 @@ def lived(seed: int, change: Change) -> Measures:
     measures["negatives"] = measures["closes_and_mutes"] + measures["complaints"]
     change(measures, np.random.default_rng(seed + 1))
     costs = measures["rewards"] + measures["channel_cost"] + measures["fraud_loss"]
+    costs = costs + measures.get("discounts", 0) + measures.get("liability", 0)
     measures["profit"] = (MARGIN * measures["spend"]).astype(np.int64) + measures["closing_value"] - costs
     measures["profit"] -= COMPLAINT * measures["complaints"]
     measures["before_visits"] = rng.poisson(9, CUSTOMERS)

@@ -312,4 +312,4 @@ def test_without_assumption_sets_nothing_is_said_to_hold(tmp_path: Path) -> None
 def test_the_page_says_what_to_do(sheet: Page) -> None:
     for words in ("launch", "What would change our mind", "Who gains, who loses", "Complaints expected", "Budget"):
         assert words in sheet.words
-    assert "No coupons or budgets in this policy" in sheet.words
+    assert "No coupons in these policies" in sheet.words
