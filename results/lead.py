@@ -129,9 +129,7 @@ def _run_described(found: Estimates) -> Lead:
     return Lead("description only", text, Markup(_NO_CAMPAIGN), keys)
 
 
-_NO_CAMPAIGN = (
-    "No campaign leads this report, so it makes no causal claim: compare it with a run under another policy."
-)
+_NO_CAMPAIGN = "No campaign leads this report, so it makes no causal claim: compare it with a run under another policy."
 
 
 def _coupons_described(found: Estimates) -> Lead:
