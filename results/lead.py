@@ -139,8 +139,8 @@ def _coupons_described(found: Estimates) -> Lead:
         return _run_described(found)
     granted, redeemed, cost, anyway = (figure(key, found[key]) for key in keys)
     text = sentence(
-        "{granted} coupons were issued and {redeemed} redeemed. They took {cost} off what customers bought, {anyway} of "
-        "it off purchases that would have been made anyway.",
+        "{granted} coupons were issued and {redeemed} redeemed. They took {cost} off what customers bought, {anyway} "
+        "of it off purchases that would have been made anyway.",
         granted=granted, redeemed=redeemed, cost=cost, anyway=anyway,
     )  # fmt: skip
     return Lead("description only", text, Markup(_NO_CAMPAIGN), keys)
