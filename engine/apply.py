@@ -5,10 +5,11 @@ import numpy as np
 from engine.compiled import entry, kernel
 from engine.coupon_records import RequestKind
 from engine.records import NONE
-from engine.rules.claims import apply_claim, arrive, end_transfer
+from engine.rules.claims import apply_claim, arrive, end_confirmation, end_transfer
 from engine.rules.experiments import mix64
 
-_TRANSFER = int(RequestKind.TRANSFER)
+_CLAIM, _RESERVE = int(RequestKind.CLAIM), int(RequestKind.RESERVE)
+_TRANSFER, _CONFIRM = int(RequestKind.TRANSFER), int(RequestKind.CONFIRM)
 
 
 @kernel
@@ -19,16 +20,27 @@ def hash_reply(customer, reply):
     customer.decisions_hash = mix64(h ^ np.uint64(reply.time_ms))
 
 
+@kernel
+def apply_one(shard, row, reply, tables, tallies, t):
+    wallets = shard.wallets
+    if reply.kind == _CLAIM or reply.kind == _RESERVE:
+        apply_claim(wallets, row, reply, tables, tallies, t)
+    elif reply.kind == _CONFIRM:
+        end_confirmation(wallets, row, reply, tables, tallies, t)
+    elif reply.kind == _TRANSFER and reply.number == NONE:
+        arrive(wallets, shard.outbox, row, reply, tables, tallies, t)
+    elif reply.kind == _TRANSFER:
+        end_transfer(wallets, row, reply, tables, tallies, t)
+
+
 @entry
 def apply(shard, replies, tables, tallies, t):
-    """Apply REPLY[n], all of this shard's customers, in the Ledger's order, at the settlement's time."""
+    """Apply REPLY[n], all of this shard's customers, in the Ledger's order, at the settlement's time. What waited for
+    them is taken at that time at the earliest."""
     for i in range(len(replies)):
         reply = replies[i]
         row = int(reply.customer - shard.first[0])
-        hash_reply(shard.customers[row], reply)
-        if reply.kind != _TRANSFER:
-            apply_claim(shard.wallets, row, reply, tables, tallies)
-        elif reply.number == NONE:
-            arrive(shard.wallets, shard.outbox, row, reply, tables, tallies, t)
-        else:
-            end_transfer(shard.wallets, row, reply, tables, tallies)
+        customer = shard.customers[row]
+        hash_reply(customer, reply)
+        customer.latest_ms = max(int(customer.latest_ms), int(reply.time_ms))
+        apply_one(shard, row, reply, tables, tallies, t)

@@ -56,7 +56,7 @@ class Life(IntEnum):
     FREE = 0
     PENDING = 1  # claimed, not yet settled
     AVAILABLE = 2
-    HELD = 3  # in an order not yet paid
+    HELD = 3  # in an order not yet paid, or a prize whose confirmation is under way
     REDEEMED = 4
     EXPIRED = 5
     WITHDRAWN = 6
@@ -91,7 +91,7 @@ class Answer(IntEnum):
     MINOR = 22
     PERSONALISATION_OFF = 23
     NOT_ELIGIBLE = 24
-    REGION = 25
+    REGION = 25  # kept for the rule that judges where a claim comes from
     LIMIT = 26  # per customer
     WALLET_FULL = 27
     # claims, at the Ledger
@@ -140,6 +140,7 @@ LINE = np.dtype(
 TERMS = np.dtype(
     [
         ("name_hash", "u8"),
+        ("group_hash", "u8"),  # of the group's name
         ("off", "i8"),  # fen: amount_off, each_full
         ("full", "i8"),  # fen: each_full
         ("over", "i8"),  # fen: the threshold, reached at equality; each_full: `full`; 0 = none
@@ -200,9 +201,9 @@ ASK = np.dtype(
         ("id", "i8"),  # the client's, for at-most-once; 0 = none
         ("other", "i8"),  # TRANSFER: to whom; NONE
         ("shipping", "i8"),  # CHECKOUT, ORDER: fen
-        ("first_line", "i4"),  # CHECKOUT, ORDER: the cart; REFUND: first_line = line number, lines = 1, pieces
-        ("lines", "i4"),
-        ("pieces", "i4"),  # REFUND
+        ("first_line", "i4"),  # CHECKOUT, ORDER: of the cart; REFUND: number of the line, NONE = all that is left
+        ("lines", "i4"),  # of the cart
+        ("pieces", "i4"),  # REFUND: of the line
         ("order", "i4"),  # ORDER, PAYMENT, CANCEL, REFUND: the customer's order number; NONE
         ("claim", "i4"),  # REDEEM, TRANSFER: instance number; NONE
         ("coupon", "i2"),  # CLAIM: slot; NONE
@@ -220,7 +221,7 @@ RECEIPT = np.dtype(
         ("unlock_missing", "i8"),
         ("unlock_saves", "i8"),
         ("slots", "i8"),  # mask of the coupons used, by slot
-        ("number", "i4"),  # CLAIM: claim number
+        ("number", "i4"),  # CLAIM, TRANSFER, REDEEM: instance number; NONE
         ("unlock_terms", "i4"),  # terms of the coupon to unlock; NONE
         ("coupons", "i2"),  # how many are used
         ("answer", "i1"),  # Answer
@@ -236,6 +237,8 @@ class InstanceMark(IntEnum):
 
     RECEIVED = 1  # from another customer: no limit counts it
     CLOSED = 2  # redeemed for good: nothing of its budget is reserved any more
+    PRIZE = 4  # a reservation at the Ledger, which keeps its piece and its money: it is not among the granted
+    WEAKER = 8  # the fallback of the coupon that was claimed
 
 
 INSTANCE = np.dtype(
@@ -243,10 +246,11 @@ INSTANCE = np.dtype(
         ("expires_ms", "i8"),
         ("claimed_ms", "i8"),
         ("number", "i4"),  # claim number, ascending per customer
+        ("spent", "i8"),  # fen taken off when it was redeemed
         ("order", "i4"),  # number of the order it is held or redeemed in; NONE
         ("next", "i4"),  # row; NONE
-        ("spent", "i4"),  # fen taken off when it was redeemed
         ("terms", "i2"),
+        ("claimed", "i2"),  # slot of the coupon that was claimed: its limits count it
         ("state", "i1"),  # Life
         ("marks", "i1"),  # InstanceMark bits
     ],
@@ -276,7 +280,9 @@ RECENT_ID = np.dtype(
         ("id", "i8"),
         ("body_hash", "u8"),  # of all the event asks for but its time
         ("first_ms", "i8"),
-        ("result", "i8"),  # claim number, order number or fen given back
+        ("paid", "i8"),  # as the receipt said …
+        ("discount", "i8"),
+        ("number", "i4"),
         ("next", "i4"),
         ("answer", "i1"),  # Answer
     ],
@@ -322,6 +328,7 @@ class Wallets(NamedTuple):
     ids: np.ndarray  # RECENT_ID[...]
     free: np.ndarray  # i8[4, 2]: first free row and how many are free: instances, orders, ids, lines
     lives: np.ndarray  # i8[COUPONS_MAX, LIVES]: instances ever by present state, those forgotten included
+    prizes: np.ndarray  # i8[COUPONS_MAX, LIVES]: prizes likewise, which are not among the instances
     breaches: np.ndarray  # i8[len(Breach)]: how often an invariant was broken; one stops the run
 
 
@@ -331,7 +338,7 @@ class RequestKind(IntEnum):
     TRANSFER = 2  # instance `claim` to customer `other`
     ARRIVED = 3  # a transferred instance was taken in …
     RETURNED = 4  # … or the wallet was full: it goes back
-    RESERVE = 5  # a piece without a coupon (a drop, a prize), until it is confirmed or lapses
+    RESERVE = 5  # a piece that is not granted yet (a prize), until it is confirmed or lapses
     CONFIRM = 6
     RELEASE = 7
 
@@ -366,7 +373,7 @@ REPLY = np.dtype(
         ("time_ms", "i8"),  # of the settlement
         ("customer", "i8"),
         ("other", "i8"),
-        ("expires_ms", "i8"),  # of a transferred coupon or a reservation
+        ("expires_ms", "i8"),  # of a transferred coupon or a prize
         ("number", "i4"),  # of the request it answers, or NONE where it comes unasked (a transfer arrives)
         ("claim", "i4"),
         ("terms", "i2"),
@@ -389,9 +396,8 @@ COUPON = np.dtype(
         ("drop_salt", "u8"),  # orders equal times
         ("ration_every_ms", "i8"),  # 0: no ration
         ("ration_pieces", "i8"),  # released at each multiple of ration_every_ms since from_ms
-        ("confirm_within_ms", "i8"),  # of a reservation without a coupon; 0: claims are instances
+        ("confirm_within_ms", "i8"),  # a claim is a prize, reserved for so long; 0: it is granted
         ("limits", CAP, (CAPS_MAX,)),  # per customer; a row with window_ms = NEVER_MS counts for ever
-        ("remember_ms", "i8"),  # longest of those windows: so long a dead instance stays
         ("audience", "i4"),  # first step of the condition, or ACCEPT
         ("terms", "i2"),  # row of TERMS
         ("budget", "i2"),  # NO_BUDGET

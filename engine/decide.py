@@ -19,7 +19,7 @@ from engine.records import (
     Reason,
     records,
 )
-from engine.rules.asks import answer_ask, must_wait
+from engine.rules.asks import answer_ask, is_asking, must_wait, put_off
 from engine.rules.checkout_desk import Desk, empty_desk
 from engine.rules.claims import claim
 from engine.rules.experiments import assigned_arm, held_out, mix64
@@ -29,6 +29,7 @@ from engine.rules.ranking import score, winner
 from engine.rules.reactions import convert, react, tally_cell
 from engine.rules.segments import segment
 from engine.rules.triggers import candidate_bounds, first_refusal, waits_for_dwell
+from engine.rules.wallets import lapse
 
 _SHOWN, _NO_CANDIDATE = int(Reason.SHOWN), int(Reason.NO_CANDIDATE)
 _LOST, _HELD_OUT = int(Reason.LOST_ARBITRATION), int(Reason.HELD_OUT)
@@ -195,6 +196,7 @@ def show(shard, customer, ring, event, decision, tables, tallies, day_number, sl
         row = int(event.customer - shard.first[0])
         day = tables.days[day_number]
         coupon = int(campaign.coupon)
+        lapse(shard.wallets, row, tables, tallies, t)
         found, _ = claim(shard.wallets, shard.outbox, row, coupon, slot, customer, event, tables, day, t)
         tallies.answers[day_number, coupon, found] += 1
 
@@ -256,13 +258,6 @@ def hash_receipt(customer, receipt):
 
 
 @kernel
-def put_off(decision, event):
-    """The event waits for a reply: nothing has happened yet."""
-    fill(decision, event, int(event.time_ms), 0)
-    decision.answer = _WAITS
-
-
-@kernel
 def respond(shard, customer, ring, event, decision, ghosts, tables, bulletin, tallies, day_number, t):
     """What an event leads to: facts, then candidates, then the winner. Returns how many ghosts were left."""
     learn(customer, ring, event, decision, tables, tallies, day_number, t)
@@ -280,9 +275,11 @@ def decide_one(shard, event, inbox, decision, ghosts, tables, bulletin, tallies)
     row = int(event.customer - shard.first[0])
     customer = shard.customers[row]
     ring = shard.rings[row]
-    asks = event.ask != NONE and len(shard.wallets.open) > 0  # without coupons there is nothing to ask for
+    asks = is_asking(event) and len(shard.wallets.open) > 0  # without coupons there is nothing to ask for
     if asks and must_wait(shard.wallets, row, event):
-        put_off(decision, event)
+        fill(decision, event, int(event.time_ms), 0)
+        decision.answer = _WAITS
+        put_off(inbox.receipts[event.ask])
         return 0
     t, late = taken_at(customer, event)
     day_number = day_index(tables.days, t)

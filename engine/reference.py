@@ -9,13 +9,15 @@ import hashlib
 import operator
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from engine.coupon_records import ASK, Spend
+from engine.coupon_records import Answer as Asked
 from engine.policy.campaign import Campaign as CampaignBlock
 from engine.policy.campaign import Cap, Caps
 from engine.policy.document import Policy
@@ -42,6 +44,9 @@ from engine.records import (
     Flag,
     Reason,
 )
+from engine.reference_checkout import lines_of
+from engine.reference_terms import Numbers
+from engine.reference_wallet import ASKING, Question, Senses, Wallets, new_receipt
 
 Customer = dict[str, Any]
 Event = dict[str, int]
@@ -58,12 +63,21 @@ PACING_PRICE_ONE = 1_000_000  # a pacing price is in millionths of a fen per fen
 
 @dataclass(frozen=True)
 class Answer:
-    """What one event did: the decision and the ghosts before it as DECISION fields, and each candidate's reason."""
+    """What one event did: the decision and the ghosts before it as DECISION fields, each candidate's reason, and the
+    RECEIPT of what it asked for."""
 
     decision: Row
     ghosts: list[Row]  # reason HELD_OUT, in the order they were held out
     reasons: dict[int, Reason]  # campaign slot -> reason, candidates in declaration order
     late: bool
+    receipt: Row | None = None
+
+    def signed(self, credited: int) -> "Answer":
+        """With what decision and ghosts have in common."""
+        for row in (self.decision, *self.ghosts):
+            row["late"], row["credited"] = int(self.late), credited
+            row["answer"] = self.receipt["answer"] if self.receipt else 0
+        return self
 
 
 # --- The wall clock of the policy's zone ------------------------------------------------------------------------------
@@ -363,42 +377,73 @@ def pay(customer: Customer, amount: int, t: int, week: int) -> None:
 
 # --- The engine -------------------------------------------------------------------------------------------------------
 class Reference:
-    """Customers of one policy, and `decide`.
+    """Customers of one policy, and `decide`; between two settlements `apply` and `lapse`.
 
-    `slots` gives each campaign of the policy the number that stands for it in records. `waterfall` counts candidates
-    by (yyyymmdd, slot, reason), `decisions_by_reason` by (yyyymmdd, reason), `cells` by (yyyymmdd, slot, arm, segment,
-    Cell).
+    `slots` gives each campaign of the policy the number that stands for it in records, `numbers` each coupon, budget
+    and row of terms (default: in declaration order). `waterfall` counts candidates by (yyyymmdd, slot, reason),
+    `decisions_by_reason` by (yyyymmdd, reason), `cells` by (yyyymmdd, slot, arm, segment, Cell). `wallets` has what
+    goes to the Ledger, and counts claims and what became of coupons.
     """
 
-    def __init__(self, policy: Policy, slots: dict[str, int], replication: int = 0) -> None:
-        self.policy = policy
-        self.slots = {name: slots[name] for name in policy.campaigns}
-        self.names = {slot: name for name, slot in self.slots.items()}
+    def __init__(
+        self, policy: Policy, slots: Mapping[str, int], replication: int = 0, numbers: Numbers | None = None
+    ) -> None:
         self.replication = replication
-        self.zone = ZoneInfo(policy.time_zone)
-        self.conditions = Conditions(policy)
         self.customers: dict[int, Customer] = {}
         self.waterfall: Counter[tuple[int, int, Reason]] = Counter()
         self.decisions_by_reason: Counter[tuple[int, Reason]] = Counter()
         self.cells: Counter[tuple[int, int, int, int, Cell]] = Counter()
+        self.wallets = Wallets()
+        self.adopt(policy, slots, numbers)
+
+    def adopt(self, policy: Policy, slots: Mapping[str, int], numbers: Numbers | None = None) -> None:
+        """Take up a policy under which the same names have the same numbers; customers stay as they are."""
+        self.policy = policy
+        self.slots = {name: slots[name] for name in policy.campaigns}
+        self.names = {slot: name for name, slot in self.slots.items()}
+        self.zone = ZoneInfo(policy.time_zone)
+        self.conditions = Conditions(policy)
+        self.numbers = numbers or Numbers.declared(policy)
+        says = self.conditions
+        senses = Senses(self.zone, says.holds, says.is_personal, calendar_edge_ms, day_start_ms, date_number)
+        self.wallets.adopt(policy, self.numbers, senses)
 
     def add(self, customer: int, profile: Any) -> None:
         """Take in a customer as one CUSTOMER record says."""
         self.customers[customer] = customer_state(profile)
 
-    def decide(self, event: Any, bulletin: Any = None) -> Answer:
-        """Take one event of one customer; without a bulletin every campaign is open and pacing costs nothing."""
+    def decide(self, event: Any, bulletin: Any = None, ask: Any = None, lines: Any = ()) -> Answer:
+        """Take one event of one customer; without a bulletin every campaign is open and pacing costs nothing.
+
+        ask: the ASK of an event that asks for something; lines: the LINE records of its cart.
+        """
         fields: Event = {name: int(getattr(event, name)) for name in EVENT.names or ()}
         customer = self.customers[fields["customer"]]
+        asks = ask is not None and fields["kind"] in ASKING
+        if asks and self.wallets.must_wait(fields["customer"], fields["kind"]):
+            waiting = OneEvent(self, fields, customer, fields["time_ms"], bulletin)
+            return waiting.nothing(False, new_receipt() | {"answer": Asked.WAITS})
         late = fields["time_ms"] < customer["latest"]
         t = max(fields["time_ms"], customer["latest"])
         customer["latest"] = t
         taken = OneEvent(self, fields, customer, t, bulletin)
-        answer = taken.answer(late)
+        receipt, counts = taken.asked(ask, lines) if asks else (None, True)
+        answer = taken.answer(late, receipt) if counts else taken.nothing(late, receipt)
         if fields["kind"] == EventKind.LOGIN:
             customer["login"] = t
         self.count(taken, answer)
         return answer
+
+    def apply(self, reply: Row, t: int) -> None:
+        """A REPLY of the settlement at t; what waited for it is taken then at the earliest."""
+        customer = self.customers[reply["customer"]]
+        customer["latest"] = max(customer["latest"], reply["time_ms"])
+        self.wallets.hear(reply, t)
+
+    def lapse(self, t: int) -> None:
+        """Bring every wallet up to t."""
+        for wallet in self.wallets.wallets.values():
+            self.wallets.lapse(wallet, t)
 
     def count(self, taken: "OneEvent", answer: Answer) -> None:
         for slot, reason in answer.reasons.items():
@@ -437,13 +482,27 @@ class OneEvent:
     def __init__(self, engine: Reference, event: Event, customer: Customer, t: int, bulletin: Any) -> None:
         self.engine, self.policy, self.zone = engine, engine.policy, engine.zone
         self.event, self.customer, self.t, self.bulletin = event, customer, t, bulletin
-        self.day = date_number(t, self.zone)
+        self.day, self.week = date_number(t, self.zone), week_number(t, self.zone)
         self.first_use = event["kind"] == EventKind.PAYMENT and not customer["card_used"]
-        fold(customer, event, t, week_number(t, self.zone))
+        self.facts: Facts = {}
+        self.segment = NONE
+
+    def asked(self, ask: Any, lines: Any) -> tuple[Row, bool]:
+        """The receipt, and whether the event counts; facts are those before it."""
+        turn_weeks(self.customer, self.week)
+        wanted = {name: int(ask[name]) for name in ASK.names or ()}
+        question = Question(self.event, wanted, lines_of(lines), self.customer, self.all_facts(), self.t)
+        return self.engine.wallets.answer(question)
+
+    def nothing(self, late: bool, receipt: Row | None) -> Answer:
+        """Of an event that is not taken, or counts for nothing."""
+        answer = Answer(self.row(Reason.NO_CANDIDATE, NONE, NONE), [], {}, late, receipt)
+        return answer.signed(NONE)
+
+    def answer(self, late: bool, receipt: Row | None) -> Answer:
+        fold(self.customer, self.event, self.t, self.week)
         self.facts = self.all_facts()
         self.segment = self.segment_number()
-
-    def answer(self, late: bool) -> Answer:
         self.react()
         credited = self.convert()
         candidates = self.candidates()
@@ -451,9 +510,7 @@ class OneEvent:
         passed = [slot for slot in candidates if reasons[slot] is Reason.SHOWN]
         ghosts, exposure = self.show(passed, reasons)
         decision = self.decision(candidates, reasons, ghosts, exposure)
-        for row in (decision, *ghosts):
-            row["late"], row["credited"] = int(late), credited
-        return Answer(decision, ghosts, reasons, late)
+        return Answer(decision, ghosts, reasons, late, receipt).signed(credited)
 
     # §2 facts
     def all_facts(self) -> Facts:
@@ -759,7 +816,9 @@ class OneEvent:
         for slot in self.ranked(passed):
             if not self.engine.is_held_out(slot, self.event["customer"]):
                 reasons[slot] = Reason.SHOWN
-                return ghosts, self.expose(slot, ghost=False)
+                exposure = self.expose(slot, ghost=False)
+                self.pay_and_issue(slot)
+                return ghosts, exposure
             reasons[slot] = Reason.HELD_OUT
             ghosts.append(self.row(Reason.HELD_OUT, slot, self.expose(slot, ghost=True)["number"]))
             holdout = self.engine.campaign(slot).holdout
@@ -782,6 +841,17 @@ class OneEvent:
         self.count(slot, Cell.GHOSTS if ghost else Cell.EXPOSURES)
         return exposure
 
+    def pay_and_issue(self, slot: int) -> None:
+        """The exposure's cost is its campaign's budget's and its channel's, once; its coupon may be claimed at once."""
+        campaign, wallets, event = self.engine.campaign(slot), self.engine.wallets, self.event
+        paying = {name for name, budget in self.policy.budgets.items() if campaign.channel in budget.channels}
+        paying |= {campaign.budget} if campaign.budget else set()
+        for name in paying if campaign.cost else ():
+            wallets.spend[self.engine.numbers.budgets[name], Spend.EXPOSURES] += campaign.cost
+        if campaign.coupon is not None and campaign.issue == "direct":
+            number = self.engine.numbers.coupons[campaign.coupon]
+            wallets.claim(number, slot, event, self.customer, self.facts, self.t)
+
     def decision(
         self, candidates: list[int], reasons: dict[int, Reason], ghosts: list[Row], exposure: Exposure | None
     ) -> Row:
@@ -794,7 +864,7 @@ class OneEvent:
         return self.row(reasons[named], named, numbers.get(named, NONE))
 
     def row(self, reason: Reason, slot: int, number: int) -> Row:
-        """The fields of one DECISION; `late` and `credited` are set at the end."""
+        """The fields of one DECISION, but for those of `Answer.signed`."""
         event, engine = self.event, self.engine
         has_arm = reason in (Reason.SHOWN, Reason.HELD_OUT)
         return {
@@ -809,9 +879,6 @@ class OneEvent:
             "arm": engine.arm(slot, event["customer"]) if has_arm else NONE,
             "reason": int(reason),
             "channel": NONE if slot == NONE else int(channel_of(engine.campaign(slot))),
-            "late": 0,
-            "credited": NONE,
-            "answer": 0,
         }
 
 

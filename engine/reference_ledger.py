@@ -32,7 +32,7 @@ class Coupon:
 
     def __init__(self, pieces: int) -> None:
         self.declared = self.delivered = pieces
-        self.granted = self.reserved = self.confirmed = self.moving = self.arrived = 0
+        self.granted = self.reserved = self.confirmed = self.promised = self.moving = self.arrived = 0
         self.released: int | None = None
         self.out_ms = NEVER_MS
         self.refused: Counter[int] = Counter()
@@ -181,6 +181,7 @@ class ReferenceLedger:
         terms = self.policy["terms"][request["terms"]]
         until = t + self.policy["coupons"][request["coupon"]]["confirm_within_ms"]
         self.stock[request["coupon"]].reserved += 1
+        self.stock[request["coupon"]].promised += 1
         self.reservations[id] = {
             "coupon": request["coupon"], "budget": terms["budget"], "cost": terms["cost_most"], "expires_ms": until,
         }  # fmt: skip

@@ -223,6 +223,7 @@ def grant(shared, offers, reply, request, t):
         reply.coupon, reply.terms = coupon, terms
         return granted
     shared.stock[coupon].reserved += 1
+    shared.stock[coupon].promised += 1
     reply.expires_ms = t + offers.coupons[coupon].confirm_within_ms
     row = offers.terms[terms]
     open_reservation(table, request, int(row.budget), int(row.cost_most), int(reply.expires_ms))

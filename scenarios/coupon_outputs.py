@@ -136,7 +136,8 @@ class CouponOutputs:
         tables = self.plan.policy.tables
         terms = tables.terms[tables.terms["coupon"] == slot]
         issued = int(tables.days[row + 1]["start_ms"]) - 1
-        runs_out = np.where(terms["valid_ms"] > 0, issued + terms["valid_ms"], NEVER_MS)
+        lasts = np.maximum(terms["valid_ms"], tables.coupons[slot].confirm_within_ms)  # a prize until it is collected
+        runs_out = np.where(lasts > 0, issued + lasts, NEVER_MS)
         return bool((np.minimum(runs_out, terms["valid_until_ms"]) > self.plan.spans.end).any())
 
     def stock(self) -> Columns:
@@ -145,10 +146,12 @@ class CouponOutputs:
             if self.ledger is None:
                 break
             stock = self.ledger.shared.stock[slot]
+            granted = int(stock["granted"] + stock["promised"])
             opened = int(self.plan.policy.tables.coupons[slot].from_ms)
             append(
-                columns, coupon=name, granted=int(stock["granted"]), delivered=limited(stock["delivered"]),
-                left=limited(stock["left"]), **self.ran_out(int(stock["out_ms"]), opened),
+                columns, coupon=name, granted=granted, left=limited(stock["left"]),
+                delivered=limited(stock["delivered"]),
+                **self.ran_out(int(stock["out_ms"]), opened),
             )  # fmt: skip
         return columns
 

@@ -51,7 +51,7 @@ class Diary:
         self.evenings.append(
             Evening(
                 ended - 1,
-                stock["granted"].copy(),
+                stock["granted"] + stock["promised"],
                 stock["refused"].reshape(len(stock), ANSWERS).copy(),
                 ledger.shared.funds.copy(),
                 sum((part.spent for part in parts[1:]), parts[0].spent) if launched else None,

@@ -134,14 +134,19 @@ def forget_replies(remembered: Remembered, first: int, end: int, number: int) ->
 
 # --- by name ----------------------------------------------------------------------------------------------------------
 def moves_of(before: Mapping[str, int], after: Mapping[str, int], size: int) -> np.ndarray:
-    """New slot of every old one. Names that are gone keep free slots at the end; raises OverflowError without one."""
+    """New slot of every old one. Names that are gone keep theirs, or a free one at the end where another name has it;
+    raises OverflowError without one."""
     taken = set(after.values())
-    free = [slot for slot in range(size) if slot not in taken]
+    staying = {slot for name, slot in before.items() if name not in after and slot not in taken}
+    free = [slot for slot in range(size) if slot not in taken | staying]
     moves = np.arange(size)
     for name, slot in before.items():
-        if name not in after and not free:
-            raise OverflowError(f"names must be at most {size} at a time (no slot is left for {name!r})")
-        moves[slot] = after[name] if name in after else free.pop()
+        if name in after:
+            moves[slot] = after[name]
+        elif slot not in staying:
+            if not free:
+                raise OverflowError(f"names must be at most {size} at a time (no slot is left for {name!r})")
+            moves[slot] = free.pop()
     return moves
 
 

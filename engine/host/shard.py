@@ -4,15 +4,23 @@ import copy
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from engine.apply import apply
 from engine.compiled import entry
-from engine.coupon_records import ANSWERS, COUPON_CELLS, REPLY, REQUEST, Inbox, Spend, Wallets
+from engine.coupon_records import ANSWERS, COUPON_CELLS, LINES_MAX, REPLY, REQUEST, Inbox, Spend, Wallets
 from engine.days import day_index
 from engine.decide import Shard, decide, empty_shard
+from engine.host.remap import (
+    Names,
+    move_campaigns,
+    move_requests,
+    move_wallets,
+    moved_spend,
+    moves_between,
+    names_in,
+)
 from engine.host.wallets import BREACHES, empty_inbox, empty_outbox, empty_wallets, grown, room_for
 from engine.records import (
     ARMS_MAX,
@@ -20,12 +28,9 @@ from engine.records import (
     CELL_MEASURES,
     DECISION,
     EVENT,
-    EXPOSURE_CAMPAIGN_BITS,
-    EXPOSURE_CAMPAIGN_SHIFT,
-    MUTE_WORD_BITS,
     REASONS,
-    RING,
     Bulletin,
+    EventKind,
     Tables,
     Tallies,
     records,
@@ -82,13 +87,15 @@ def combined(digests: list[str]) -> str:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A shard between two batches, with the names its slot numbers stand for."""
+    """A shard between two batches, with what its numbers stand for, and what the Ledger has not heard yet."""
 
-    names: dict[str, int]
+    names: Names
     first: int
     customers: np.ndarray
     rings: np.ndarray
     wallets: Wallets
+    requests: np.ndarray  # REQUEST[n]
+    spend: np.ndarray  # i8[budgets, len(Spend)]
 
 
 @dataclass(frozen=True)
@@ -108,19 +115,40 @@ class CustomerShard:
 
     def __init__(self, first: int, count: int, tables: Tables, names: Mapping[str, int]) -> None:
         self.arrays: Shard = empty_shard(first, count, empty_wallets(0), empty_outbox(0))
-        self.names: dict[str, int] = {}
-        self.adopt(tables, names)
+        self._begin(tables, names)
 
     def adopt(self, tables: Tables, names: Mapping[str, int]) -> None:
-        """Take up a policy: remap what customers remember to its slots, by name; begin new tallies."""
-        remap(self.arrays.customers, self.arrays.rings, self.names, dict(names))
-        self.tables = tables
-        self.names = dict(names)
-        self.bulletin = open_bulletin(len(tables.campaigns))
-        self.tallies = empty_tallies(tables)
+        """Take up a policy: remap what customers remember to its numbers, by name; begin new tallies.
+
+        names: slots of campaigns. Raises AssertionError where the policy's registry does not know what a customer has.
+        """
+        before, spend = self.known, self.tallies.spend
+        self._begin(tables, names)
+        self._take_numbers(before, spend)
+
+    def _begin(self, tables: Tables, names: Mapping[str, int]) -> None:
+        self.tables, self.known = tables, names_in(tables, names)
+        self.bulletin, self.tallies = open_bulletin(len(tables.campaigns)), empty_tallies(tables)
         self.ghosts_max = most_ghosts(tables)
-        if tables.coupons["used"].any() and len(self.arrays.wallets.open) == 0:
+        self._provide_wallets()
+
+    def _provide_wallets(self) -> None:
+        if self.tables.coupons["used"].any() and not self.has_coupons:
             self.arrays = self.arrays._replace(wallets=empty_wallets(len(self.arrays.customers)))
+
+    def _take_numbers(self, before: Names, spend: np.ndarray) -> None:
+        """Give what customers remember, and what the Ledger has not heard of, the numbers it has now."""
+        moves, arrays = moves_between(before, self.known), self.arrays
+        if moves is not None:
+            move_campaigns(arrays.customers, arrays.rings, before.campaigns, moves.campaigns)
+            move_wallets(arrays.wallets, moves)
+            move_requests(arrays.outbox.requests[: int(arrays.outbox.waiting[0])], moves)
+        self.tallies.spend[:] = moved_spend(spend, moves, len(self.tables.budgets))
+
+    @property
+    def names(self) -> dict[str, int]:
+        """Slots of campaigns."""
+        return self.known.campaigns
 
     def copy(self) -> "CustomerShard":
         """The same shard at the same moment, to live on by itself."""
@@ -153,7 +181,7 @@ class CustomerShard:
         assert not self.has_coupons or np.all(events["ask"] < len(inbox.asks)), "every ask must be in the inbox"
         decisions = records(len(events), DECISION)
         ghosts = records(len(events) * self.ghosts_max, DECISION)
-        self.make_room(len(events), len(inbox.lines))
+        self.make_room(len(events), lines_to_keep(events, inbox) if self.has_coupons else 0)
         held = decide_batch(
             self.arrays, events.view(np.recarray), inbox, decisions, ghosts, self.tables, self.bulletin, self.tallies
         )
@@ -225,48 +253,31 @@ class CustomerShard:
         return groups
 
     def snapshot(self) -> Snapshot:
+        arrays = self.arrays
         return Snapshot(
-            dict(self.names), int(self.arrays.first[0]), self.arrays.customers.copy(), self.arrays.rings.copy(),
-            Wallets(*(array.copy() for array in self.arrays.wallets)),
+            self.known, int(arrays.first[0]), arrays.customers.copy(), arrays.rings.copy(),
+            Wallets(*(array.copy() for array in arrays.wallets)),
+            arrays.outbox.requests[: int(arrays.outbox.waiting[0])].copy(), self.tallies.spend.copy(),
         )  # fmt: skip
 
     def restore(self, snapshot: Snapshot) -> None:
-        """Take a snapshot's customers, remapped to this shard's slots by name."""
+        """Take a snapshot's customers, remapped to this shard's numbers by name.
+
+        Raises AssertionError where this policy's registry does not know what a customer has.
+        """
         assert snapshot.first == int(self.arrays.first[0])
         assert len(snapshot.customers) == len(self.arrays.customers)
         self.arrays.customers[:] = snapshot.customers
         self.arrays.rings[:] = snapshot.rings
-        self.arrays = self.arrays._replace(wallets=Wallets(*(array.copy() for array in snapshot.wallets)))
-        remap(self.arrays.customers, self.arrays.rings, snapshot.names, self.names)
+        outbox = empty_outbox(len(snapshot.requests))
+        outbox.requests[:], outbox.waiting[0] = snapshot.requests, len(snapshot.requests)
+        wallets = Wallets(*(array.copy() for array in snapshot.wallets))
+        self.arrays = self.arrays._replace(wallets=wallets, outbox=outbox)
+        self._provide_wallets()
+        self._take_numbers(snapshot.names, snapshot.spend)
 
 
-def slot_moves(before: Mapping[str, int], after: Mapping[str, int]) -> np.ndarray | None:
-    """New slot of every old one, or None if nothing moves. Names that are gone keep free slots at the end."""
-    taken = set(after.values())
-    free = [slot for slot in range(CAMPAIGNS_MAX - 1, -1, -1) if slot not in taken]
-    moves = np.arange(CAMPAIGNS_MAX)
-    for name, slot in before.items():
-        moves[slot] = after[name] if name in after else free.pop(0)
-    return None if all(moves[slot] == slot for slot in before.values()) else moves
-
-
-def remap(customers: Any, rings: np.ndarray, before: Mapping[str, int], after: Mapping[str, int]) -> None:
-    """Renumber the campaigns that customers remember: rings, mutes, snoozes."""
-    moves = slot_moves(before, after)
-    if moves is None:
-        return
-    campaign_mask = (1 << EXPOSURE_CAMPAIGN_BITS) - 1
-    slots = (rings >> EXPOSURE_CAMPAIGN_SHIFT) & campaign_mask
-    filled = np.arange(RING)[None, :] < customers["exposures"][:, None]
-    moved = (moves[np.minimum(slots, CAMPAIGNS_MAX - 1)] - slots) << EXPOSURE_CAMPAIGN_SHIFT
-    rings += np.where(filled, moved, 0)
-    muted = np.zeros_like(customers["muted"])
-    for old in before.values():
-        bit = (customers["muted"][:, old // MUTE_WORD_BITS] >> (old % MUTE_WORD_BITS)) & 1
-        new = int(moves[old])
-        muted[:, new // MUTE_WORD_BITS] |= bit << (new % MUTE_WORD_BITS)
-    customers["muted"] = muted
-    snoozed = customers["snoozed"]
-    old_slots = (snoozed - 1) & campaign_mask
-    new = snoozed - old_slots + moves[np.minimum(old_slots, CAMPAIGNS_MAX - 1)]
-    customers["snoozed"] = np.where(snoozed > 0, new, 0)
+def lines_to_keep(events: np.ndarray, inbox: Inbox) -> int:
+    """Lines that the carts of a batch have at most; two events may ask for the same cart."""
+    orders = events["ask"][(events["kind"] == EventKind.ORDER) & (events["ask"] >= 0)]
+    return int(inbox.asks["lines"][orders].clip(0, LINES_MAX).sum())

@@ -49,6 +49,7 @@ def empty_wallets(customers: int) -> Wallets:
         ids=records(0, RECENT_ID),
         free=np.array([[NONE, 0]] * len(_SLABS), np.int64),
         lives=np.zeros((COUPONS_MAX, LIVES), np.int64),
+        prizes=np.zeros((COUPONS_MAX, LIVES), np.int64),
         breaches=np.zeros(len(Breach), np.int64),
     )
 

@@ -201,7 +201,7 @@ class Coupon(Block):
     pieces: Pieces | None = None  # default: no end of them
     ration: Ration | None = None
     reorder: Reorder | None = None
-    confirm_within: Annotated[Duration, Field(ge=1)] | None = None  # a prize to be collected: no instance in a wallet
+    confirm_within: Annotated[Duration, Field(ge=1)] | None = None  # a prize to be collected
     claim: ClaimWindow = ClaimWindow()
     audience: Text | None = None  # condition on the customer: who may claim
     limits: Annotated[list[Limit], Field(min_length=1, max_length=CAPS_MAX)] | None = None  # default: one, for ever
@@ -326,7 +326,7 @@ class Coupon(Block):
     def prizes_are_no_instances(self) -> Iterator[Problem]:
         if self.confirm_within is None:
             return
-        why = "must not be given with confirm_within: a prize is reserved, it is in no wallet"
+        why = "must not be given with confirm_within: a prize is reserved until it is collected"
         if self.valid is not None:
             yield ("valid",), f"{why} (got {validity_text(self) or 'a date'})"
         if self.transferable:

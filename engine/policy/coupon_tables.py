@@ -16,9 +16,9 @@ from engine.coupon_records import (
     CouponKind,
 )
 from engine.policy.budget import Budget
-from engine.policy.calendar_days import LONGEST_MS, wall_ms
+from engine.policy.calendar_days import wall_ms
 from engine.policy.compiling import Conditions, fill_caps, salt
-from engine.policy.coupon import Coupon, Limit, Valid
+from engine.policy.coupon import Coupon, Valid
 from engine.policy.coupon_checks import groups
 from engine.policy.document import Policy
 from engine.policy.registry import Registry, Row, size_of
@@ -38,16 +38,20 @@ def coupon_tables(policy: Policy, registry: Registry, conditions: Conditions, zo
     """Names must have their slots. Terms of other policies under this registry stay in the table."""
     coupons = records(max(1, size_of(registry.coupons)), COUPON)
     coupons.terms, coupons.budget, coupons.fallback = NONE, NO_BUDGET, NONE
+    for name, slot in registry.coupons.items():
+        coupons[slot].name_hash = salt(name)  # of other policies too: customers may have one
     for declared, (name, coupon) in enumerate(policy.coupons.items()):
         row = coupons[registry.coupons[name]]
         coupon_row(row, name, coupon, policy, registry, zone)
         row.terms = registry.claim_terms(terms_row(name, coupon, declared, policy, registry, zone))
         row.audience, row.personal = conditions.audience(f"coupons.{name}.audience", coupon.audience)
     budgets = records(max(1, size_of(registry.budgets)), BUDGET)
+    for name, slot in registry.budgets.items():
+        budgets[slot].name_hash = salt(name)
     channel_budgets = np.full(CHANNELS, NONE, np.int16)
     for name, budget in policy.budgets.items():
         slot = registry.budgets[name]
-        budget_row(budgets[slot], name, budget, zone)
+        budget_row(budgets[slot], budget, zone)
         for channel in budget.channels:
             channel_budgets[Channel[channel.upper()]] = slot
     return CouponTables(terms_table(registry), coupons, budgets, channel_budgets)
@@ -69,15 +73,9 @@ def last_ms(day: date | None, zone: ZoneInfo) -> int:
     return wall_ms(day, 0, zone) if day is not None else NEVER_MS
 
 
-def remember_ms(limits: list[Limit]) -> int:
-    """How far back limits look."""
-    return max(NEVER_MS if x.per is None else LONGEST_MS[x.per] if isinstance(x.per, str) else x.per for x in limits)
-
-
 def coupon_row(row: np.record, name: str, coupon: Coupon, policy: Policy, registry: Registry, zone: ZoneInfo) -> None:
     """Everything of a COUPON row but its terms and its audience."""
     row.used = 1
-    row.name_hash = salt(name)
     row.drop_salt = salt(f"{policy.policy}/{name}/drop")
     row.from_ms = first_ms(coupon.claim.from_, zone, coupon.claim.at or 0)
     row.until_ms = last_ms(coupon.claim.until, zone)
@@ -86,7 +84,6 @@ def coupon_row(row: np.record, name: str, coupon: Coupon, policy: Policy, regist
         row.ration_every_ms, row.ration_pieces = coupon.ration.every, coupon.ration.pieces
     row.confirm_within_ms = coupon.confirm_within or 0
     fill_caps(row.limits, coupon.claims)
-    row.remember_ms = remember_ms(coupon.claims)
     row.budget = budget_of(coupon, registry)
     row.fallback = NONE if coupon.fallback is None else registry.coupons[coupon.fallback]
 
@@ -121,7 +118,7 @@ def terms_row(name: str, coupon: Coupon, declared: int, policy: Policy, registry
     fill_places(row, coupon, policy)
     row.not_with = sum(1 << registry.coupons[other] for other in coupon.not_with or [])
     group = coupon.group.name if coupon.group is not None else coupon.stage.name.lower()
-    row.group, row.group_most = registry.claim_group(group), group_most(policy, group)
+    row.group, row.group_hash, row.group_most = registry.claim_group(group), salt(group), group_most(policy, group)
     return tuple(int(value) for value in row.item())
 
 
@@ -144,9 +141,8 @@ def fill_places(row: np.record, coupon: Coupon, policy: Policy) -> None:
     row.places = mask(coupon.places, names.places)
 
 
-def budget_row(row: np.record, name: str, budget: Budget, zone: ZoneInfo) -> None:
-    row.used = 1
-    row.name_hash, row.amount = salt(name), budget.amount
+def budget_row(row: np.record, budget: Budget, zone: ZoneInfo) -> None:
+    row.used, row.amount = 1, budget.amount
     row.release_at, row.release_from_ms = SHARE_ONE, NEVER_MS
     if budget.reserve is not None:
         row.reserve, row.release_at = budget.reserve.amount, budget.reserve.at

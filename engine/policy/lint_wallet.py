@@ -20,8 +20,10 @@ def stays_ms(coupon: Coupon) -> float:
 
 
 def lives_ms(coupon: Coupon) -> float:
-    """The longest a claimed coupon can be used."""
+    """The longest a claimed coupon can be used, or a prize be collected."""
     valid, begins = coupon.valid, coupon.claim.from_
+    if coupon.confirm_within is not None:
+        return coupon.confirm_within
     if valid is None:
         return inf
     by_date = (valid.until - begins).days * DAY_MS if valid.until is not None and begins is not None else inf
@@ -36,8 +38,6 @@ def claims_open_ms(coupon: Coupon) -> float:
 
 def most_held(coupon: Coupon) -> float:
     """The most of one coupon that a customer's own claims can pile up; inf where nothing bounds it."""
-    if coupon.confirm_within is not None:
-        return 0
     stock = inf if coupon.pieces is None or coupon.reorder is not None else coupon.pieces
     window = min(stays_ms(coupon), claims_open_ms(coupon))
     return min(stock, *(most_by_limit(limit, window) for limit in coupon.claims))

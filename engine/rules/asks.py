@@ -14,6 +14,14 @@ _CLAIM, _CHECKOUT, _ORDER = int(EventKind.CLAIM), int(EventKind.CHECKOUT), int(E
 _CANCEL, _REFUND, _TRANSFER = int(EventKind.CANCEL), int(EventKind.REFUND), int(EventKind.TRANSFER)
 _REDEEM, _PAYMENT = int(EventKind.REDEEM), int(EventKind.PAYMENT)
 _NO_ANSWER, _DONE, _NO_ORDER = int(Answer.NONE), int(Answer.DONE), int(Answer.NO_ORDER)
+_WAITS = int(Answer.WAITS)
+
+
+@kernel
+def is_asking(event):
+    """Whether the event asks for something; other kinds have nothing to do with an ask."""
+    kind = int(event.kind)
+    return event.ask != NONE and (_CLAIM <= kind <= _TRANSFER or kind in (_REDEEM, _PAYMENT))
 
 
 @kernel
@@ -23,10 +31,11 @@ def must_wait(wallets, row, event):
 
 
 @kernel
-def cart_bounds(event, ask):
-    """Where the cart of an ask lies among the lines of its batch."""
-    if event.kind in (_CHECKOUT, _ORDER):
-        return int(ask.first_line), int(ask.first_line) + int(ask.lines)
+def cart_bounds(event, ask, lines):
+    """Where the cart of an ask lies among the lines of its batch; one that does not is empty."""
+    start, count = int(ask.first_line), int(ask.lines)
+    if event.kind in (_CHECKOUT, _ORDER) and start >= 0 and count >= 0 and start + count <= len(lines):
+        return start, start + count
     return 0, 0
 
 
@@ -35,6 +44,13 @@ def clear(receipt):
     receipt.paid, receipt.discount, receipt.unlock_missing, receipt.unlock_saves = 0, 0, 0, 0
     receipt.slots, receipt.unlock_terms = 0, NONE
     receipt.number, receipt.coupons, receipt.answer, receipt.optimal = NONE, 0, _NO_ANSWER, 1
+
+
+@kernel
+def put_off(receipt):
+    """Not taken: to be sent again after the settlement."""
+    clear(receipt)
+    receipt.answer = _WAITS
 
 
 @kernel
@@ -60,10 +76,8 @@ def answered(shard, row, customer, event, ask, cart, receipt, tables, tallies, t
     if kind == _REFUND:
         return refund(wallets, row, ask, receipt, tables, tallies, t)
     if kind == _TRANSFER:
-        return transfer(wallets, shard.outbox, row, ask, event, tables, t)
-    if kind == _REDEEM:
-        return redeem_by_hand(wallets, row, event, ask, receipt, tables, tallies, t)
-    return _NO_ANSWER
+        return transfer(wallets, shard.outbox, row, ask, event, receipt, tables, t)
+    return redeem_by_hand(wallets, shard.outbox, row, customer, event, ask, receipt, tables, tallies, t)
 
 
 @routine
@@ -75,24 +89,20 @@ def answer_ask(shard, row, customer, event, inbox, tables, tallies, day_number, 
     clear(receipt)
     turn_weeks(customer, int(tables.days[day_number].week))
     lapse(wallets, row, tables, tallies, t)
-    start, end = cart_bounds(event, ask)
+    start, end = cart_bounds(event, ask, inbox.lines)
     cart = inbox.lines[start:end]
-    is_claim = event.kind == _CLAIM
-    counts = True
     if ask.id != 0:
-        body = body_hash(event, ask, cart)
+        body = body_hash(event, ask, cart, tables)
         known = id_row(wallets, row, int(ask.id))
         if known != NONE and t - wallets.ids[known].first_ms < ID_REMEMBERED_MS:
-            repeat_answer(wallets.ids[known], receipt, body, is_claim)
+            repeat_answer(wallets.ids[known], receipt, body)
             return False
         receipt.answer = remember_id(wallets, row, int(ask.id), body, t)
         if receipt.answer != _DONE:
             return False
     receipt.answer = answered(shard, row, customer, event, ask, cart, receipt, tables, tallies, t)
     if ask.id != 0:
-        keep_answer(wallets, row, int(ask.id), receipt, is_claim)
-    if is_claim and 0 <= ask.coupon < len(tables.coupons):
+        keep_answer(wallets, row, int(ask.id), receipt)
+    if event.kind == _CLAIM and 0 <= ask.coupon < len(tables.coupons) and tables.coupons[ask.coupon].used:
         tallies.answers[day_number, ask.coupon, receipt.answer] += 1
-    if event.kind == _PAYMENT and receipt.answer != _DONE:
-        counts = False
-    return counts
+    return event.kind != _PAYMENT or receipt.answer == _DONE

@@ -4,11 +4,12 @@ import numpy as np
 
 from engine.compiled import kernel
 from engine.coupon_records import ID_REMEMBERED_MS, IDS_MAX, Answer
-from engine.records import NONE
+from engine.records import NONE, EventKind
 from engine.rules.experiments import mix64
 from engine.rules.slabs import IDS, give_row, push, take_row, unlink
 
 _DONE, _PENDING = int(Answer.DONE), int(Answer.PENDING)
+_REFUND = int(EventKind.REFUND)
 _ID_REUSED, _TOO_MANY = int(Answer.ID_REUSED), int(Answer.TOO_MANY_IDS)
 
 
@@ -18,24 +19,34 @@ def add(h, value):
 
 
 @kernel
-def body_hash(event, ask, lines):
-    """All that an event asks for, its time excluded."""
+def body_hash(event, ask, lines, tables):
+    """All that an event asks for, its time excluded; coupons and campaigns by name."""
     h = add(np.uint64(0), int(event.kind))
     h = add(h, int(event.amount))
     h = add(h, int(ask.other))
     h = add(h, int(ask.shipping))
+    h = add(h, int(ask.first_line) if event.kind == _REFUND else 0)  # a cart may lie anywhere among its batch's lines
     h = add(h, int(ask.pieces))
     h = add(h, int(ask.order))
     h = add(h, int(ask.claim))
-    h = add(h, int(ask.coupon))
+    h = add_name(h, tables.coupons, int(ask.coupon))
+    h = add_name(h, tables.campaigns, int(ask.campaign))
     h = add(h, int(ask.place))
-    h = add(h, int(ask.lines))
+    h = add(h, len(lines))
     for i in range(len(lines)):
         line = lines[i]
         h = add(h, int(line.unit_price))
         h = add(h, int(line.quantity))
         h = add(h, (int(line.category) << 32) ^ (int(line.brand) << 16) ^ int(line.product))
     return h
+
+
+@kernel
+def add_name(h, rows, slot):
+    """Fold the name of a slot in; where there is none, its number."""
+    if 0 <= slot < len(rows):
+        return mix64(h ^ rows[slot].name_hash)
+    return add(h, slot)
 
 
 @kernel
@@ -70,38 +81,35 @@ def remember_id(wallets, row, number, body, t):
     at = take_row(wallets.ids, wallets.free, IDS)
     recent = wallets.ids[at]
     recent.id, recent.body_hash, recent.first_ms = number, body, t
-    recent.result, recent.answer = 0, 0
+    recent.paid, recent.discount, recent.number, recent.answer = 0, 0, NONE, 0
     push(wallets.ids, wallets.heads, row, IDS, at)
     return _DONE
 
 
 @kernel
-def keep_answer(wallets, row, number, receipt, is_claim):
+def keep_answer(wallets, row, number, receipt):
     """Keep what was answered under an id."""
     recent = wallets.ids[id_row(wallets, row, number)]
-    recent.answer = receipt.answer
-    recent.result = receipt.number if is_claim else receipt.paid
+    recent.answer, recent.number = receipt.answer, receipt.number
+    recent.paid, recent.discount = receipt.paid, receipt.discount
 
 
 @kernel
-def repeat_answer(recent, receipt, body, is_claim):
+def repeat_answer(recent, receipt, body):
     """Same id and body, same answer; same id and another body is refused."""
     if recent.body_hash != body:
         receipt.answer = _ID_REUSED
         return
-    receipt.answer = recent.answer
-    if is_claim:
-        receipt.number = recent.result
-    else:
-        receipt.paid = recent.result
+    receipt.answer, receipt.number = recent.answer, recent.number
+    receipt.paid, receipt.discount = recent.paid, recent.discount
 
 
 @kernel
 def settle_ids(wallets, row, claim, answer):
-    """A claim's reply has come: its id answers with it from now on."""
+    """The reply about an instance has come: the id it was asked under answers with it from now on."""
     at = int(wallets.heads[row, IDS])
     while at != NONE:
         recent = wallets.ids[at]
-        if recent.answer == _PENDING and recent.result == claim:
+        if recent.answer == _PENDING and recent.number == claim:
             recent.answer = answer
         at = int(recent.next)

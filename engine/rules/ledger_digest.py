@@ -15,6 +15,7 @@ def stock_hash(h, stock):
     h = add(h, int(stock.granted))
     h = add(h, int(stock.reserved))
     h = add(h, int(stock.confirmed))
+    h = add(h, int(stock.promised))
     h = add(h, int(stock.moving))
     h = add(h, int(stock.released))
     h = add(h, int(stock.out_ms))

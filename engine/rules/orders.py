@@ -11,11 +11,14 @@ from engine.coupon_records import (
     Answer,
     Breach,
     CouponKind,
+    InstanceMark,
     Life,
     OrderState,
 )
 from engine.records import NONE, EventKind
 from engine.rules.checkout import quote
+from engine.rules.checkout_candidates import names
+from engine.rules.claims import confirm
 from engine.rules.price_split import refunded
 from engine.rules.slabs import INSTANCES, LINES, ORDERS, give_row, push, take_row, unlink
 from engine.rules.wallets import close, give_back, instance_row, redeem, release, turn
@@ -23,6 +26,7 @@ from engine.rules.wallets import close, give_back, instance_row, redeem, release
 _DONE, _CART, _TOO_MANY = int(Answer.DONE), int(Answer.CART), int(Answer.TOO_MANY_ORDERS)
 _NO_ORDER, _NO_COUPON, _PIECES = int(Answer.NO_ORDER), int(Answer.NO_COUPON), int(Answer.PIECES)
 _AVAILABLE, _HELD, _REDEEMED = int(Life.AVAILABLE), int(Life.HELD), int(Life.REDEEMED)
+_PRIZE = int(InstanceMark.PRIZE)
 _CHECKOUT, _RIGHT, _REFUNDS = int(EventKind.CHECKOUT), int(CouponKind.RIGHT), int(Breach.REFUNDS)
 _ORDER_HELD, _PAID, _CANCELLED = int(OrderState.HELD), int(OrderState.PAID), int(OrderState.CANCELLED)
 
@@ -42,7 +46,8 @@ def is_cart(lines, shipping):
 
 @kernel
 def list_owned(wallets, row, owned, t):
-    """Write the available instances into owned (OWNED), those that expire first if there are too many; how many."""
+    """Write the available instances into owned (OWNED), the latest claim first; if there are too many those that expire
+    first, of equals the earlier claims. Returns how many."""
     count = 0
     at = int(wallets.heads[row, INSTANCES])
     while at != NONE:
@@ -50,26 +55,33 @@ def list_owned(wallets, row, owned, t):
         at = int(instance.next)
         if instance.state != _AVAILABLE or instance.expires_ms <= t:
             continue
-        place = count
         if count == CHECKOUT_COUPONS_MAX:
-            place = latest(owned)
-            if instance.expires_ms >= owned[place].expires_ms:
+            last = latest(owned)
+            if instance.expires_ms > owned[last].expires_ms:
                 continue
-        else:
-            count += 1
-        owned[place].expires_ms, owned[place].number = instance.expires_ms, instance.number
-        owned[place].terms = instance.terms
+            close_up(owned, last)
+            count -= 1
+        owned[count].expires_ms, owned[count].number = instance.expires_ms, instance.number
+        owned[count].terms = instance.terms
+        count += 1
     return count
 
 
 @kernel
 def latest(owned):
-    """Place of the coupon that expires last."""
+    """Place of the coupon that expires last, of equals the latest claim, which stands first."""
     found = 0
     for i in range(1, len(owned)):
         if owned[i].expires_ms > owned[found].expires_ms:
             found = i
     return found
+
+
+@kernel
+def close_up(owned, place):
+    """Those behind a place move up into it."""
+    for i in range(place, len(owned) - 1):
+        owned[i] = owned[i + 1]
 
 
 @kernel
@@ -126,16 +138,22 @@ def close_coupons(wallets, row, number, tables, tallies):
 
 @kernel
 def make_order_room(wallets, row, tables, tallies):
-    """Room for one more order, by forgetting the oldest that is not held; False if all are held."""
-    count, before, oldest, ahead = 0, NONE, NONE, NONE
+    """Room for one more order, by forgetting the oldest of which nothing can be given back, else the oldest that is
+    paid; False if all are held."""
+    count, before = 0, NONE
+    over, ahead_of_over, paid, ahead_of_paid = NONE, NONE, NONE, NONE
     at = int(wallets.heads[row, ORDERS])
     while at != NONE:
+        order = wallets.orders[at]
         count += 1
-        if wallets.orders[at].state != _ORDER_HELD:
-            oldest, ahead = at, before
-        before, at = at, int(wallets.orders[at].next)
+        if order.state == _CANCELLED or (order.state == _PAID and order.pieces == 0):
+            over, ahead_of_over = at, before
+        elif order.state == _PAID:
+            paid, ahead_of_paid = at, before
+        before, at = at, int(order.next)
     if count < ORDERS_MAX:
         return True
+    oldest, ahead = (over, ahead_of_over) if over != NONE else (paid, ahead_of_paid)
     if oldest == NONE:
         return False
     order = wallets.orders[oldest]
@@ -220,8 +238,7 @@ def pay_order(wallets, row, at, receipt, tables, tallies):
     while at != NONE:
         instance = wallets.instances[at]
         if instance.state == _HELD and instance.order == number:
-            redeem(wallets, instance, tables, tallies, int(instance.spent))
-            wallets.due_ms[row] = min(int(wallets.due_ms[row]), int(instance.expires_ms))
+            redeem(wallets, row, instance, tables, tallies, int(instance.spent))
             receipt.coupons += 1
             receipt.slots |= 1 << int(tables.terms[instance.terms].coupon)
         at = int(instance.next)
@@ -255,29 +272,51 @@ def give_coupons_back(wallets, row, number, tables, tallies, t):
     while at != NONE:
         instance = wallets.instances[at]
         if instance.state == _REDEEMED and instance.order == number:
-            give_back(wallets, instance, tables, tallies, t)
-            if instance.state == _AVAILABLE:
-                wallets.due_ms[row] = min(int(wallets.due_ms[row]), int(instance.expires_ms))
+            give_back(wallets, row, instance, tables, tallies, t)
         at = int(instance.next)
 
 
 @kernel
+def return_pieces(line, order, pieces):
+    """So many more pieces of a line have come back; the fen to be given for them."""
+    before, after = int(line.returned), int(line.returned) + pieces
+    line.returned = after
+    order.pieces -= pieces
+    return refunded(int(line.paid), before, after, int(line.quantity))
+
+
+@kernel
+def return_rest(wallets, order):
+    """Every piece that has not come back yet does; the fen to be given for them."""
+    amount = 0
+    at = int(order.lines)
+    while at != NONE:
+        line = wallets.lines[at]
+        amount += return_pieces(line, order, int(line.quantity) - int(line.returned))
+        at = int(line.next)
+    return amount
+
+
+@kernel
 def refund(wallets, row, ask, receipt, tables, tallies, t):
-    """Give back what was paid for pieces of a line; shipping and coupons with the last piece of the order."""
+    """Give back what was paid for pieces of a line, or for all that is left (first_line NONE); shipping and coupons
+    with the last piece of the order."""
     at = order_row(wallets, row, int(ask.order))
     if at == NONE or wallets.orders[at].state != _PAID:
         return _NO_ORDER
     order = wallets.orders[at]
-    place = line_row(wallets, order, int(ask.first_line)) if ask.first_line >= 0 else NONE
-    if place == NONE:
-        return _NO_ORDER
-    line = wallets.lines[place]
-    before, after = int(line.returned), int(line.returned) + int(ask.pieces)
-    if ask.pieces < 1 or after > line.quantity:
-        return _PIECES
-    amount = refunded(int(line.paid), before, after, int(line.quantity))
-    line.returned = after
-    order.pieces -= ask.pieces
+    if ask.first_line == NONE:
+        if order.pieces == 0:
+            return _PIECES
+        amount = return_rest(wallets, order)
+    else:
+        place = line_row(wallets, order, int(ask.first_line)) if ask.first_line >= 0 else NONE
+        if place == NONE:
+            return _NO_ORDER
+        line = wallets.lines[place]
+        if ask.pieces < 1 or ask.pieces > line.quantity - line.returned:
+            return _PIECES
+        amount = return_pieces(line, order, int(ask.pieces))
     if order.pieces == 0:
         amount += int(order.shipping)
         give_coupons_back(wallets, row, int(order.number), tables, tallies, t)
@@ -289,17 +328,28 @@ def refund(wallets, row, ask, receipt, tables, tallies, t):
 
 
 @kernel
-def redeem_by_hand(wallets, row, event, ask, receipt, tables, tallies, t):
-    """A right is used, or a code is taken at the desk for an amount that the desk states."""
+def is_usable(terms, tier, city, place):
+    """Whether a coupon is for this customer, here."""
+    return names(terms.tiers, tier) and names(terms.regions, city) and names(terms.places, place)
+
+
+@kernel
+def redeem_by_hand(wallets, outbox, row, customer, event, ask, receipt, tables, tallies, t):
+    """A right is used, or a code is taken at the desk for an amount that the desk states. A prize is collected: the
+    Ledger says whether in time."""
     at = instance_row(wallets, row, int(ask.claim))
     if at == NONE or wallets.instances[at].state != _AVAILABLE:
         return _NO_COUPON
     instance = wallets.instances[at]
     terms = tables.terms[instance.terms]
-    if t < terms.valid_from_ms or t >= instance.expires_ms:
+    usable = is_usable(terms, int(customer.tier), int(event.city), int(ask.place))
+    if t < terms.valid_from_ms or t >= instance.expires_ms or not usable:
         return _NO_COUPON
+    receipt.number = instance.number
+    if instance.marks & _PRIZE:
+        return confirm(wallets, outbox, row, instance, event, tables, t)
     discount = int(terms.worth) if terms.kind == _RIGHT else max(min(int(event.amount), int(terms.cost_most)), 0)
-    redeem(wallets, instance, tables, tallies, discount)
+    redeem(wallets, row, instance, tables, tallies, discount)
     close(instance, tables.terms, tallies)
     receipt.discount = discount
     return _DONE

@@ -16,6 +16,7 @@ STOCK = np.dtype(
         ("granted", "i8"),  # are instances in wallets
         ("reserved", "i8"),  # under a reservation
         ("confirmed", "i8"),  # went by a reservation
+        ("promised", "i8"),  # reservations ever, lapsed ones too
         ("moving", "i8"),  # of the granted, on their way to another customer
         ("arrived", "i8"),  # of the granted, taken in during the latest settlement: the giver does not know yet
         ("released", "i8"),  # by the ration so far; NEVER_MS's size without one

@@ -13,18 +13,34 @@ _MOVING, _MOVED = int(Life.MOVING), int(Life.MOVED)
 _ORDER_HELD, _CANCELLED = int(OrderState.HELD), int(OrderState.CANCELLED)
 _FREED, _SPENT = int(Spend.FREED), int(Spend.REDEEMED)
 _RECEIVED, _CLOSED = int(InstanceMark.RECEIVED), int(InstanceMark.CLOSED)
+_PRIZE, _WEAKER = int(InstanceMark.PRIZE), int(InstanceMark.WEAKER)
 _C_EXPIRED, _C_REDEEMED = int(CouponCell.EXPIRED), int(CouponCell.REDEEMED)
 _C_DISCOUNT, _C_RETURNED = int(CouponCell.DISCOUNT), int(CouponCell.RETURNED)
 
 
 # --- one instance -----------------------------------------------------------------------------------------------------
 @kernel
-def turn(wallets, instance, terms, state):
-    """Change an instance's state; the shard's counts by coupon follow."""
+def count_life(wallets, instance, terms, step):
+    """Add to the shard's counts by coupon and state; prizes are counted apart."""
     coupon = terms[instance.terms].coupon
-    wallets.lives[coupon, instance.state] -= 1
-    wallets.lives[coupon, state] += 1
+    if instance.marks & _PRIZE:
+        wallets.prizes[coupon, instance.state] += step
+    else:
+        wallets.lives[coupon, instance.state] += step
+
+
+@kernel
+def turn(wallets, instance, terms, state):
+    """Change an instance's state; the shard's counts follow."""
+    count_life(wallets, instance, terms, -1)
     instance.state = state
+    count_life(wallets, instance, terms, 1)
+
+
+@kernel
+def note_due(wallets, row, instance):
+    """The wallet is to be looked at when this instance runs out."""
+    wallets.due_ms[row] = min(int(wallets.due_ms[row]), int(instance.expires_ms))
 
 
 @kernel
@@ -45,18 +61,27 @@ def expiry(terms, claimed_ms):
 
 
 @kernel
-def new_instance(wallets, row, terms_row, terms, state, t):
+def new_instance(wallets, row, terms_row, terms, state, marks, t):
     """A new instance at the front of the customer's list; returns its row."""
     at = take_row(wallets.instances, wallets.free, INSTANCES)
     instance = wallets.instances[at]
     instance.number = wallets.claims[row]
     wallets.claims[row] += 1
     instance.claimed_ms, instance.expires_ms = t, expiry(terms[terms_row], t)
-    instance.order, instance.terms = NONE, terms_row
-    instance.state, instance.marks, instance.spent = state, 0, 0
-    wallets.lives[terms[terms_row].coupon, state] += 1
+    instance.order, instance.terms, instance.claimed = NONE, terms_row, terms[terms_row].coupon
+    instance.state, instance.marks, instance.spent = state, marks, 0
+    count_life(wallets, instance, terms, 1)
     push(wallets.instances, wallets.heads, row, INSTANCES, at)
     return at
+
+
+@kernel
+def weaken(wallets, instance, terms_row, terms):
+    """The fallback was granted instead: it has its own terms, but the limits of what was claimed count it."""
+    count_life(wallets, instance, terms, -1)
+    instance.terms, instance.expires_ms = terms_row, expiry(terms[terms_row], int(instance.claimed_ms))
+    instance.marks |= _WEAKER
+    count_life(wallets, instance, terms, 1)
 
 
 @kernel
@@ -71,13 +96,13 @@ def forget_instance(wallets, row, number):
 
 # --- limits and room --------------------------------------------------------------------------------------------------
 @kernel
-def claimed_since(wallets, row, terms, coupon, start_ms):
+def claimed_since(wallets, row, coupon, start_ms):
     """Claims of a coupon at or after a time, pending ones included; received coupons are no claims."""
     count = 0
     at = int(wallets.heads[row, INSTANCES])
     while at != NONE:
         instance = wallets.instances[at]
-        is_claim = terms[instance.terms].coupon == coupon and instance.marks & _RECEIVED == 0
+        is_claim = instance.claimed == coupon and instance.marks & _RECEIVED == 0
         if is_claim and instance.claimed_ms >= start_ms:
             count += 1
         at = int(instance.next)
@@ -85,20 +110,28 @@ def claimed_since(wallets, row, terms, coupon, start_ms):
 
 
 @kernel
-def limit_reached(wallets, row, tables, coupon, day, t):
-    """Whether one more claim would pass any of the coupon's limits."""
+def is_beyond_limits(wallets, row, tables, coupon, more, day, t):
+    """Whether so many more claims pass any of the coupon's limits."""
     limits = tables.coupons[coupon].limits
     for i in range(len(limits)):
         cap = limits[i]
-        if cap.most == 0:
-            return False
-        if claimed_since(wallets, row, tables.terms, coupon, window_start(cap, day, t)) >= cap.most:
+        if cap.most > 0 and claimed_since(wallets, row, coupon, window_start(cap, day, t)) + more > cap.most:
             return True
     return False
 
 
 @kernel
-def is_forgettable(instance, tables, t):
+def is_counted(instance, tables, day, t):
+    """Whether a limit of the coupon that was claimed still counts the claim."""
+    limits = tables.coupons[instance.claimed].limits
+    for i in range(len(limits)):
+        if limits[i].most > 0 and instance.claimed_ms >= window_start(limits[i], day, t):
+            return instance.marks & _RECEIVED == 0 and tables.coupons[instance.claimed].used != 0
+    return False
+
+
+@kernel
+def is_forgettable(instance, tables, day, t):
     """Dead, counted by no limit any more, and not to come back by a refund."""
     state = int(instance.state)
     if state == _REDEEMED:
@@ -106,17 +139,16 @@ def is_forgettable(instance, tables, t):
             return False
     elif state != _EXPIRED and state != _WITHDRAWN and state != _MOVED:
         return False
-    coupon = tables.coupons[tables.terms[instance.terms].coupon]
-    return instance.marks & _RECEIVED != 0 or coupon.used == 0 or t - instance.claimed_ms >= coupon.remember_ms
+    return not is_counted(instance, tables, day, t)
 
 
 @kernel
-def make_room(wallets, row, tables, t):
+def make_room(wallets, row, tables, day, t):
     """Forget what may be forgotten; returns how many instances are left."""
     kept, before, at = 0, NONE, int(wallets.heads[row, INSTANCES])
     while at != NONE:
         after = int(wallets.instances[at].next)
-        if is_forgettable(wallets.instances[at], tables, t):
+        if is_forgettable(wallets.instances[at], tables, day, t):
             unlink(wallets.instances, wallets.heads, row, INSTANCES, before, at)
             give_row(wallets.instances, wallets.free, INSTANCES, at)
         else:
@@ -126,8 +158,8 @@ def make_room(wallets, row, tables, t):
 
 
 @kernel
-def is_full(wallets, row, tables, t):
-    return make_room(wallets, row, tables, t) >= WALLET_MAX
+def is_full(wallets, row, tables, day, t):
+    return make_room(wallets, row, tables, day, t) >= WALLET_MAX
 
 
 # --- what time does ---------------------------------------------------------------------------------------------------
@@ -147,51 +179,56 @@ def tally_cohort(tallies, tables, instance, measure, amount):
 
 @kernel
 def expire(wallets, instance, tables, tallies):
+    """It has run out. What a prize had reserved lapses at the Ledger at the same instant."""
     terms = tables.terms[instance.terms]
     turn(wallets, instance, tables.terms, _EXPIRED)
-    tally_spend(tallies, terms, _FREED, int(terms.cost_most))
+    if instance.marks & _PRIZE == 0:
+        tally_spend(tallies, terms, _FREED, int(terms.cost_most))
     tally_cohort(tallies, tables, instance, _C_EXPIRED, 1)
 
 
 @kernel
-def make_available(wallets, instance, tables, tallies, t):
-    """Back from an order: available again, or run out meanwhile."""
-    instance.order = NONE
+def make_available(wallets, row, instance, tables, tallies, t):
+    """Granted, or back from an order or from its way to somebody else: available, or run out meanwhile."""
+    instance.order, instance.spent = NONE, 0
     turn(wallets, instance, tables.terms, _AVAILABLE)
     if instance.expires_ms <= t:
         expire(wallets, instance, tables, tallies)
+    else:
+        note_due(wallets, row, instance)
 
 
 @kernel
-def redeem(wallets, instance, tables, tallies, discount):
-    """The discount is spent. What else was reserved stays so while a refund may bring the coupon back."""
-    terms = tables.terms[instance.terms]
+def redeem(wallets, row, instance, tables, tallies, discount):
+    """The discount is spent. What else was reserved stays so while a refund may bring the coupon back; what a prize had
+    reserved is the Ledger's to spend."""
     turn(wallets, instance, tables.terms, _REDEEMED)
     instance.spent = discount
-    tally_spend(tallies, terms, _SPENT, discount)
+    if instance.marks & _PRIZE == 0:
+        tally_spend(tallies, tables.terms[instance.terms], _SPENT, discount)
     tally_cohort(tallies, tables, instance, _C_REDEEMED, 1)
     tally_cohort(tallies, tables, instance, _C_DISCOUNT, discount)
+    note_due(wallets, row, instance)
 
 
 @kernel
 def close(instance, terms, tallies):
     """A redeemed coupon that cannot come back any more: the rest of what was reserved is free."""
-    if instance.marks & _CLOSED == 0:
-        instance.marks |= _CLOSED
+    if instance.marks & (_CLOSED | _PRIZE) == 0:
         tally_spend(tallies, terms[instance.terms], _FREED, int(terms[instance.terms].cost_most) - int(instance.spent))
+    instance.marks |= _CLOSED
 
 
 @kernel
-def give_back(wallets, instance, tables, tallies, t):
+def give_back(wallets, row, instance, tables, tallies, t):
     """A refund of the whole order undoes a redemption, before the coupon's expiry."""
-    if instance.expires_ms <= t:
+    if instance.marks & _CLOSED or instance.expires_ms <= t:
         return
     discount = int(instance.spent)
     tally_spend(tallies, tables.terms[instance.terms], _SPENT, -discount)
     tally_cohort(tallies, tables, instance, _C_RETURNED, 1)
     tally_cohort(tallies, tables, instance, _C_DISCOUNT, -discount)
-    instance.spent = 0
-    make_available(wallets, instance, tables, tallies, t)
+    make_available(wallets, row, instance, tables, tallies, t)
 
 
 @kernel
@@ -201,7 +238,7 @@ def release(wallets, row, order_number, tables, tallies, t):
     while at != NONE:
         instance = wallets.instances[at]
         if instance.state == _HELD and instance.order == order_number:
-            make_available(wallets, instance, tables, tallies, t)
+            make_available(wallets, row, instance, tables, tallies, t)
         at = int(instance.next)
 
 

@@ -26,7 +26,7 @@ from tests.engine.claims import (
 )
 
 SETTLEMENTS, ACTS = 14, 60
-PIECE_FIELDS = ("delivered", "left", "granted", "reserved", "confirmed", "moving", "arrived", "out_ms")
+PIECE_FIELDS = ("delivered", "left", "granted", "reserved", "confirmed", "promised", "moving", "arrived", "out_ms")
 MONEY_FIELDS = ("in_force", "reserved", "spent", "overshoot", "out_ms", "released")
 
 

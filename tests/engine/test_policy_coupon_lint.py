@@ -122,7 +122,7 @@ PLANTED: list[tuple[list[Edit], list[tuple[str, str, str, str]]]] = [
     # --- wallets ------------------------------------------------------------------------------------------------------
     ([coupon(kind="amount_off", off="1.00", over="9.00", pieces=99, limits="[{most: 61}]")],
      [("W22", "error", "coupons.c.limits",
-       ("up to 66 coupons can pile up at one customer (61 of c; used ones that a limit still counts included), but a"
+       ("up to 67 coupons can pile up at one customer (61 of c; used ones that a limit still counts included), but a"
         f" wallet holds {WALLET_MAX}"))]),
     ([coupon(kind="amount_off", off="1.00", over="9.00", budget="autumn", limits="[{most: 1, per: day}]")],
      [("W22", "error", "coupons.c.limits", "any number of coupons can pile up at one customer (any number of c;")]),
@@ -287,7 +287,7 @@ def test_what_nothing_bounds_has_no_figure() -> None:
         ({"limits": "[{most: 1, per: day}]", "claim": "{from: 2026-03-01, until: 2026-03-08}"}, 9),
         ({"limits": "[{most: 1, per: day}]", "claim": "{from: 2026-03-01}", "valid": "{until: 2026-03-08}"}, 9),
         ({"limits": "[{most: 1, per: 1h}]", "valid": "6h"}, 6),
-        ({"limits": "[{most: 9}]", "kind": "right", "worth": "1.00", "confirm_within": "1d"}, 0),
+        ({"limits": "[{most: 9}]", "kind": "right", "worth": "1.00", "confirm_within": "1d"}, 9),
     ],
 )
 def test_the_most_that_pile_up(fields: dict[str, Any], most: float) -> None:

@@ -85,6 +85,10 @@ CREATIVE = {
 # --- Policies ---------------------------------------------------------------------------------------------------------
 def random_policy(rng: Random) -> Policy:
     """A valid policy of 6 to 16 campaigns in which every rule of a message may appear."""
+    return Policy.model_validate(random_document(rng))
+
+
+def random_document(rng: Random) -> dict[str, Any]:
     zone = rng.choice(["Asia/Shanghai", "Asia/Shanghai", "Europe/Berlin", "America/New_York"])
     loose = rng.random() < 0.25  # shows so much that exposures leave the ring
     moments = random_moments(rng)
@@ -108,7 +112,7 @@ def random_policy(rng: Random) -> Policy:
         document["rfm"] = thresholds
     if rng.random() < 0.6:
         document["universal_holdout"] = {"share": rng.choice(["2%", "15%"])} | optional(rng, 0.3, salt="everyone")
-    return Policy.model_validate(document)
+    return document
 
 
 def shuffled_segments(rng: Random) -> dict[str, str]:
