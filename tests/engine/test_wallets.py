@@ -336,7 +336,8 @@ READINGS_SHOP = {
         "ten": {"kind": "amount_off", "off": "10.00", "over": "100.00", "valid": "20min", "budget": "fund",
                 "limits": [{"most": 2, "per": "10min"}], "transferable": "true"},
         "daily": {"kind": "free_shipping", "limits": [{"most": 1, "per": "day"}]},
-        "once": {"kind": "percent_off", "rate": "10%", "up_to": "5.00", "pieces": 1, "valid": {"until": "2026-03-06"}},
+        "once": {"kind": "percent_off", "rate": "10%", "up_to": "5.00", "pieces": 1,
+                 "valid": {"for": "30h", "until": "2026-03-06"}},
         "lounge": {"kind": "right", "worth": "30.00", "places": ["shop"], "members": ["standard"], "valid": "1h",
                    "budget": "fund"},
         "mug": {"kind": "right", "worth": "12.00", "confirm_within": "20min", "pieces": 1, "budget": "fund",
@@ -421,6 +422,12 @@ at               who does                          answer           then
 2d-4min          settle
 2d-1ms           ann checkout 20.00x1              DONE             discount=2.00
 2d               ann checkout 20.00x1              DONE             discount=0.00 ann#0=EXPIRED
+
+# … here the time after the claim
+9h               ann claim once                    PENDING
+9h+1s            settle
+39h-1ms          ann checkout 20.00x1              DONE             discount=2.00
+39h              ann checkout 20.00x1              DONE             discount=0.00 ann#0=EXPIRED
 
 # an order not paid gives its coupons back at held + 15 min
 9h               ann claim ten                     PENDING
