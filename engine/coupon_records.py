@@ -101,6 +101,8 @@ class Answer(IntEnum):
     LAPSED = 43  # a reservation confirmed or released too late, or one that never was
     NO_ROOM = 44  # a table of the Ledger is full; to be asked again
     DENIED = 45  # by the fraud verdict
+    CHALLENGED = 46  # pass the challenge of `rule`, and ask again
+    IN_REVIEW = 47  # a piece is reserved until a person has decided, or 24 h
     # orders
     CART = 60  # empty, too long, or a line out of bounds
     TOO_MANY_ORDERS = 61
@@ -209,6 +211,7 @@ ASK = np.dtype(
         ("coupon", "i2"),  # CLAIM: slot; NONE
         ("place", "i2"),  # where: number in the policy's names.places; NONE
         ("campaign", "i2"),  # CLAIM: the campaign it came from; NONE
+        ("rule", "i2"),  # CHALLENGE_PASSED: of which rule; NONE
     ],
     align=True,
 )
@@ -221,9 +224,11 @@ RECEIPT = np.dtype(
         ("unlock_missing", "i8"),
         ("unlock_saves", "i8"),
         ("slots", "i8"),  # mask of the coupons used, by slot
+        ("fired", "i8"),  # mask of the shard's fraud rules that fire, shadows too
         ("number", "i4"),  # CLAIM, TRANSFER, REDEEM: instance number; NONE
         ("unlock_terms", "i4"),  # terms of the coupon to unlock; NONE
         ("coupons", "i2"),  # how many are used
+        ("rule", "i2"),  # the fraud rule that answers; NONE
         ("answer", "i1"),  # Answer
         ("optimal", "i1"),
     ],
@@ -305,12 +310,13 @@ class Outbox(NamedTuple):
 
 
 class Inbox(NamedTuple):
-    """What the events of a batch ask for."""
+    """What the events of a batch ask for, and where they came from."""
 
     asks: np.ndarray  # ASK[...], by EVENT.ask
     lines: np.ndarray  # LINE[...]: the carts
     receipts: np.ndarray  # RECEIPT[...], written row by row with asks
-    used: np.ndarray  # i8[2]: how many asks and lines are filled
+    origins: np.ndarray  # fraud_records.ORIGIN[...], by EVENT.origin
+    used: np.ndarray  # i8[3]: how many asks, lines and origins are filled
 
 
 class Wallets(NamedTuple):
@@ -341,13 +347,9 @@ class RequestKind(IntEnum):
     RESERVE = 5  # a piece that is not granted yet (a prize), until it is confirmed or lapses
     CONFIRM = 6
     RELEASE = 7
-
-
-class Verdict(IntEnum):
-    """What fraud rules say of a request. The strongest active one wins."""
-
-    ALLOW = 0
-    WEAKER = 1  # the coupon's `fallback` instead
+    OBSERVED = 8  # an event that a rule of the Ledger counts; no reply but a mark
+    REVIEWED = 9  # a person's decision on a review: `verdict` ALLOW or DENY
+    LISTED = 10  # a person's decision: a customer, device ... is allowed or blocked until `expires_ms`
 
 
 REQUEST = np.dtype(
@@ -362,8 +364,21 @@ REQUEST = np.dtype(
         ("terms", "i2"),  # the terms it was claimed under; it settles under these
         ("coupon", "i2"),  # slot
         ("campaign", "i2"),  # the campaign it came from; NONE
+        ("rule", "i2"),  # the shard's rule that answers; NONE
         ("kind", "i1"),  # RequestKind
-        ("verdict", "i1"),  # Verdict: the shard's part of it
+        ("verdict", "i1"),  # fraud_records.Verdict: the shard's part of it
+        ("event_kind", "i1"),  # EventKind
+        ("counted", "i8"),  # masks of the Ledger's rules: that count the event …
+        ("judging", "i8"),  # … that judge it …
+        ("exempt", "i8"),  # … that it passed the challenge of
+        ("fired", "i8"),  # of the shard's rules that fire
+        ("device_id", "i8"),  # its origin; NONE
+        ("ip", "i8"),
+        ("card", "i8"),
+        ("address", "i8"),
+        ("code", "i8"),
+        ("inviter", "i8"),
+        ("group", "i8"),
     ],
     align=True,
 )
@@ -373,11 +388,13 @@ REPLY = np.dtype(
         ("time_ms", "i8"),  # of the settlement
         ("customer", "i8"),
         ("other", "i8"),
-        ("expires_ms", "i8"),  # of a transferred coupon or a prize
+        ("expires_ms", "i8"),  # of a transferred coupon or a prize; OBSERVED: of the mark
+        ("fired", "i8"),  # mask of all fraud rules that fire
         ("number", "i4"),  # of the request it answers, or NONE where it comes unasked (a transfer arrives)
         ("claim", "i4"),
         ("terms", "i2"),
         ("coupon", "i2"),
+        ("rule", "i2"),  # the fraud rule that answers; OBSERVED: that the mark is of; NONE
         ("kind", "i1"),  # RequestKind of the request
         ("answer", "i1"),  # Answer
     ],

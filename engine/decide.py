@@ -7,6 +7,7 @@ import numpy as np
 from engine.compiled import kernel
 from engine.coupon_records import CHECKOUT_COUPONS_MAX, OWNED, Answer, Outbox, Spend, Wallets
 from engine.days import day_index
+from engine.fraud_records import Watch
 from engine.records import (
     CAMPAIGNS_MAX,
     CUSTOMER,
@@ -54,9 +55,10 @@ class Shard(NamedTuple):
     outbox: Outbox
     desk: Desk  # scratch of a checkout
     owned: np.ndarray  # OWNED[CHECKOUT_COUPONS_MAX]: scratch
+    watch: Watch
 
 
-def empty_shard(first: int, count: int, wallets: Wallets, outbox: Outbox) -> Shard:
+def empty_shard(first: int, count: int, wallets: Wallets, outbox: Outbox, watch: Watch) -> Shard:
     return Shard(
         records(count, CUSTOMER),
         np.zeros((count, RING), np.int64),
@@ -67,6 +69,7 @@ def empty_shard(first: int, count: int, wallets: Wallets, outbox: Outbox) -> Sha
         outbox,
         empty_desk(),
         records(CHECKOUT_COUPONS_MAX, OWNED),
+        watch,
     )
 
 

@@ -109,8 +109,16 @@ class EventKind(IntEnum):
     PERSONALISATION_OFF = 33
     # a numbered calendar moment of the bulletin: `moment`
     MOMENT = 40
-    # goals the engine derives from an event; never sent
-    FIRST_USE = 50
+    # what fraud rules count besides
+    LOGIN_FAILED = 41
+    PAYMENT_DECLINED = 42
+    CHECK_IN = 43
+    MONEY_TRANSFER = 44  # `amount` fen to somebody
+    GROUP_JOIN = 45
+    CHALLENGE_PASSED = 46  # asks: of the rule in `ask`
+    # what the engine derives from an event; never sent
+    FIRST_USE = 50  # a goal
+    ORDER_UNPAID = 51  # an order was not paid in time
 
 
 EVENT_KINDS = 64
@@ -250,6 +258,7 @@ EVENT = np.dtype(
         ("channel", "i2"),
         ("moment", "i2"),
         ("ask", "i4"),  # row of the batch's asks (engine/coupon_records.ASK); NONE
+        ("origin", "i4"),  # row of the batch's origins (engine/fraud_records.ORIGIN); NONE
     ],
     align=True,
 )
@@ -409,6 +418,12 @@ class Tables(NamedTuple):
     coupons: np.ndarray  # coupon_records.COUPON[coupon slots]
     budgets: np.ndarray  # coupon_records.BUDGET[...]
     channel_budgets: np.ndarray  # i2[CHANNELS]: budget of all exposures on a channel; NONE
+    rules: np.ndarray  # fraud_records.RULE[slots]
+    listening_bounds: np.ndarray  # i4[EVENT_KINDS + 1]: bounds in `listening` by kind
+    listening: np.ndarray  # i2: slots of the rules that count or judge an event of the kind
+    metres: np.ndarray  # i8[cities, cities]: how far apart; NONE where a place is not known
+    ranges: np.ndarray  # fraud_records.RANGE[...]
+    listed: np.ndarray  # fraud_records.LISTED[...], ascending by (field, value)
 
 
 class Bulletin(NamedTuple):
@@ -429,6 +444,7 @@ class Tallies(NamedTuple):
     answers: np.ndarray  # i8[days, coupons, ANSWERS]: claims by answer
     cohorts: np.ndarray  # i8[days, coupons, COUPON_CELLS]: what became of the coupons claimed on a day
     spend: np.ndarray  # i8[budgets, 3]: coupon_records.Spend since the last settlement
+    rules: np.ndarray  # i8[days, rules, fraud_records.RULE_CELLS]
 
 
 class Cell(IntEnum):

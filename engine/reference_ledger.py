@@ -8,7 +8,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from engine.coupon_records import NO_BUDGET, UNLIMITED, Answer, RequestKind, Spend, Verdict
+from engine.coupon_records import NO_BUDGET, UNLIMITED, Answer, RequestKind, Spend
+from engine.fraud_records import Verdict
 from engine.records import NEVER_MS, NONE, SHARE_ONE
 
 Row = dict[str, Any]  # the fields of a REQUEST, REPLY, COUPON, TERMS or BUDGET
@@ -220,7 +221,8 @@ class ReferenceLedger:
     def answered(self, request: Row, parts: Row) -> Row:
         """The reply to a request; from now on whoever asks again gets it."""
         names = ("customer", "other", "number", "claim", "terms", "coupon", "kind")
-        reply = {name: request[name] for name in names} | {"time_ms": self.closes, "expires_ms": 0} | parts
+        reply = {name: request[name] for name in names} | {"time_ms": self.closes, "expires_ms": 0}
+        reply |= {"fired": 0, "rule": NONE} | parts
         id = request["customer"], request["number"]
         self.remembered[id], self.said[id] = reply, self.number
         return reply

@@ -31,14 +31,16 @@ from engine.coupon_records import (
     OrderState,
     RequestKind,
     Spend,
-    Verdict,
 )
+from engine.fraud_records import Verdict
 from engine.policy.coupon import Coupon, Limit
 from engine.policy.document import Policy
 from engine.records import NEVER_MS, NONE, EventKind
 from engine.reference_checkout import Cart, Line, Priced, Terms, best, refunded
 from engine.reference_checkout import Coupon as Owned
 from engine.reference_terms import Kept, Numbers, Reader
+
+UNTRACED = dict.fromkeys(("device_id", "ip", "card", "address", "code", "inviter", "group"), NONE)
 
 Row = dict[str, Any]  # the fields of an EVENT, ASK, RECEIPT, REQUEST or REPLY; an instance, an order, an id
 Wallet = dict[str, Any]
@@ -87,7 +89,7 @@ def blank(dtype: Any, **fields: int) -> Row:
 
 
 def new_receipt() -> Row:
-    return blank(RECEIPT, number=NONE, unlock_terms=NONE, optimal=1)
+    return blank(RECEIPT, number=NONE, unlock_terms=NONE, optimal=1, rule=NONE)
 
 
 def new_wallet() -> Wallet:
@@ -256,7 +258,7 @@ class Wallets:
         wallet = self.wallet(customer)
         row = blank(
             REQUEST, time_ms=t, customer=customer, other=NONE, number=wallet["requests"], campaign=NONE, terms=kept.row,
-            coupon=kept.slot, kind=int(kind), verdict=int(Verdict.ALLOW),
+            coupon=kept.slot, kind=int(kind), verdict=int(Verdict.ALLOW), rule=NONE, **UNTRACED,
         )  # fmt: skip
         wallet["requests"] += 1
         self.requests.append(row | fields)

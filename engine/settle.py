@@ -5,7 +5,8 @@ from typing import NamedTuple
 import numpy as np
 
 from engine.compiled import entry, kernel
-from engine.coupon_records import NO_BUDGET, Answer, RequestKind, Verdict
+from engine.coupon_records import NO_BUDGET, Answer, RequestKind
+from engine.fraud_records import Verdict
 from engine.records import NEVER_MS, NONE
 from engine.rules.budgets import add_spend, carries, is_used_up, note_out, release_reserve
 from engine.rules.digest import add
@@ -138,6 +139,7 @@ def draft_reply(desk, request, now):
     reply.time_ms, reply.customer, reply.other = now, request.customer, request.other
     reply.expires_ms, reply.number, reply.claim = 0, request.number, request.claim
     reply.terms, reply.coupon, reply.kind, reply.answer = request.terms, request.coupon, request.kind, _DONE
+    reply.fired, reply.rule = 0, NONE
     return reply
 
 

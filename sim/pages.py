@@ -67,4 +67,4 @@ def write(event, visitor, customer, kind):
     event.city = visitor.city
     event.channel = NONE
     event.moment = NONE
-    event.ask = NONE
+    event.ask, event.origin = NONE, NONE

@@ -10,6 +10,7 @@ import numpy as np
 
 from engine.compiled import entry, kernel
 from engine.coupon_records import ASK, LINE, LINES_MAX, RECEIPT, Inbox
+from engine.fraud_records import ORIGIN
 from engine.records import EVENT, NONE, EventKind, records
 from sim.behaviour import next_event
 from sim.model import Crowd, Model, Span, Stage
@@ -28,14 +29,16 @@ Play = Callable[[Model, Crowd, np.ndarray, int], int]
 def inbox_for(events: int, shops: bool) -> Inbox:
     """Room for what so many events may ask for."""
     asks, lines = (events, events * LINES_MAX) if shops else (0, 0)
-    return Inbox(records(asks, ASK), records(lines, LINE), records(asks, RECEIPT), np.zeros(2, np.int64))
+    return Inbox(
+        records(asks, ASK), records(lines, LINE), records(asks, RECEIPT), records(0, ORIGIN), np.zeros(3, np.int64)
+    )
 
 
 @kernel
 def emit(model, crowd, rows, count, until_ms, events, inbox):
     """Write the next event of each row due before a time; those rows move to the front. Returns how many."""
     first = int(crowd.first[0])
-    inbox.used[0], inbox.used[1] = 0, 0
+    inbox.used[0], inbox.used[1], inbox.used[2] = 0, 0, 0
     live = 0
     for i in range(count):
         row = rows[i]
@@ -60,7 +63,8 @@ def emit_moment(model, crowd, low, high, t, moment, events):
         event.time_ms, event.customer, event.sequence = t, first + row, visitor.sequence
         event.page_view, event.amount, event.exposure, event.dwell_ms = 0, 0, NONE, 0
         event.kind, event.page, event.campaign = _MOMENT, NONE, NONE
-        event.city, event.channel, event.moment, event.ask = visitor.city, NONE, moment, NONE
+        event.city, event.channel, event.moment = visitor.city, NONE, moment
+        event.ask, event.origin = NONE, NONE
         count += 1
     return count
 

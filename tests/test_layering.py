@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("engine", "sim", "scenarios", "results", "loadtests")
 OURS = (*PACKAGES, "windtunnel", "tests")
 
-RECORDS = ("engine.records", "engine.coupon_records")
+RECORDS = ("engine.records", "engine.coupon_records", "engine.fraud_records")
 REFERENCE = (
     "engine.reference_checkout",
     "engine.reference_ledger",
@@ -91,8 +91,8 @@ LINES_MAX = 400
 LONG_FILES = {  # one subject each, and a limit of their own
     "engine/reference.py": 900,
     "engine/reference_wallet.py": 600,
-    "engine/records.py": 470,
-    "engine/coupon_records.py": 450,
+    "engine/records.py": 490,
+    "engine/coupon_records.py": 480,
     "engine/policy/yaml_source.py": 450,
     "sim/behaviour.py": 460,
 }

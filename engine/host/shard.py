@@ -12,6 +12,7 @@ from engine.compiled import entry
 from engine.coupon_records import ANSWERS, COUPON_CELLS, LINES_MAX, REPLY, REQUEST, Inbox, Spend, Wallets
 from engine.days import day_index
 from engine.decide import Shard, decide, empty_shard
+from engine.fraud_records import RULE_CELLS
 from engine.host.remap import (
     Names,
     move_campaigns,
@@ -21,7 +22,7 @@ from engine.host.remap import (
     moves_between,
     names_in,
 )
-from engine.host.wallets import BREACHES, empty_inbox, empty_outbox, empty_wallets, grown, room_for
+from engine.host.wallets import BREACHES, empty_inbox, empty_outbox, empty_wallets, empty_watch, grown, room_for
 from engine.records import (
     ARMS_MAX,
     CAMPAIGNS_MAX,
@@ -63,6 +64,7 @@ def empty_tallies(tables: Tables) -> Tallies:
         np.zeros((days, len(tables.coupons), ANSWERS), np.int64),
         np.zeros((days, len(tables.coupons), COUPON_CELLS), np.int64),
         np.zeros((len(tables.budgets), len(Spend)), np.int64),
+        np.zeros((days, len(tables.rules), RULE_CELLS), np.int64),
     )
 
 
@@ -114,7 +116,7 @@ class CustomerShard:
     """
 
     def __init__(self, first: int, count: int, tables: Tables, names: Mapping[str, int]) -> None:
-        self.arrays: Shard = empty_shard(first, count, empty_wallets(0), empty_outbox(0))
+        self.arrays: Shard = empty_shard(first, count, empty_wallets(0), empty_outbox(0), empty_watch(0))
         self._begin(tables, names)
 
     def adopt(self, tables: Tables, names: Mapping[str, int]) -> None:

@@ -20,6 +20,7 @@ from engine.coupon_records import (
     Outbox,
     Wallets,
 )
+from engine.fraud_records import ORIGIN, RULES_MAX, SIGHTING, Watch
 from engine.records import NEVER_MS, NONE, records
 from engine.rules.slabs import INSTANCES, LINES, chain
 
@@ -78,12 +79,25 @@ def room_for(events: int, lines: int) -> dict[int, int]:
     return {slab: lines if slab == LINES else 2 * events if slab == INSTANCES else events for slab in range(4)}
 
 
+def empty_watch(customers: int) -> Watch:
+    return Watch(
+        np.full((customers, 1), NONE, np.int32), records(0, SIGHTING), np.array([[NONE, 0]], np.int64),
+        np.zeros(RULES_MAX, np.int64), np.zeros(RULES_MAX, np.int64),
+    )  # fmt: skip
+
+
 def empty_outbox(requests: int) -> Outbox:
     return Outbox(records(requests, REQUEST), np.zeros(1, np.int64))
 
 
-def empty_inbox(asks: int = 0, lines: int = 0) -> Inbox:
-    return Inbox(records(asks, ASK), records(lines, LINE), records(asks, RECEIPT), np.zeros(2, np.int64))
+def empty_inbox(asks: int = 0, lines: int = 0, origins: int = 0) -> Inbox:
+    return Inbox(
+        records(asks, ASK),
+        records(lines, LINE),
+        records(asks, RECEIPT),
+        records(origins, ORIGIN),
+        np.zeros(3, np.int64),
+    )
 
 
 def wallet_bytes(wallets: Wallets) -> int:

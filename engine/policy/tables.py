@@ -13,6 +13,7 @@ from engine.policy.campaign import Campaign
 from engine.policy.compiling import Conditions, fill_caps, salt
 from engine.policy.coupon_tables import coupon_tables
 from engine.policy.document import Policy
+from engine.policy.fraud_tables import fraud_tables
 from engine.policy.registry import Registry
 from engine.policy.yaml_source import load
 from engine.records import (
@@ -252,6 +253,7 @@ def compile_policy(
         days=day_table(zone, first, last, policy.fatigue.quiet_hours),
         **campaigns._asdict(),
         **coupons._asdict(),
+        **fraud_tables(policy)._asdict(),
     )
     dwells = {campaign.trigger.dwell for campaign in policy.campaigns.values() if campaign.trigger.dwell}
     return CompiledPolicy(policy, tables, registry, timetable(policy, first, last), tuple(sorted(dwells)))

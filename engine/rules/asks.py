@@ -42,7 +42,7 @@ def cart_bounds(event, ask, lines):
 @kernel
 def clear(receipt):
     receipt.paid, receipt.discount, receipt.unlock_missing, receipt.unlock_saves = 0, 0, 0, 0
-    receipt.slots, receipt.unlock_terms = 0, NONE
+    receipt.slots, receipt.unlock_terms, receipt.fired, receipt.rule = 0, NONE, 0, NONE
     receipt.number, receipt.coupons, receipt.answer, receipt.optimal = NONE, 0, _NO_ANSWER, 1
 
 

@@ -52,6 +52,10 @@ def new_request(outbox, wallets, row, customer, t, kind):
     wallets.requests[row] += 1
     request.other, request.claim, request.campaign = NONE, NONE, NONE
     request.terms, request.coupon, request.verdict, request.sequence, request.expires_ms = NONE, NONE, 0, 0, 0
+    request.rule, request.event_kind, request.inviter = NONE, 0, NONE
+    request.counted, request.judging, request.exempt, request.fired = 0, 0, 0, 0
+    request.device_id, request.ip, request.card = NONE, NONE, NONE
+    request.address, request.code, request.group = NONE, NONE, NONE
     return request
 
 

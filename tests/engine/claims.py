@@ -23,8 +23,8 @@ from engine.coupon_records import (
     Life,
     RequestKind,
     Spend,
-    Verdict,
 )
+from engine.fraud_records import Verdict
 from engine.host.messages import Contribution
 from engine.records import CAMPAIGN, CHANNELS, MINUTE_MS, NONE, SHARE_ONE, Bulletin, Tables, records
 

@@ -25,6 +25,7 @@ from engine.coupon_records import (
     Life,
     OrderState,
 )
+from engine.fraud_records import ORIGIN
 from engine.policy.document import Policy
 from engine.records import EVENT, HOUR_MS, NONE, SECOND_MS, EventKind, records
 from engine.reference import Reference
@@ -413,13 +414,17 @@ def inbox_of(happenings: list[Happening]) -> tuple[Any, Inbox]:
     asking = [happening for happening in happenings if happening.ask is not None]
     lines = [line for happening in asking for line in happening.lines]
     inbox = Inbox(
-        records(len(asking), ASK), records(len(lines), LINE), records(len(asking), RECEIPT), np.zeros(2, np.int64)
+        records(len(asking), ASK),
+        records(len(lines), LINE),
+        records(len(asking), RECEIPT),
+        records(0, ORIGIN),
+        np.zeros(3, np.int64),
     )
     rows, begin = iter(range(len(asking))), 0
     for number, happening in enumerate(happenings):
         events[number] = happening.event
         event = events[number]
-        event.ask = NONE
+        event.ask, event.origin = NONE, NONE
         if happening.ask is not None:
             event.ask = next(rows)
             fill(inbox.asks[event.ask], happening.ask)
@@ -428,7 +433,7 @@ def inbox_of(happenings: list[Happening]) -> tuple[Any, Inbox]:
             for line in happening.lines:
                 fill(inbox.lines[begin], line)
                 begin += 1
-    inbox.used[:] = len(asking), len(lines)
+    inbox.used[:] = len(asking), len(lines), 0
     return events, inbox
 
 

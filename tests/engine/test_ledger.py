@@ -14,7 +14,8 @@ import pytest
 
 import engine.host.ledger_arrays as arrays
 from engine.compiled import entry
-from engine.coupon_records import LIVES, Answer, Life, RequestKind, Spend, Verdict
+from engine.coupon_records import LIVES, Answer, Life, RequestKind, Spend
+from engine.fraud_records import Verdict
 from engine.host.ledger import LedgerHost
 from engine.host.messages import Contribution, Moment, Refusal, Refused, Settled
 from engine.records import MINUTE_MS, NEVER_MS, NONE, SHARE_ONE, records

@@ -95,7 +95,8 @@ class Story:
 
     def event(self, time_ms: int, kind: EventKind = EventKind.PAGE_VIEW, **fields: Any) -> Answer:
         record = records(1, EVENT)[0]
-        record.campaign = record.exposure = record.channel = record.moment = record.city = record.ask = NONE
+        for field in ("campaign", "exposure", "channel", "moment", "city", "ask", "origin"):
+            record[field] = NONE
         record.time_ms, record.kind, record.customer = time_ms, kind, self.customer
         for name, value in fields.items():
             record[name] = value

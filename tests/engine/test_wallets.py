@@ -602,6 +602,7 @@ class Bench:
         event, ask = records(1, EVENT)[0], dict.fromkeys(ASK.names or (), 0)
         ask |= dict.fromkeys(("other", "order", "claim", "coupon", "place", "campaign"), NONE)
         event.campaign = event.exposure = event.channel = event.moment = event.page = event.city = event.ask = NONE
+        event.origin = NONE
         event.time_ms, event.customer, event.sequence = t, customer, self.sequence
         self.sequence += 1
         verb, *rest = words

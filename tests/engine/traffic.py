@@ -477,7 +477,7 @@ class Traffic:
 
     # fields
     def fill(self, rng: Random, event: Any, person: Person, kind: EventKind) -> None:
-        event.campaign = event.channel = event.moment = event.page = event.exposure = event.ask = NONE
+        event.campaign = event.channel = event.moment = event.page = event.exposure = event.ask = event.origin = NONE
         event.city = rng.randint(NONE, len(CITIES) - 1)
         event.amount = rng.choice([*AMOUNTS, rng.randrange(1, 10_000)]) if has_amount(kind) or rng.random() < 0.1 else 0
         if kind == EventKind.MOMENT:

@@ -14,7 +14,8 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from engine.coupon_records import REPLY, Answer, RequestKind, Spend, Verdict
+from engine.coupon_records import REPLY, Answer, RequestKind, Spend
+from engine.fraud_records import Verdict
 from engine.host.ledger import LedgerHost
 from engine.host.messages import Contribution, Settled
 from engine.host.shard import CustomerShard, combined
@@ -136,7 +137,8 @@ def refusal_of(request: Row, now: int) -> Row:
     names = ("customer", "other", "number", "claim", "terms", "coupon", "kind")
     too_late = request["kind"] == RequestKind.CONFIRM and (request["customer"] + request["number"]) % 2
     answer = int(Answer.LAPSED if too_late else Answer.NO_ROOM)
-    return {name: request[name] for name in names} | {"time_ms": now, "expires_ms": 0, "answer": answer}
+    reply = {name: request[name] for name in names} | {"time_ms": now, "expires_ms": 0, "answer": answer}
+    return reply | {"fired": 0, "rule": NONE}
 
 
 # --- the naive twins --------------------------------------------------------------------------------------------------
