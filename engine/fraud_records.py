@@ -109,6 +109,7 @@ RULE = np.dtype(
         ("window_ms", "i8"),  # rolling: (t - window_ms, t]; NEVER_MS: for ever
         ("amount", "i8"),  # of a Check, see there
         ("name_hash", "u8"),
+        ("keys", "i8"),  # room at the Ledger: keys it remembers
         ("where", "i4"),  # first step of a condition on the event and the customer, or ACCEPT
         ("most", "i4"),  # fires above it
         ("per", "i4"),  # PER_ROLLING, PER_DAY ...
