@@ -22,6 +22,7 @@ from engine.policy.coupon_checks import (
     channels_have_one_budget,
     names_are_declared,
 )
+from engine.policy.fraud import Fraud
 from engine.policy.quantities import (
     Block,
     ClockTime,
@@ -171,6 +172,7 @@ class Policy(Block):
     universal_holdout: UniversalHoldout | None = None
     budgets: Annotated[dict[Identifier, Budget], Field(max_length=BUDGETS_MAX)] = {}
     coupons: Annotated[dict[Identifier, Coupon], Field(max_length=COUPONS_MAX)] = {}
+    fraud: Fraud = Fraud()
     lint: LintBlock = LintBlock()
     campaigns: Annotated[dict[Identifier, Campaign], Field(max_length=CAMPAIGNS_MAX)] = {}
 
@@ -183,6 +185,7 @@ class Policy(Block):
         yield self.segments_have_names_of_their_own
         yield self.segments_are_conditions
         yield from self.coupon_checks()
+        yield from self.fraud_checks()
         for name in self.campaigns:
             yield partial(self.topic_is_declared, name)
             yield partial(self.pages_are_declared, name)
@@ -252,6 +255,23 @@ class Policy(Block):
         if audience is not None:
             scope = self.scope(self.readable_segments(), events=False)
             yield from condition(audience, scope, ("coupons", name, "audience"))
+
+    # --- fraud --------------------------------------------------------------------------------------------------------
+    def fraud_checks(self) -> Checks:
+        fraud = self.__dict__.get("fraud")
+        for name in fraud.__dict__.get("rules", {}) if fraud is not None else ():
+            yield partial(self.where_is_a_condition, name)
+        for name in fraud.__dict__.get("places", {}) if fraud is not None else ():
+            yield partial(self.city_is_declared, name)
+
+    def where_is_a_condition(self, name: str) -> Iterator[Problem]:
+        where = self.fraud.rules[name].where
+        if where is not None:
+            scope = self.scope(self.readable_segments(), events=True)
+            yield from condition(where, scope, ("fraud", "rules", name, "where"))
+
+    def city_is_declared(self, name: str) -> Iterator[Problem]:
+        yield from known(name, ("fraud", "places", name), "names.cities", self.names.cities)
 
     # --- conditions ---------------------------------------------------------------------------------------------------
     def scope(self, segments: dict[str, str], *, events: bool) -> Scope:

@@ -25,8 +25,7 @@ from pydantic_core import PydanticCustomError
 MONEY_MAX = 100_000_000_000  # fen: a thousand million yuan
 DURATION_DAYS_MAX = 3_660  # ten years
 COUNT_MAX = 1_000_000_000_000
-IDENTIFIER_LETTERS_MAX = 60
-TEXT_LETTERS_MAX = 2_000
+IDENTIFIER_LETTERS_MAX, TEXT_LETTERS_MAX = 60, 2_000
 GOT_LETTERS_MAX = 60  # of a refused value that a sentence repeats
 
 UNITS_MS = {"ms": 1, "s": 1_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
@@ -57,10 +56,8 @@ NOT_TEXT = re.compile(
 
 def got(value: object) -> str:
     """A refused value as a sentence repeats it."""
-    if isinstance(value, dict):
-        return "a block of fields"
-    if isinstance(value, list | tuple):
-        return "a list"
+    if isinstance(value, dict | list | tuple):
+        return "a block of fields" if isinstance(value, dict) else "a list"
     text = " ".join(str(value).split())
     if not text:
         return "nothing"
@@ -222,9 +219,16 @@ def response_text(billionths: int) -> str:
 
 def per(value: object) -> str | int:
     """day, week, month of the calendar; or a rolling duration in ms."""
-    if isinstance(value, str) and value in ("day", "week", "month"):
+    return window(value, ("day", "week", "month"), "day, week, month or a duration like 24h")
+
+
+def day_or_duration(value: object) -> str | int:
+    return window(value, ("day",), "day or a duration like 1h")
+
+
+def window(value: object, calendar: tuple[str, ...], must: str) -> str | int:
+    if isinstance(value, str) and value in calendar:
         return str(value)
-    must = "day, week, month or a duration like 24h"
     words = written(value, must)
     if re.fullmatch(rf"{WHOLE}(ms|s|min|h|d|w)", words) is None:
         raise refusal(must, value)
@@ -311,6 +315,7 @@ Duration = Annotated[int, PlainValidator(duration), text_schema(rf"^{DURATION_PA
 Share = Annotated[int, PlainValidator(share), text_schema(PERCENT_PATTERN, "5%")]
 Response = Annotated[int, PlainValidator(response), text_schema(PERCENT_PATTERN, "1.2%")]
 Per = Annotated[str | int, PlainValidator(per), text_schema(rf"^(day|week|month|{DURATION_PATTERN})$", "week")]
+DayOrDuration = Annotated[str | int, PlainValidator(day_or_duration), text_schema(rf"^(day|{DURATION_PATTERN})$", "1h")]
 ClockTime = Annotated[int, PlainValidator(clock_time), text_schema(r"^([01][0-9]|2[0-3]):[0-5][0-9]$", "08:00")]
 Date = Annotated[date, PlainValidator(day), text_schema(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$", "2026-11-01")]
 Instant = Annotated[
@@ -329,7 +334,7 @@ Path = tuple[str | int, ...]
 Problem = tuple[Path, str]  # where below this block, and the sentence `must …`
 Check = Callable[[], Iterable[Problem]]
 BROKEN: Any = object()  # stands in a document for a value already reported, so that the other checks still run
-DEFER_CHECKS = {"defer_checks": True}  # context of a validation whose caller runs the checks itself
+DEFER_CHECKS: dict[str, object] = {"defer_checks": True}  # context of a validation whose caller runs the checks itself
 
 
 class UnreadableError(Exception):

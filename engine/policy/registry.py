@@ -1,9 +1,10 @@
-"""Names own slots: campaigns, coupons, budgets and groups are known by name, and a slot is free again when nothing
-refers to it. Terms of coupons own their rows for good."""
+"""Names own slots: campaigns, coupons, budgets, groups and fraud rules are known by name, and a slot is free again when
+nothing refers to it. Terms of coupons own their rows for good."""
 
 from dataclasses import dataclass, field
 
 from engine.coupon_records import BUDGETS_MAX, COUPONS_MAX, GROUPS_MAX, TERMS_MAX, PriceStage
+from engine.fraud_records import RULES_MAX
 from engine.records import CAMPAIGNS_MAX
 
 Row = tuple[int, ...]  # every field of one row of TERMS
@@ -33,6 +34,7 @@ class Registry:
     coupons: dict[str, int] = field(default_factory=dict)
     budgets: dict[str, int] = field(default_factory=dict)
     groups: dict[str, int] = field(default_factory=stage_groups)
+    rules: dict[str, int] = field(default_factory=dict)  # of fraud
     terms: dict[Row, int] = field(default_factory=dict)  # rows by content, in their order: added to, never changed
 
     def claim(self, name: str) -> int:
@@ -48,6 +50,9 @@ class Registry:
 
     def claim_group(self, name: str) -> int:
         return lowest_free(self.groups, name, GROUPS_MAX, "groups of coupons")
+
+    def claim_rule(self, name: str) -> int:
+        return lowest_free(self.rules, name, RULES_MAX, "fraud rules")
 
     def claim_terms(self, row: Row) -> int:
         """The row of these terms: the one that already says so, or a new one at the end."""

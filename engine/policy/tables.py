@@ -42,7 +42,7 @@ FOREVER_MS = NEVER_MS
 class CompiledPolicy:
     """A policy ready to run: arrays, names, the timetable of its moments and the dwells it names (ms, ascending).
 
-    The registry may know names of other policies too; those of this one are its own coupons and budgets.
+    The registry may know names of other policies too; those of this one are its own coupons, budgets and rules.
     """
 
     policy: Policy
@@ -59,6 +59,11 @@ class CompiledPolicy:
     @property
     def budgets(self) -> dict[str, int]:
         return {name: self.registry.budgets[name] for name in self.policy.budgets}
+
+    @property
+    def rules(self) -> dict[str, int]:
+        """Slots of this policy's fraud rules: those of the core in their order, then its own."""
+        return {name: self.registry.rules[name] for name in self.policy.fraud.rows()}
 
 
 def load_policy(path: str | Path) -> Policy:
@@ -175,6 +180,7 @@ def claim_names(registry: Registry, policy: Policy) -> None:
         (policy.campaigns, registry.claim),
         (policy.coupons, registry.claim_coupon),
         (policy.budgets, registry.claim_budget),
+        (policy.fraud.rows(), registry.claim_rule),
     ):
         for name in names:
             claim(name)
@@ -237,6 +243,7 @@ def compile_policy(
     segments = conditions.segments()
     campaigns = campaign_tables(policy, registry, conditions, zone)
     coupons = coupon_tables(policy, registry, conditions, zone)
+    fraud = fraud_tables(policy, registry, conditions, zone)
     conditions.check(source)
     by_segment, own = responses(policy, registry.slots, len(campaigns.campaigns))
     channel_caps, total_caps = cap_tables(policy)
@@ -253,7 +260,7 @@ def compile_policy(
         days=day_table(zone, first, last, policy.fatigue.quiet_hours),
         **campaigns._asdict(),
         **coupons._asdict(),
-        **fraud_tables(policy)._asdict(),
+        **fraud._asdict(),
     )
     dwells = {campaign.trigger.dwell for campaign in policy.campaigns.values() if campaign.trigger.dwell}
     return CompiledPolicy(policy, tables, registry, timetable(policy, first, last), tuple(sorted(dwells)))

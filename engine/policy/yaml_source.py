@@ -280,9 +280,10 @@ def validated(tree: Tree, model: type[B]) -> B | None:
 
     What a round of validation refuses is told and replaced by BROKEN, so that the checks of the rest still run.
     """
+    context = DEFER_CHECKS | {"folder": FilePath(tree.source).parent}
     for _ in range(REPAIRS_MAX):
         try:
-            document = model.model_validate(tree.root, context=DEFER_CHECKS, by_alias=True, by_name=False)
+            document = model.model_validate(tree.root, context=context, by_alias=True, by_name=False)
         except ValidationError as error:
             refusals = [Refusal.of(tree, model, dict(one)) for one in error.errors(include_url=False)]
             for refused in refusals:
