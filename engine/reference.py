@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 
 from engine.coupon_records import ASK, Spend
 from engine.coupon_records import Answer as Asked
+from engine.fraud_records import ORIGIN, Field
 from engine.policy.campaign import Campaign as CampaignBlock
 from engine.policy.campaign import Cap, Caps
 from engine.policy.document import Policy
@@ -45,6 +46,7 @@ from engine.records import (
     Reason,
 )
 from engine.reference_checkout import lines_of
+from engine.reference_fraud import Fraud, Sight
 from engine.reference_terms import Numbers
 from engine.reference_wallet import ASKING, Question, Senses, Wallets, new_receipt
 
@@ -386,18 +388,25 @@ class Reference:
     """
 
     def __init__(
-        self, policy: Policy, slots: Mapping[str, int], replication: int = 0, numbers: Numbers | None = None
-    ) -> None:
+        self, policy: Policy, slots: Mapping[str, int], replication: int = 0, numbers: Numbers | None = None,
+        fraud: Fraud | None = None,
+    ) -> None:  # fmt: skip
         self.replication = replication
         self.customers: dict[int, Customer] = {}
         self.waterfall: Counter[tuple[int, int, Reason]] = Counter()
         self.decisions_by_reason: Counter[tuple[int, Reason]] = Counter()
         self.cells: Counter[tuple[int, int, int, int, Cell]] = Counter()
         self.wallets = Wallets()
-        self.adopt(policy, slots, numbers)
+        self.adopt(policy, slots, numbers, fraud)
 
-    def adopt(self, policy: Policy, slots: Mapping[str, int], numbers: Numbers | None = None) -> None:
-        """Take up a policy under which the same names have the same numbers; customers stay as they are."""
+    def adopt(
+        self, policy: Policy, slots: Mapping[str, int], numbers: Numbers | None = None, fraud: Fraud | None = None,
+        now: int | None = None,
+    ) -> None:  # fmt: skip
+        """Take up a policy under which the same names have the same numbers; customers stay as they are.
+
+        fraud: its fraud rules; now: when, None at the beginning of the world.
+        """
         self.policy = policy
         self.slots = {name: slots[name] for name in policy.campaigns}
         self.names = {slot: name for name, slot in self.slots.items()}
@@ -407,27 +416,29 @@ class Reference:
         says = self.conditions
         senses = Senses(self.zone, says.holds, says.is_personal, calendar_edge_ms, day_start_ms, date_number)
         self.wallets.adopt(policy, self.numbers, senses)
+        self.wallets.watch.adopt(fraud or Fraud(self.zone), says.holds, now)
 
     def add(self, customer: int, profile: Any) -> None:
         """Take in a customer as one CUSTOMER record says."""
         self.customers[customer] = customer_state(profile)
 
-    def decide(self, event: Any, bulletin: Any = None, ask: Any = None, lines: Any = ()) -> Answer:
+    def decide(self, event: Any, bulletin: Any = None, ask: Any = None, lines: Any = (), origin: Any = None) -> Answer:
         """Take one event of one customer; without a bulletin every campaign is open and pacing costs nothing.
 
-        ask: the ASK of an event that asks for something; lines: the LINE records of its cart.
+        ask: the ASK of an event that asks for something; lines: the LINE records of its cart; origin: its ORIGIN.
         """
         fields: Event = {name: int(getattr(event, name)) for name in EVENT.names or ()}
+        traced = {name: NONE if origin is None else int(origin[name]) for name in ORIGIN.names or ()}
         customer = self.customers[fields["customer"]]
         asks = ask is not None and fields["kind"] in ASKING
         if asks and self.wallets.must_wait(fields["customer"], fields["kind"]):
-            waiting = OneEvent(self, fields, customer, fields["time_ms"], bulletin)
+            waiting = OneEvent(self, fields, customer, fields["time_ms"], bulletin, traced)
             return waiting.nothing(False, new_receipt() | {"answer": Asked.WAITS})
         late = fields["time_ms"] < customer["latest"]
         t = max(fields["time_ms"], customer["latest"])
         customer["latest"] = t
-        taken = OneEvent(self, fields, customer, t, bulletin)
-        receipt, counts = taken.asked(ask, lines) if asks else (None, True)
+        taken = OneEvent(self, fields, customer, t, bulletin, traced, late)
+        receipt, counts = taken.asked(ask, lines) if asks else taken.seen(ask)
         answer = taken.answer(late, receipt) if counts else taken.nothing(late, receipt)
         if fields["kind"] == EventKind.LOGIN:
             customer["login"] = t
@@ -479,9 +490,13 @@ class Reference:
 class OneEvent:
     """One event while it is taken: §2 to §9 in order."""
 
-    def __init__(self, engine: Reference, event: Event, customer: Customer, t: int, bulletin: Any) -> None:
+    def __init__(
+        self, engine: Reference, event: Event, customer: Customer, t: int, bulletin: Any, traced: Row,
+        late: bool = False,
+    ) -> None:  # fmt: skip
         self.engine, self.policy, self.zone = engine, engine.policy, engine.zone
         self.event, self.customer, self.t, self.bulletin = event, customer, t, bulletin
+        self.traced, self.late = traced, late
         self.day, self.week = date_number(t, self.zone), week_number(t, self.zone)
         self.first_use = event["kind"] == EventKind.PAYMENT and not customer["card_used"]
         self.facts: Facts = {}
@@ -491,8 +506,33 @@ class OneEvent:
         """The receipt, and whether the event counts; facts are those before it."""
         turn_weeks(self.customer, self.week)
         wanted = {name: int(ask[name]) for name in ASK.names or ()}
-        question = Question(self.event, wanted, lines_of(lines), self.customer, self.all_facts(), self.t)
-        return self.engine.wallets.answer(question)
+        return self.engine.wallets.answer(self.question(wanted, lines_of(lines)))
+
+    def question(self, ask: Row, cart: Any = ()) -> Question:
+        return Question(self.event, ask, cart, self.customer, self.all_facts(), self.t, self.sight())
+
+    def sight(self) -> Sight:
+        """The event as fraud rules see it."""
+        event, traced = self.event, self.traced
+        fields = {
+            Field.CUSTOMER: event["customer"], Field.CAMPAIGN: event["campaign"], Field.DEVICE: traced["device_id"],
+            Field.IP: traced["ip"], Field.CARD: traced["card"], Field.ADDRESS: traced["address"],
+            Field.CODE: traced["code"], Field.GROUP: traced["group"],
+        }  # fmt: skip
+        return Sight(
+            event["kind"], event["customer"], self.t, self.late, {int(name): one for name, one in fields.items()},
+            traced, event["city"], self.all_facts, self.customer["joined"],
+        )  # fmt: skip
+
+    def seen(self, ask: Any) -> tuple[None, bool]:
+        """Fraud rules count what asks for nothing before it is folded in."""
+        turn_weeks(self.customer, self.week)
+        wallets, sight = self.engine.wallets, self.sight()
+        if self.event["kind"] == EventKind.CHALLENGE_PASSED and ask is not None:
+            wallets.watch.passed(self.event["customer"], int(ask["rule"]), self.t)
+        wallets.watch.see(sight)
+        wallets.observe(sight, self.event)
+        return None, True
 
     def nothing(self, late: bool, receipt: Row | None) -> Answer:
         """Of an event that is not taken, or counts for nothing."""
@@ -843,14 +883,14 @@ class OneEvent:
 
     def pay_and_issue(self, slot: int) -> None:
         """The exposure's cost is its campaign's budget's and its channel's, once; its coupon may be claimed at once."""
-        campaign, wallets, event = self.engine.campaign(slot), self.engine.wallets, self.event
+        campaign, wallets = self.engine.campaign(slot), self.engine.wallets
         paying = {name for name, budget in self.policy.budgets.items() if campaign.channel in budget.channels}
         paying |= {campaign.budget} if campaign.budget else set()
         for name in paying if campaign.cost else ():
             wallets.spend[self.engine.numbers.budgets[name], Spend.EXPOSURES] += campaign.cost
         if campaign.coupon is not None and campaign.issue == "direct":
             number = self.engine.numbers.coupons[campaign.coupon]
-            wallets.claim(number, slot, event, self.customer, self.facts, self.t)
+            wallets.claimed_at_once(number, slot, self.question({}))
 
     def decision(
         self, candidates: list[int], reasons: dict[int, Reason], ghosts: list[Row], exposure: Exposure | None

@@ -9,8 +9,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.coupon_records import NO_BUDGET, UNLIMITED, Answer, RequestKind, Spend
-from engine.fraud_records import Verdict
+from engine.fraud_records import REVIEW_MS, Verdict
 from engine.records import NEVER_MS, NONE, SHARE_ONE
+from engine.reference_counters import COLUMNS, Counters
+from engine.reference_fraud import Fraud
 
 Row = dict[str, Any]  # the fields of a REQUEST, REPLY, COUPON, TERMS or BUDGET
 Id = tuple[int, int]  # (customer, number of a request or claim)
@@ -18,6 +20,10 @@ Id = tuple[int, int]  # (customer, number of a request or claim)
 MASK = 2**64 - 1
 GOLDEN = 0x9E3779B97F4A7C15
 UNANSWERED = (RequestKind.ARRIVED, RequestKind.RETURNED)
+JUDGED = (RequestKind.CLAIM, RequestKind.RESERVE, RequestKind.TRANSFER)
+REFUSALS = {Verdict.DENY: Answer.DENIED, Verdict.CHALLENGE: Answer.CHALLENGED}
+UNTRACED = dict.fromkeys((*COLUMNS.values(), "campaign", "inviter", "rule"), NONE)
+UNSEEN = UNTRACED | dict.fromkeys(("counted", "judging", "exempt", "fired", "event_kind"), 0)
 
 
 def mix64(value: int) -> int:
@@ -67,7 +73,9 @@ class Budget:
 class ReferenceLedger:
     """Stock and budgets for the customers in [first, end)."""
 
-    def __init__(self, policy: Mapping[str, Any], customers: tuple[int, int], now: int, tick_ms: int) -> None:
+    def __init__(
+        self, policy: Mapping[str, Any], customers: tuple[int, int], now: int, tick_ms: int, fraud: Fraud | None = None
+    ) -> None:
         self.customers, self.now, self.tick_ms = customers, now, tick_ms
         self.ticked = now // tick_ms * tick_ms
         self.stock: dict[int, Coupon] = {}
@@ -77,11 +85,18 @@ class ReferenceLedger:
         self.remembered: dict[Id, Row | None] = {}  # None: no reply to the asker, or not yet
         self.said: dict[Id, int] = {}
         self.number = 0
+        self.counters = Counters()
+        self.reviews: dict[Id, Row] = {}  # requests, with what was found, what is reserved and when it ends
+        self.ended: list[Row] = []  # replies to reviews that are over
         self.adopt(policy)
+        if fraud is not None:
+            self.counters.adopt(fraud, None)
 
-    def adopt(self, policy: Mapping[str, Any]) -> None:
+    def adopt(self, policy: Mapping[str, Any], fraud: Fraud | None = None) -> None:
         """Take up a policy: pieces and amounts change by the difference, what is handed out or committed stays."""
         self.policy = policy
+        if fraud is not None:
+            self.counters.adopt(fraud, self.now)
         for slot, rule in policy["coupons"].items():
             pieces, coupon = rule["pieces"], self.stock.setdefault(slot, Coupon(rule["pieces"]))
             if pieces == UNLIMITED or coupon.declared == UNLIMITED:
@@ -117,16 +132,21 @@ class ReferenceLedger:
                 budget.in_force += rule["reserve"]
 
     def advance(self, t: int) -> None:
-        """Everything that is due by t, in order of time; at one instant lapses come before the tick."""
-        due = [(row["expires_ms"], 0, id) for id, row in self.reservations.items() if row["expires_ms"] <= t]
-        first_tick = self.ticked + self.tick_ms
-        due += [(tick, 1, (0, 0)) for tick in range(first_tick, t + 1, self.tick_ms)]
-        for time_ms, is_tick, id in sorted(due):
+        """Everything that is due by t, in order of time; at one instant prizes and reviews end before the tick."""
+        while (due := min(self.due(), default=(NEVER_MS, 0, (0, 0))))[0] <= t:
+            time_ms, is_tick, id = due
             if is_tick:
                 self.tick(time_ms)
+            elif id in self.reviews:
+                self.end_review(id, True, time_ms)
             else:
                 self.end_reservation(id, confirmed=False)
         self.now = max(self.now, t)
+
+    def due(self) -> list[tuple[int, int, Id]]:
+        due = [(row["expires_ms"], 0, id) for id, row in self.reservations.items()]
+        due += [(row["due_ms"], 0, id) for id, row in self.reviews.items()]
+        return [*due, (self.ticked + self.tick_ms, 1, (0, 0))]
 
     def end_reservation(self, id: Id, confirmed: bool) -> None:
         row = self.reservations.pop(id)
@@ -157,36 +177,42 @@ class ReferenceLedger:
             coupon.out_ms = min(coupon.out_ms, t)
         return Answer.DONE
 
-    def claim(self, request: Row, t: int) -> Row:
+    def claim(self, request: Row, verdict: int, t: int) -> Row:
         slot, terms, granted = request["coupon"], request["terms"], Answer.DONE
-        if request["verdict"] != Verdict.ALLOW:
-            fallback = self.policy["coupons"].get(slot, {}).get("fallback", NONE)
-            if request["verdict"] != Verdict.WEAKER or fallback == NONE:
+        if verdict == Verdict.WEAKER:
+            slot, granted = self.policy["coupons"].get(slot, {}).get("fallback", NONE), Answer.FALLBACK
+            if slot == NONE:
                 return {"answer": Answer.DENIED}
-            slot, terms, granted = fallback, self.policy["coupons"][fallback]["terms"], Answer.FALLBACK
+            terms = self.policy["coupons"][slot]["terms"]
         answer = self.take(slot, terms, t)
         if answer != Answer.DONE:
             return {"answer": answer}
         self.stock[slot].granted += 1
+        self.counters.granted(request, t)
         return {"answer": granted, "coupon": slot, "terms": terms}
 
-    def reserve(self, request: Row, t: int) -> Row:
+    def reserve(self, request: Row, verdict: int, t: int) -> Row:
         id = request["customer"], request["claim"]
-        if request["verdict"] != Verdict.ALLOW:
+        if verdict == Verdict.WEAKER:
             return {"answer": Answer.DENIED}
-        if id in self.reservations or id in self.transfers:
+        if id in self.reservations or id in self.transfers or id in self.reviews:
             return {"answer": Answer.NO_COUPON}
         answer = self.take(request["coupon"], request["terms"], t)
         if answer != Answer.DONE:
             return {"answer": answer}
-        terms = self.policy["terms"][request["terms"]]
-        until = t + self.policy["coupons"][request["coupon"]]["confirm_within_ms"]
         self.stock[request["coupon"]].reserved += 1
+        return {"answer": answer, "expires_ms": self.open_reservation(request, t)}
+
+    def open_reservation(self, request: Row, t: int) -> int:
+        """A piece that is reserved is a prize's from now on; when it lapses."""
+        terms, rule = self.policy["terms"][request["terms"]], self.policy["coupons"].get(request["coupon"], {})
+        until: int = t + rule.get("confirm_within_ms", 0)
         self.stock[request["coupon"]].promised += 1
-        self.reservations[id] = {
+        self.counters.granted(request, t)
+        self.reservations[request["customer"], request["claim"]] = {
             "coupon": request["coupon"], "budget": terms["budget"], "cost": terms["cost_most"], "expires_ms": until,
         }  # fmt: skip
-        return {"answer": answer, "expires_ms": until}
+        return until
 
     def end(self, request: Row) -> Row:
         id = request["customer"], request["claim"]
@@ -194,6 +220,75 @@ class ReferenceLedger:
             return {"answer": Answer.LAPSED}
         self.end_reservation(id, confirmed=request["kind"] == RequestKind.CONFIRM)
         return {"answer": Answer.DONE}
+
+    # --- reviews ------------------------------------------------------------------------------------------------------
+    def review(self, request: Row, found: Row, t: int) -> Row:
+        """One piece and its cost are reserved, or a transfer is under way, until somebody has decided."""
+        id = request["customer"], request["claim"]
+        if request["kind"] == RequestKind.TRANSFER:
+            answer = self.set_out(request)
+        elif id in self.reservations or id in self.transfers or id in self.reviews:
+            answer = Answer.NO_COUPON
+        else:
+            answer = self.take(request["coupon"], request["terms"], t)
+            self.stock[request["coupon"]].reserved += answer == Answer.DONE
+        if answer not in (Answer.DONE, Answer.PENDING):
+            return {"answer": answer}
+        self.reviews[id] = request | {"due_ms": t + REVIEW_MS, "found": found}
+        return {"answer": Answer.IN_REVIEW}
+
+    def end_review(self, id: Id, granted: bool, t: int) -> None:
+        request = self.reviews.pop(id)
+        if request["kind"] == RequestKind.TRANSFER:
+            replies = [self.depart(request)] if granted else [self.called_back(request)]
+        else:
+            self.stock[request["coupon"]].reserved -= 1 if request["kind"] == RequestKind.CLAIM or not granted else 0
+            parts = self.granted_late(request, t) if granted else self.given_up(request)
+            replies = [self.answered(request, parts | request["found"])]
+        self.ended += replies
+
+    def granted_late(self, request: Row, t: int) -> Row:
+        if request["kind"] == RequestKind.RESERVE:
+            return {"answer": Answer.DONE, "expires_ms": self.open_reservation(request, t)}
+        self.stock[request["coupon"]].granted += 1
+        self.counters.granted(request, t)
+        return {"answer": Answer.DONE}
+
+    def given_up(self, request: Row) -> Row:
+        terms = self.policy["terms"][request["terms"]]
+        if terms["budget"] != NO_BUDGET:
+            self.funds[terms["budget"]].reserved -= terms["cost_most"]
+        self.stock[request["coupon"]].refused[Answer.DENIED] += 1
+        return {"answer": Answer.DENIED}
+
+    def called_back(self, request: Row) -> Row:
+        """A transfer that is denied."""
+        del self.transfers[request["customer"], request["claim"]]
+        self.stock[request["coupon"]].moving -= 1
+        self.stock[request["coupon"]].refused[Answer.DENIED] += 1
+        return self.answered(request, {"answer": Answer.DENIED} | request["found"])
+
+    def decided(self, request: Row, t: int) -> list[Row]:
+        """A person's decision: the outcome is said before the reply to it."""
+        id = request["customer"], request["claim"]
+        known = id in self.reviews
+        if known:
+            self.end_review(id, request["verdict"] == Verdict.ALLOW, t)
+        return [*self.take_ended(), self.answered(request, {"answer": Answer.DONE if known else Answer.LAPSED})]
+
+    def listed(self, request: Row) -> list[Row]:
+        self.counters.list(request)
+        answer = Answer.DONE if request["verdict"] == Verdict.ALLOW else Answer.DENIED
+        return [self.answered(request, {"answer": answer, "expires_ms": request["expires_ms"]})]
+
+    def marks(self, request: Row, t: int) -> list[Row]:
+        """What the customer is told of rules that fire."""
+        blank = dict.fromkeys(("other", "number", "claim", "terms", "coupon"), NONE)
+        told = {"customer": request["customer"], "kind": RequestKind.OBSERVED, "time_ms": self.closes}
+        return [
+            blank | told | {"answer": Answer.DONE, "fired": 0, "rule": rule, "expires_ms": end}
+            for rule, end in self.counters.marks(request, t)
+        ]
 
     # --- transfers ----------------------------------------------------------------------------------------------------
     def set_out(self, request: Row) -> Answer:
@@ -206,6 +301,13 @@ class ReferenceLedger:
         self.transfers[id] = request
         self.stock[request["coupon"]].moving += 1
         return Answer.PENDING
+
+    def depart(self, request: Row) -> Row:
+        """What the receiver is told; for the giver there is nothing yet."""
+        told = {"customer": request["other"], "other": request["customer"], "number": NONE}
+        reply = self.answered(request, {"answer": Answer.DONE, "expires_ms": request["expires_ms"]} | told)
+        self.remembered[request["customer"], request["number"]] = None
+        return reply
 
     def came_in(self, request: Row) -> list[Row]:
         """ARRIVED or RETURNED: the giver's reply, if there is such a transfer."""
@@ -230,26 +332,41 @@ class ReferenceLedger:
     def settle_one(self, request: Row, t: int) -> list[Row]:
         """Replies to one request, not asked before."""
         kind, id = request["kind"], (request["customer"], request["number"])
-        if kind in UNANSWERED:
+        if kind in (RequestKind.OBSERVED, *UNANSWERED):
             self.remembered[id], self.said[id] = None, self.number
+        if kind in UNANSWERED:
             return self.came_in(request)
-        if kind == RequestKind.TRANSFER:
-            answer = self.set_out(request)
-            if answer == Answer.PENDING:
-                told = {"customer": request["other"], "other": request["customer"], "number": NONE}
-                reply = self.answered(request, {"answer": Answer.DONE, "expires_ms": request["expires_ms"]} | told)
-                self.remembered[id] = None  # nothing for the giver yet
-                return [reply]
-            parts: Row = {"answer": answer}
-        elif kind == RequestKind.CLAIM:
-            parts = self.claim(request, t)
-        elif kind == RequestKind.RESERVE:
-            parts = self.reserve(request, t)
+        if kind == RequestKind.REVIEWED:
+            return self.decided(request, t)
+        if kind == RequestKind.LISTED:
+            return self.listed(request)
+        if kind in (RequestKind.CONFIRM, RequestKind.RELEASE):
+            return [self.said_of(request, self.end(request))]
+        new = self.counters.count(request, t)
+        replies = [] if kind == RequestKind.OBSERVED else [self.judge(request, new, t)]
+        return replies + self.marks(request, t)
+
+    def judge(self, request: Row, new: set[int], t: int) -> Row:
+        """The reply to a claim, reservation or transfer."""
+        kind, found = request["kind"], self.counters.judge(request, new, t)
+        verdict = found.pop("verdict")
+        if verdict in REFUSALS:
+            parts: Row = {"answer": REFUSALS[verdict]}
+        elif verdict == Verdict.REVIEW:
+            parts = self.review(request, found, t)
+        elif kind == RequestKind.TRANSFER:
+            parts = {"answer": self.set_out(request)}
+            if parts["answer"] == Answer.PENDING:
+                return self.depart(request)
         else:
-            parts = self.end(request)
-        if parts["answer"] not in (Answer.DONE, Answer.FALLBACK) and request["coupon"] in self.stock:
+            parts = (self.claim if kind == RequestKind.CLAIM else self.reserve)(request, verdict, t)
+        return self.said_of(request, parts | found)
+
+    def said_of(self, request: Row, parts: Row) -> Row:
+        granted = (Answer.DONE, Answer.FALLBACK, Answer.IN_REVIEW)
+        if parts["answer"] not in granted and request["coupon"] in self.stock:
             self.stock[request["coupon"]].refused[parts["answer"]] += 1
-        return [self.answered(request, parts)]
+        return self.answered(request, parts)
 
     def order(self, request: Row) -> tuple[int, ...]:
         salt = self.policy["coupons"].get(request["coupon"], {}).get("drop_salt", 0)
@@ -264,10 +381,11 @@ class ReferenceLedger:
         for slot, budget in self.funds.items():
             self.add_spend(budget, spend.get(slot, {}), now)
         replies: list[Row] = []
-        for request in sorted(requests, key=self.order):
+        for request in sorted((UNSEEN | request for request in requests), key=self.order):
             id = request["customer"], request["number"]
             t = min(max(request["time_ms"], self.now), now)
             self.advance(t)
+            replies += self.take_ended()
             if id not in self.remembered:
                 replies += self.settle_one(request, t)
                 continue
@@ -276,7 +394,12 @@ class ReferenceLedger:
                 self.said[id] = self.number
                 replies.append(reply)
         self.advance(now)
-        return replies
+        return replies + self.take_ended()
+
+    def take_ended(self) -> list[Row]:
+        """Replies to the reviews that have ended since the last time."""
+        ended, self.ended = self.ended, []
+        return ended
 
     def add_spend(self, budget: Budget, amounts: Mapping[Spend, int], now: int) -> None:
         """Exposures may overshoot by the spend of the settlement that finds the budget used up."""
@@ -294,8 +417,9 @@ class ReferenceLedger:
         """Replies of settlements up to `number` to the customers in [first, end) are in a snapshot."""
         for customer, request in list(self.remembered):
             id = customer, request
-            open_transfer = any((t["customer"], t["number"]) == id for t in self.transfers.values())
-            if first <= customer < end and self.said[id] <= number and not open_transfer:
+            waiting = [*self.transfers.values(), *self.reviews.values()]
+            is_open = any((row["customer"], row["number"]) == id for row in waiting)
+            if first <= customer < end and self.said[id] <= number and not is_open:
                 del self.remembered[id], self.said[id]
 
     def restock(self, slot: int, pieces: int) -> None:

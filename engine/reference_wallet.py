@@ -6,7 +6,7 @@ records and the parsed document with the fast engine. Section numbers below are 
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -32,15 +32,18 @@ from engine.coupon_records import (
     RequestKind,
     Spend,
 )
-from engine.fraud_records import Verdict
+from engine.fraud_records import JUDGED, Field, Verdict
 from engine.policy.coupon import Coupon, Limit
 from engine.policy.document import Policy
 from engine.records import NEVER_MS, NONE, EventKind
 from engine.reference_checkout import Cart, Line, Priced, Terms, best, refunded
 from engine.reference_checkout import Coupon as Owned
+from engine.reference_fraud import Judged, Sight, Watch
 from engine.reference_terms import Kept, Numbers, Reader
 
 UNTRACED = dict.fromkeys(("device_id", "ip", "card", "address", "code", "inviter", "group"), NONE)
+REFUSALS = {Verdict.DENY: Answer.DENIED, Verdict.CHALLENGE: Answer.CHALLENGED}
+GOING_THERE = (EventKind.CLAIM, EventKind.TRANSFER)  # asks that become requests
 
 Row = dict[str, Any]  # the fields of an EVENT, ASK, RECEIPT, REQUEST or REPLY; an instance, an order, an id
 Wallet = dict[str, Any]
@@ -50,7 +53,11 @@ ASKING = (
     EventKind.TRANSFER, EventKind.REDEEM,
 )  # fmt: skip
 NEVER_WAITING = (EventKind.CLAIM, EventKind.CANCEL)
+ABOUT_ORDERS = (EventKind.ORDER, EventKind.PAYMENT, EventKind.CANCEL, EventKind.REFUND)
 DEAD = (Life.EXPIRED, Life.WITHDRAWN, Life.MOVED)
+
+
+NOT_JUDGED = Judged()
 
 
 @dataclass(frozen=True)
@@ -75,6 +82,8 @@ class Question:
     customer: Row
     facts: dict[str, int]
     t: int
+    sight: Sight
+    judged: Judged = NOT_JUDGED
 
     @property
     def body(self) -> tuple[Any, ...]:
@@ -92,8 +101,8 @@ def new_receipt() -> Row:
     return blank(RECEIPT, number=NONE, unlock_terms=NONE, optimal=1, rule=NONE)
 
 
-def new_wallet() -> Wallet:
-    return {"instances": [], "orders": [], "ids": [], "claims": 0, "requests": 0, "open": 0}
+def new_wallet(customer: int) -> Wallet:
+    return {"customer": customer, "instances": [], "orders": [], "ids": [], "claims": 0, "requests": 0, "open": 0}
 
 
 @dataclass
@@ -111,6 +120,7 @@ class Wallets:
     cohorts: Counter[tuple[int, int, CouponCell]] = field(default_factory=Counter)
     groups: dict[str, int] = field(default_factory=dict)  # of coupons, by name
     kept: dict[int, Kept] = field(default_factory=dict)  # by row of terms, of all policies so far
+    watch: Watch = field(default_factory=Watch)
 
     def adopt(self, policy: Policy, numbers: Numbers, senses: Senses) -> None:
         """Take up a policy; what customers have stays as it is."""
@@ -122,7 +132,7 @@ class Wallets:
             self.kept.setdefault(row, reader.terms_of(name, coupon, declared, row))
 
     def wallet(self, customer: int) -> Wallet:
-        return self.wallets.setdefault(customer, new_wallet())
+        return self.wallets.setdefault(customer, new_wallet(customer))
 
     # --- §1 what time does --------------------------------------------------------------------------------------------
     def lapse(self, wallet: Wallet, t: int) -> None:
@@ -131,6 +141,7 @@ class Wallets:
             if order["state"] == OrderState.HELD and order["held"] + HOLD_MS <= t:
                 order["state"] = OrderState.CANCELLED
                 self.release(wallet, order, order["held"] + HOLD_MS)
+                self.watch.unpaid(wallet["customer"], order["number"], order["held"] + HOLD_MS)
         for instance in wallet["instances"]:
             if instance["expires"] <= t:
                 if instance["state"] == Life.AVAILABLE:
@@ -178,17 +189,17 @@ class Wallets:
         self.cohorts[self.senses.day(instance["claimed"], self.senses.zone), instance["kept"].slot, cell] += amount
 
     # --- §2 claims ----------------------------------------------------------------------------------------------------
-    def claim(self, slot: int, campaign: int, event: Row, customer: Row, facts: dict[str, int], t: int) -> Row:
+    def claim(self, slot: int, campaign: int, question: Question) -> Row:
         """A claim's receipt; also of one that an exposure makes for the customer."""
+        event, t = question.event, question.t
         receipt, wallet = new_receipt(), self.wallet(event["customer"])
-        self.lapse(wallet, t)
-        receipt["answer"] = self.refusal(slot, wallet, customer, facts, t)
+        receipt["answer"] = self.refusal(slot, wallet, question.customer, question.facts, t)
         if receipt["answer"] == Answer.DONE:
             coupon = self.policy.coupons[self.names[slot]]
             kept = self.kept[self.numbers.terms[self.names[slot]]]
             instance = self.new_instance(wallet, kept, t, prize=coupon.confirm_within is not None)
             kind = RequestKind.RESERVE if instance["prize"] else RequestKind.CLAIM
-            self.ask_about(instance, kind, event, t, campaign=campaign)
+            self.ask_about(instance, kind, event, t, **asked(question) | {"campaign": campaign})
             receipt["answer"], receipt["number"] = Answer.PENDING, instance["number"]
         if slot in self.names:
             self.answers[self.senses.day(t, self.senses.zone), slot, receipt["answer"]] += 1
@@ -248,17 +259,18 @@ class Wallets:
         instance = {
             "number": wallet["claims"], "kept": kept, "as": kept.name, "claimed": t, "expires": kept.expiry(t),
             "state": Life.PENDING, "order": NONE, "spent": 0, "received": False, "closed": False, "prize": False,
-            "weaker": False, **fields,
+            "weaker": False, "in_review": False, **fields,
         }  # fmt: skip
         wallet["claims"] += 1
         wallet["instances"].append(instance)
         return instance
 
-    def request(self, customer: int, kind: RequestKind, kept: Kept, t: int, **fields: int) -> None:
+    def request(self, customer: int, kind: RequestKind, kept: Kept | None, t: int, **fields: int) -> None:
         wallet = self.wallet(customer)
+        terms, coupon = (NONE, NONE) if kept is None else (kept.row, kept.slot)
         row = blank(
-            REQUEST, time_ms=t, customer=customer, other=NONE, number=wallet["requests"], campaign=NONE, terms=kept.row,
-            coupon=kept.slot, kind=int(kind), verdict=int(Verdict.ALLOW), rule=NONE, **UNTRACED,
+            REQUEST, time_ms=t, customer=customer, other=NONE, number=wallet["requests"], campaign=NONE, terms=terms,
+            coupon=coupon, kind=int(kind), verdict=int(Verdict.ALLOW), rule=NONE, **UNTRACED,
         )  # fmt: skip
         wallet["requests"] += 1
         self.requests.append(row | fields)
@@ -274,13 +286,20 @@ class Wallets:
         kind, wallet = reply["kind"], self.wallet(reply["customer"])
         if kind == RequestKind.TRANSFER and reply["number"] == NONE:
             self.take_in(wallet, reply, t)
+        elif kind in (RequestKind.OBSERVED, RequestKind.LISTED, RequestKind.REVIEWED):
+            self.watch.hear(reply)
         else:
-            wallet["open"] -= 1
+            instance = instance_of(wallet, reply["claim"])
+            wallet["open"] -= not instance["in_review"]
             for recent in wallet["ids"]:
-                if recent["answer"] == Answer.PENDING and recent["number"] == reply["claim"]:
+                waiting = recent["answer"] in (Answer.PENDING, Answer.IN_REVIEW)
+                if waiting and recent["number"] == reply["claim"]:
                     recent["answer"] = reply["answer"]
+            instance["in_review"] = reply["answer"] == Answer.IN_REVIEW
+            if instance["in_review"]:
+                return
             learn = {RequestKind.TRANSFER: self.given, RequestKind.CONFIRM: self.collected}.get(kind, self.claimed)
-            learn(wallet, instance_of(wallet, reply["claim"]), reply, t)
+            learn(wallet, instance, reply, t)
 
     def claimed(self, wallet: Wallet, instance: Row, reply: Row, t: int) -> None:
         if reply["answer"] not in (Answer.DONE, Answer.FALLBACK):
@@ -328,7 +347,7 @@ class Wallets:
         wallet, id = self.wallet(question.event["customer"]), question.ask["id"]
         self.lapse(wallet, question.t)
         if id == 0:
-            receipt = self.do(wallet, question)
+            receipt = self.judged(wallet, question)
         else:
             wallet["ids"] = [recent for recent in wallet["ids"] if question.t - recent["first"] < ID_REMEMBERED_MS]
             known = next((recent for recent in wallet["ids"] if recent["id"] == id), None)
@@ -336,9 +355,64 @@ class Wallets:
                 return self.repeated(known, question), False
             if len(wallet["ids"]) >= IDS_MAX:
                 return new_receipt() | {"answer": Answer.TOO_MANY_IDS}, False
-            receipt = self.do(wallet, question)
+            receipt = self.judged(wallet, question)
             wallet["ids"].append({"id": id, "body": question.body, "first": question.t, **receipt})
-        return receipt, question.event["kind"] != EventKind.PAYMENT or receipt["answer"] == Answer.DONE
+        counts = question.event["kind"] != EventKind.PAYMENT or receipt["answer"] == Answer.DONE
+        return receipt, counts and receipt["answer"] not in REFUSALS.values()
+
+    def judged(self, wallet: Wallet, question: Question) -> Row:
+        """Fraud 3 to 6: counted and judged once, then done unless it is refused; what the Ledger counts goes there."""
+        kind, ask = question.event["kind"], question.ask
+        sight = self.told_of(wallet, question.sight, ask)
+        self.watch.see(sight)
+        judged = self.watch.judge(sight) if kind in JUDGED else Judged(counted=self.watch.counted_there(sight))
+        question = replace(question, sight=sight, judged=judged)
+        if judged.verdict in REFUSALS and kind != EventKind.CLAIM:
+            receipt = new_receipt() | {"answer": REFUSALS[judged.verdict]}
+        else:
+            receipt = self.do(wallet, question)
+        if receipt["answer"] != Answer.PENDING or kind not in GOING_THERE:
+            self.observe(sight, question.event)
+        return receipt | {"fired": judged.fired, "rule": judged.rule}
+
+    def claimed_at_once(self, slot: int, campaign: int, question: Question) -> None:
+        """Fraud 4: by an exposure, for the customer."""
+        wallet = self.wallet(question.event["customer"])
+        self.lapse(wallet, question.t)
+        ask = dict.fromkeys(("other", "order"), NONE) | {"coupon": slot, "campaign": campaign, "claim": NONE}
+        sight = self.told_of(wallet, replace(question.sight, kind=int(EventKind.CLAIM)), ask)
+        self.watch.see(sight)
+        receipt = self.claim(slot, campaign, replace(question, sight=sight, judged=self.watch.judge(sight)))
+        if receipt["answer"] != Answer.PENDING:
+            self.observe(sight, question.event)
+
+    def told_of(self, wallet: Wallet, sight: Sight, ask: Row) -> Sight:
+        """Fraud 3, 10: with what only the ask and the coupon it is about say."""
+        fields: dict[int, int] = {Field.RECEIVER: ask["other"] if sight.kind == EventKind.TRANSFER else NONE}
+        fields[Field.ORDER] = ask["order"] if sight.kind in ABOUT_ORDERS else NONE
+        kept = None
+        if sight.kind == EventKind.CLAIM:
+            fields[Field.CAMPAIGN] = ask["campaign"]
+            kept = self.kept[self.numbers.terms[self.names[ask["coupon"]]]] if ask["coupon"] in self.names else None
+        elif sight.kind == EventKind.REDEEM:
+            kept = next((i["kept"] for i in wallet["instances"] if i["number"] == ask["claim"]), None)
+        if kept is None:
+            return replace(sight, fields=sight.fields | fields)
+        worth = None if kept.cost_most is None else max(kept.cost_most, kept.worth)
+        return replace(sight, fields=sight.fields | fields, worth=worth, regions=kept.priced.regions)
+
+    def observe(self, sight: Sight, event: Row) -> None:
+        """Fraud 8: the Ledger hears of what its rules count, granted ones apart."""
+        rules = self.watch.fraud.rules
+        counted = sum(1 << slot for slot in rules if self.watch.counted_there(sight) >> slot & 1 and
+                      not rules[slot].granted)  # fmt: skip
+        if counted:
+            about = {name: sight.traced.get(name, NONE) for name in UNTRACED}
+            self.request(
+                event["customer"], RequestKind.OBSERVED, None, sight.t, counted=counted, claim=NONE,
+                sequence=event["sequence"], event_kind=sight.kind, campaign=sight.fields.get(Field.CAMPAIGN, NONE),
+                other=sight.fields.get(Field.RECEIVER, NONE), **about,
+            )  # fmt: skip
 
     def repeated(self, known: Row, question: Question) -> Row:
         if known["body"] != question.body:
@@ -348,9 +422,7 @@ class Wallets:
     def do(self, wallet: Wallet, question: Question) -> Row:
         kind, ask = question.event["kind"], question.ask
         if kind == EventKind.CLAIM:
-            return self.claim(
-                ask["coupon"], ask["campaign"], question.event, question.customer, question.facts, question.t
-            )
+            return self.claim(ask["coupon"], ask["campaign"], question)
         receipt = new_receipt()
         deeds: dict[EventKind, Callable[[Wallet, Question, Row], Answer]] = {
             EventKind.CHECKOUT: self.checkout, EventKind.ORDER: self.order, EventKind.PAYMENT: self.pay,
@@ -473,7 +545,7 @@ class Wallets:
         if instance is None or not instance["kept"].transferable or other < 0 or other == question.event["customer"]:
             return Answer.NO_COUPON
         instance["state"], receipt["number"] = Life.MOVING, instance["number"]
-        fields = {"other": other, "expires_ms": instance["expires"]}
+        fields = asked(question) | {"other": other, "expires_ms": instance["expires"]}
         self.ask_about(instance, RequestKind.TRANSFER, question.event, question.t, **fields)
         return Answer.PENDING
 
@@ -525,6 +597,16 @@ class Wallets:
         for (budget, what), amount in spend.items():
             table.setdefault(budget, {})[what] = amount
         return table
+
+
+def asked(question: Question) -> Row:
+    """What a claim, reservation or transfer tells the Ledger of where it comes from and what the shard makes of it."""
+    judged, traced, kind = question.judged, question.sight.traced, question.sight.kind
+    if not judged.judging | judged.counted:
+        traced, kind = {}, 0  # nobody there looks at it
+    said = {name: getattr(judged, name) for name in ("rule", "fired", "counted", "judging", "exempt")}
+    about = {name: traced.get(name, NONE) for name in UNTRACED}
+    return said | about | {"verdict": int(judged.verdict), "event_kind": kind}
 
 
 # --- one thing --------------------------------------------------------------------------------------------------------

@@ -179,7 +179,7 @@ class Crowd:
         self.request(customer, RequestKind.CLAIM, claim=number, coupon=coupon, terms=terms, verdict=self.verdict())
 
     def verdict(self) -> int:
-        return self.rng.choice([int(Verdict.ALLOW)] * 8 + [int(Verdict.WEAKER), 3])
+        return self.rng.choice([int(Verdict.ALLOW)] * 8 + [int(Verdict.WEAKER), int(Verdict.DENY)])
 
     def new_instance(self, customer: int, coupon: int, terms: int, state: Life) -> int:
         number = self.claims[customer]

@@ -43,7 +43,7 @@ from tests.engine.traffic import END_DATE, random_customers, random_slots, start
 CUSTOMERS = 9
 TICK_MS = 10 * MINUTE_MS
 STEP_MS = (SECOND_MS, SECOND_MS, MINUTE_MS, MINUTE_MS, TICK_MS, TICK_MS, TICK_MS, HOUR_MS)
-DENY = 3  # a verdict that refuses
+DENY = int(Verdict.DENY)
 LOST_KINDS = (RequestKind.CLAIM, RequestKind.RESERVE, RequestKind.CONFIRM, RequestKind.TRANSFER)
 
 
