@@ -247,7 +247,7 @@ def compare(loaded: LoadedScenario, rivals: Sequence[Rival], options: CompareOpt
     manifest = manifest_of(loaded, rivals, plan, worlds, options)
     manifest |= {"worlds_wanted": wanted, "stopped": why, "assumption_sets": len(draws)}
     manifest["wall_s"] = round(time.perf_counter() - began, 3)
-    texts = {f"{rival.name}.policy.yaml": rival.text for rival in rivals if rival.text}
+    texts = {f"{rival.name}.{name}": text for rival in rivals if rival.text for name, text in rival.files().items()}
     return published(loaded, worlds, drawn, manifest, loaded.texts | texts, options.out)
 
 

@@ -124,15 +124,26 @@ def load_scenario(path: Path, options: Options = Options(), copies: Path | None 
         reader.say(population.source, misfits(population.document, policy.document))
     reader.check()
     assert policy and population and baseline
+    files = list_files(reader, policy, baseline)
+    reader.check()
     scenario = changed(loaded.document, options)
     result = LoadedScenario(
         path, scenario, policy.document, baseline.document, population.document,
         tuple(Expectation.parse(text) for text in scenario.expect),
-        {name: file.read_text("utf-8") for name, file in paths.items()},
+        {name: file.read_text("utf-8") for name, file in paths.items()} | files,
         {"policy": policy.source, "baseline": baseline.source}, changes,
     )  # fmt: skip
     compiled(result)  # conditions are checked before anything runs
     return result
+
+
+def list_files(reader: Reader, policy: Loaded[Policy], baseline: Loaded[Policy]) -> dict[str, str]:
+    """Name and text of the files of lists that both policies name; a run keeps them beside its copies."""
+    files, before = policy.document.fraud.files(), baseline.document.fraud.files()
+    for name in files.keys() & before.keys():
+        if files[name] != before[name]:
+            reader.say(baseline.source, [("fraud", f"must name other files than the policy does (got another {name})")])
+    return before | files
 
 
 def below(changes: Mapping[str, str], document: str) -> dict[str, str]:

@@ -26,6 +26,10 @@ class Rival:
     paused: tuple[str, ...] = ()
     text: str = ""  # of a file of its own
 
+    def files(self) -> dict[str, str]:
+        """Name and text of its file, and of the files of lists beside it."""
+        return {"policy.yaml": self.text} | self.policy.fraud.files()
+
     def paused_after(self, loaded: LoadedScenario) -> tuple[str, ...]:
         """What is paused once the campaign is over: whatever customers did not live under before."""
         return tuple(dict.fromkeys((*self.paused, *new_campaigns(self.policy, loaded))))

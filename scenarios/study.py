@@ -26,6 +26,7 @@ from sim.cohort import Spans
 
 SOURCES = (
     "engine/**/*.py",
+    "engine/policy/*.yaml",
     "sim/*.py",
     "scenarios/*.py",
     "results/estimators.py",

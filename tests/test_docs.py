@@ -24,7 +24,9 @@ from engine.policy import quantities
 from engine.policy.conditions import FACTS, Compiler, unit_of
 from engine.policy.coupon import CHECKOUT_KINDS, KINDS, KINDS_NEEDING, KINDS_WITH
 from engine.policy.document import Policy
-from engine.policy.quantities import Block
+from engine.policy.fraud import core_rules
+from engine.policy.fraud_rules import RuleRow
+from engine.policy.quantities import Block, duration_text, share_text, yuan_text
 from engine.policy.yaml_source import load, load_text
 from engine.records import FIRST_PERSONAL_FACT, Reason
 from results.catalogue import METRICS
@@ -437,6 +439,42 @@ def test_the_coupon_shown_is_a_coupon() -> None:
     budget = "budgets: {double_eleven: {amount: 1000.00}}\n"
     shown = load_text(text + budget + block_with("docs/policy.md", "yaml", "full_100_10"), "shop.yaml", Policy)
     assert shown.coupons["full_100_10"].pieces == 1_000
+
+
+def test_fraud_rules_shown_are_rules() -> None:
+    text = (LIBRARY / "policies" / "bank_card.yaml").read_text("utf-8")
+    shown = [("docs/policy.md", "many_small_claims"), ("docs/fraud.md", "codes_per_device")]
+    for page, name in shown:
+        policy = load_text(text + block_with(page, "yaml", name), "shop.yaml", Policy)
+        assert len(policy.fraud.rows()) == 41 and policy.fraud.rows()[name].number == 0
+        assert policy.fraud.appeal is not None
+
+
+def told_rule(row: RuleRow) -> list[str]:
+    """What docs/fraud.md says of a core rule: what it counts, per what, and its bounds."""
+    traced, count = tuple(core_rules()["accounts_per_device"].count or []), tuple(row.count or [])
+    kinds = {traced: "traced", ("any",): "any"}.get(count, "`, `".join(count))
+    per = row.key.name.lower() if row.check != "listed" else "each field"
+    said = [kinds, f"| {per} |", f"different {row.different}s" if row.different else "", row.where or ""]
+    bounds = ((row.worth, yuan_text), (row.share, share_text), (row.gap, duration_text), (row.views, str))
+    said += [text(value) for value, text in bounds if value is not None]
+    return [*said, f"{row.metres:,} m" if row.metres else "", "granted" if row.granted else ""]
+
+
+def test_the_core_rules_are_told() -> None:
+    table = rows("docs/fraud.md", "#", "rule", "counts", "per", "within", "fires", "answer")
+    told = [(row["#"], ticked(row["rule"])[0], row["within"], row["answer"]) for row in table]
+    windows = {None: "–", "day": "day", 86_400_000: "24h"}
+    assert told == [
+        (str(row.number), name, windows.get(row.within) or duration_text(int(row.within or 0)), row.answer)
+        for name, row in core_rules().items()
+    ]
+    for line, row in zip(table, core_rules().values(), strict=True):
+        said = "| " + " | ".join(line.cells) + " |"
+        for words in told_rule(row):
+            assert words in said, (line["rule"], words)
+        if row.more_than is not None:
+            assert f"> {row.more_than}" in line["fires"].split(",")[0], line["rule"]
 
 
 PARSERS = {

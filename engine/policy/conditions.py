@@ -72,12 +72,13 @@ class ConditionError(ValueError):
 
 @dataclass(frozen=True)
 class Scope:
-    """What a condition may name. events: whether facts of the event may be read."""
+    """What a condition may name. events: whether facts of the event may be read; fraud: it is not marketing's."""
 
     categories: Mapping[str, Sequence[str]]
     tags: Sequence[str]
     segments: Mapping[str, str] = field(default_factory=dict)
     events: bool = True
+    fraud: bool = False
 
 
 @dataclass(frozen=True)
@@ -287,6 +288,8 @@ class Expression:
                 raise ConditionError(f"a condition: unknown tag {node.attr!r} (known: {', '.join(self.scope.tags)})")
             return Fact.TAG, list(self.scope.tags).index(node.attr)
         if isinstance(node, ast.Name) and node.id in _FORBIDDEN:
+            if self.scope.fraud:
+                raise ConditionError(f"a condition on facts: count by it with per, or list its values ({node.id})")
             raise ConditionError(f"a condition: marketing conditions may not read device or IP ({node.id})")
         if not isinstance(node, ast.Name) or node.id not in FACTS:
             raise ConditionError(f"a condition: unknown name {self.source(node)!r} ({self.known(self.source(node))})")

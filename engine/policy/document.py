@@ -4,6 +4,7 @@ Values arrive already in the engine's units: money in fen, durations in ms, shar
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
@@ -267,7 +268,7 @@ class Policy(Block):
     def where_is_a_condition(self, name: str) -> Iterator[Problem]:
         where = self.fraud.rules[name].where
         if where is not None:
-            scope = self.scope(self.readable_segments(), events=True)
+            scope = replace(self.scope(self.readable_segments(), events=True), fraud=True)
             yield from condition(where, scope, ("fraud", "rules", name, "where"))
 
     def city_is_declared(self, name: str) -> Iterator[Problem]:

@@ -1,5 +1,6 @@
 """The fraud rules of a policy: core rows it includes and changes, rules of its own, lists, where cities are."""
 
+import difflib
 from collections.abc import Iterator
 from functools import cache, partial
 from pathlib import Path as FilePath
@@ -9,7 +10,7 @@ from pydantic import Field
 
 from engine.fraud_records import RULES_MAX
 from engine.policy.checks import Checks
-from engine.policy.fraud_lists import IpRanges, Listing
+from engine.policy.fraud_lists import Entry, IpRanges, Listing
 from engine.policy.fraud_rules import (
     ALL_BOUNDS,
     BOUNDS,
@@ -25,6 +26,7 @@ from engine.policy.quantities import Block, Check, Identifier, Number, Path, Pro
 from engine.policy.yaml_source import load
 from engine.records import CATEGORIES_MAX
 
+LISTINGS_MAX = 100
 CORE = FilePath(__file__).with_name("core_fraud_rules.yaml")
 
 
@@ -34,11 +36,20 @@ def core_rules() -> dict[str, RuleRow]:
     return load(CORE, CoreRules).rules
 
 
+Listings = Annotated[list[Listing], Field(max_length=LISTINGS_MAX)]
+
+
 class Lists(Block):
     """Who is blocked, and who no rule but the block list answers."""
 
-    block: list[Listing] = []
-    allow: list[Listing] = []
+    block: Listings = []
+    allow: Listings = []
+
+    def entries(self) -> Iterator[tuple[bool, Listing, Entry]]:
+        """(whether it is allowed, the listing, an entry of it), the block list first."""
+        for allowed, listings in ((False, self.block), (True, self.allow)):
+            for listing in listings:
+                yield from ((allowed, listing, entry) for entry in listing.entries())
 
 
 class Place(Block):
@@ -55,7 +66,7 @@ class Fraud(Block):
     lists: Lists = Lists()
     proxies: IpRanges | None = None  # IP ranges of data centres and proxies
     places: Annotated[dict[Identifier, Place], Field(max_length=CATEGORIES_MAX)] = {}
-    keys: Keys = 200_000  # that the Ledger remembers of each rule
+    keys: Keys = 50_000  # that the Ledger remembers of each rule
 
     # --- what the fields come to --------------------------------------------------------------------------------------
     @property
@@ -68,12 +79,17 @@ class Fraud(Block):
         own = {name: own_row(rule) for name, rule in self.rules.items() if name not in self.core}
         return {name: changed(row, self.rules.get(name)) for name, row in self.core.items()} | own
 
+    def files(self) -> dict[str, str]:
+        """Name and text of every file beside the policy that it names."""
+        named = [*self.lists.block, *self.lists.allow, *([] if self.proxies is None else [self.proxies])]
+        return {listed.file: listed.text for listed in named if listed.file is not None and listed.text is not None}
+
     # --- checks -------------------------------------------------------------------------------------------------------
     def cross_checks(self) -> Checks:
         yield self.rules_are_few
         core, rules = self.core, self.__dict__.get("rules", {})
         for name, rule in rules.items():
-            checks = core_changes(rule, core[name]) if name in core else own_checks(rule)
+            checks = core_changes(rule, core[name]) if name in core else own_checks(name, rule, bool(core))
             yield from (partial(below, ("rules", name), check) for check in checks)
 
     def rules_are_few(self) -> Iterator[Problem]:
@@ -107,10 +123,23 @@ def only_its_bounds(rule: Rule, row: RuleRow) -> Iterator[Problem]:
             yield (field,), not_a_bound(row.check)
 
 
-def own_checks(rule: Rule) -> Checks:
+def own_checks(name: str, rule: Rule, included: bool) -> Checks:
     row = own_row(rule)
+    if row.count is None and row.per is None:
+        yield partial(no_rule, name, included)
+        return
     yield from row.row_checks()
     yield lambda: judges_among(rule, row.model_copy(update={"judges": None}))
+
+
+def no_rule(name: str, included: bool) -> Iterator[Problem]:
+    """A row that says too little for a rule of its own: the name of a core rule is meant."""
+    if not included and name in core_rules():
+        yield (), f"must be included by include: core, or have count and per (got {name})"
+        return
+    close = difflib.get_close_matches(name, core_rules(), 1) if included else []
+    meant = f", did you mean {close[0]}?" if close else ""
+    yield (), f"must be a rule of the core, or have count and per (got {name}{meant})"
 
 
 def changed(row: RuleRow, change: Rule | None) -> RuleRow:

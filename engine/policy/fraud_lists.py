@@ -5,6 +5,7 @@ import io
 import ipaddress
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path as FilePath
@@ -13,6 +14,7 @@ from typing import Annotated, Literal
 from pydantic import Field, PrivateAttr, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
 
+from engine.fraud_records import RANGES_MAX
 from engine.policy.checks import Checks
 from engine.policy.quantities import Block, Date, Problem, Raw, Text, day, got
 
@@ -113,7 +115,8 @@ def csv_entries(text: str, column: str, parse: Parse) -> tuple[list[Entry], list
 
 
 class Listed(Block):
-    """Values inline or in a file. The file is read where the document is, and kept."""
+    """Values inline or in a file. The file is read where the document is, and kept: what it says is part of the policy,
+    of its repr and of what compares equal."""
 
     file: Text | None = None
     _text: str | None = PrivateAttr(default=None)
@@ -128,6 +131,10 @@ class Listed(Block):
             except ValueError as error:
                 self._unread = str(error)
         return self
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, object]]:
+        yield from super().__repr_args__()
+        yield "text", self._text
 
     @property
     def inline(self) -> tuple[str, list[str] | None, Parse]:
@@ -197,6 +204,25 @@ class IpRanges(Listed):
     """IP ranges in CIDR."""
 
     ranges: Annotated[list[Raw], Field(min_length=1, max_length=VALUES_MAX)] | None = None
+
+    def cross_checks(self) -> Checks:
+        yield from super().cross_checks()
+        yield self.ranges_are_few
+
+    def ranges_are_few(self) -> Iterator[Problem]:
+        with suppress(ValueError):  # told of its value
+            if (ranges := len(self.merged())) > RANGES_MAX:
+                yield (), f"must be at most {RANGES_MAX} ranges, those that touch taken together (got {ranges})"
+
+    def merged(self) -> list[Ends]:
+        """Both ends of each range, ascending; those that overlap or touch are one."""
+        merged: list[Ends] = []
+        for entry in sorted(self.entries(), key=lambda entry: entry.first):
+            if merged and entry.first <= merged[-1][1] + 1:
+                merged[-1] = merged[-1][0], max(merged[-1][1], entry.last)
+            else:
+                merged.append((entry.first, entry.last))
+        return merged
 
     @property
     def inline(self) -> tuple[str, list[str] | None, Parse]:

@@ -1,6 +1,5 @@
 """Fraud rules of a policy as the arrays that rules read."""
 
-from collections.abc import Iterator
 from math import asin, cos, radians, sin, sqrt
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -12,7 +11,6 @@ from engine.policy.compiling import Conditions, salt
 from engine.policy.coupon_tables import last_ms
 from engine.policy.document import Policy
 from engine.policy.fraud import Fraud, Place
-from engine.policy.fraud_lists import Entry, Listing
 from engine.policy.fraud_rules import RuleRow
 from engine.policy.registry import Registry, size_of
 from engine.records import EVENT_KINDS, NEVER_MS, NONE, PER_DAY, PER_ROLLING, records
@@ -94,15 +92,8 @@ def metres(a: Place, b: Place) -> int:
 
 # --- Lists ------------------------------------------------------------------------------------------------------------
 def range_table(fraud: Fraud) -> np.recarray:
-    """RANGE rows, ascending; ranges that overlap or touch are one."""
-    merged: list[list[int]] = []
-    for first, last in sorted(
-        (entry.first, entry.last) for entry in ([] if fraud.proxies is None else fraud.proxies.entries())
-    ):
-        if merged and first <= merged[-1][1] + 1:
-            merged[-1][1] = max(merged[-1][1], last)
-        else:
-            merged.append([first, last])
+    """RANGE rows."""
+    merged = [] if fraud.proxies is None else fraud.proxies.merged()
     table = records(len(merged), RANGE)
     for row, ends in zip(table, merged, strict=True):
         row.first, row.last = ends
@@ -111,18 +102,11 @@ def range_table(fraud: Fraud) -> np.recarray:
 
 def listed_table(fraud: Fraud, zone: ZoneInfo) -> np.recarray:
     """LISTED rows, ascending by field, value and list: a value has at most one of the block list, then one allowed."""
-    ends: dict[tuple[int, int, int], int] = {}
-    for allowed, listing, entry in listed(fraud):
+    ends: dict[tuple[int, int, bool], int] = {}
+    for allowed, listing, entry in fraud.lists.entries():
         key = (int(Field[listing.field.upper()]), entry.first, allowed)
         ends[key] = max(ends.get(key, 0), last_ms(entry.until or listing.until, zone))
     table = records(len(ends), LISTED)
     for row, ((field, value, allowed), until) in zip(table, sorted(ends.items()), strict=True):
         row.field, row.value, row.allowed, row.until_ms = field, value, allowed, until
     return table
-
-
-def listed(fraud: Fraud) -> Iterator[tuple[int, Listing, Entry]]:
-    """(1 if allowed, the listing, an entry of it) of both lists."""
-    for allowed, listings in ((0, fraud.lists.block), (1, fraud.lists.allow)):
-        for listing in listings:
-            yield from ((allowed, listing, entry) for entry in listing.entries())

@@ -13,6 +13,7 @@ from engine.policy.campaign import Campaign, PredictedResponse
 from engine.policy.coupon import Coupon
 from engine.policy.findings import Finding
 from engine.policy.lint_coupons import COUPON_CHECKS
+from engine.policy.lint_fraud import FRAUD_CHECKS
 from engine.policy.lint_reach import REACH_CHECKS
 from engine.policy.lint_ring import ring_too_small
 from engine.policy.lint_scarcity import scarcity
@@ -36,7 +37,7 @@ QUIET_CHANNELS = ("push", "sms", "voice")
 def lint(policy: "Policy", compiled: "CompiledPolicy") -> list[Finding]:
     """All findings, by check and then in the order of the policy."""
     look = Look(policy, compiled)
-    findings = [finding for check in (*CHECKS, *COUPON_CHECKS) for finding in check(look)]
+    findings = [finding for check in (*CHECKS, *COUPON_CHECKS, *FRAUD_CHECKS) for finding in check(look)]
     return findings + [finding for check in REACH_CHECKS for finding in check(compiled)]
 
 
