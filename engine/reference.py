@@ -46,7 +46,8 @@ from engine.records import (
     Reason,
 )
 from engine.reference_checkout import lines_of
-from engine.reference_fraud import Fraud, Sight
+from engine.reference_fraud import Sight
+from engine.reference_rules import fraud_of
 from engine.reference_terms import Numbers
 from engine.reference_wallet import ASKING, Question, Senses, Wallets, new_receipt
 
@@ -388,24 +389,22 @@ class Reference:
     """
 
     def __init__(
-        self, policy: Policy, slots: Mapping[str, int], replication: int = 0, numbers: Numbers | None = None,
-        fraud: Fraud | None = None,
-    ) -> None:  # fmt: skip
+        self, policy: Policy, slots: Mapping[str, int], replication: int = 0, numbers: Numbers | None = None
+    ) -> None:
         self.replication = replication
         self.customers: dict[int, Customer] = {}
         self.waterfall: Counter[tuple[int, int, Reason]] = Counter()
         self.decisions_by_reason: Counter[tuple[int, Reason]] = Counter()
         self.cells: Counter[tuple[int, int, int, int, Cell]] = Counter()
         self.wallets = Wallets()
-        self.adopt(policy, slots, numbers, fraud)
+        self.adopt(policy, slots, numbers)
 
     def adopt(
-        self, policy: Policy, slots: Mapping[str, int], numbers: Numbers | None = None, fraud: Fraud | None = None,
-        now: int | None = None,
-    ) -> None:  # fmt: skip
+        self, policy: Policy, slots: Mapping[str, int], numbers: Numbers | None = None, now: int | None = None
+    ) -> None:
         """Take up a policy under which the same names have the same numbers; customers stay as they are.
 
-        fraud: its fraud rules; now: when, None at the beginning of the world.
+        now: when; None at the beginning of the world.
         """
         self.policy = policy
         self.slots = {name: slots[name] for name in policy.campaigns}
@@ -416,7 +415,7 @@ class Reference:
         says = self.conditions
         senses = Senses(self.zone, says.holds, says.is_personal, calendar_edge_ms, day_start_ms, date_number)
         self.wallets.adopt(policy, self.numbers, senses)
-        self.wallets.watch.adopt(fraud or Fraud(self.zone), says.holds, now)
+        self.wallets.watch.adopt(fraud_of(policy, self.numbers.rules), says.holds, now)
 
     def add(self, customer: int, profile: Any) -> None:
         """Take in a customer as one CUSTOMER record says."""

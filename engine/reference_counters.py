@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from engine.coupon_records import RequestKind
 from engine.fraud_records import JUDGED_MASK, Check, Field, Home, Mode, RuleCell, Verdict
 from engine.records import MINUTE_MS, NONE, SHARE_ONE, EventKind
-from engine.reference_fraud import Fraud, Past, Rule, begun_anew, day_number, mask, strongest, warm_until, window_end
+from engine.reference_rules import Fraud, Past, Rule, begun_anew, day_number, mask, strongest, warm_until, window_end
 
 Row = dict[str, Any]
 Key = Any

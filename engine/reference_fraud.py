@@ -1,167 +1,24 @@
-"""Fraud rules once more, naively, from the words of docs/readings.md "Fraud": what a rule is, and the shard's home.
+"""Fraud rules in the shard once more, naively, from the words of docs/readings.md "Fraud".
 
 All that a rule ever counted is kept in lists by rule and key, and looked through each time. Numbers in docstrings are
 those of the section. The Ledger's home is `engine/reference_counters.py`.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, time, timedelta
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from engine.coupon_records import Answer, RequestKind
-from engine.fraud_records import JUDGED_MASK, PASS_MS, Agent, Check, Field, Home, Mode, RuleCell, Verdict
-from engine.records import NEVER_MS, NONE, PER_DAY, EventKind
+from engine.fraud_records import PASS_MS, Agent, Check, Field, Home, Mode, RuleCell, Verdict
+from engine.records import NONE, EventKind
+from engine.reference_rules import COUNTERS, Fraud, Past, Rule, begun_anew, day_number, mask, strongest, warm_until
 
 Row = dict[str, Any]
-Key = Any  # a customer, a device ...; customer and campaign
-Entry = tuple[int, int]  # time, value of the field of which different ones are counted (NONE)
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 REQUESTED = (EventKind.CLAIM, EventKind.TRANSFER)  # asks that the Ledger judges, too
-COUNTERS = (Check.COUNT, Check.PACE, Check.NO_BROWSING)
 UNRESTRICTED = -1
-
-
-# --- what a policy says -----------------------------------------------------------------------------------------------
-@dataclass(frozen=True)
-class Rule:
-    """A row of RULE in plain words; `where` is the text of its condition."""
-
-    slot: int
-    kinds: int = 0  # masks
-    judges: int = 0
-    most: int = 0
-    window_ms: int = NEVER_MS
-    per: int = 0
-    amount: int = 0
-    key: int = Field.CUSTOMER
-    different: int = NONE
-    check: int = Check.COUNT
-    home: int = Home.SHARD
-    mode: int = Mode.ACTIVE
-    verdict: int = Verdict.DENY
-    granted: int = 0
-    number: int = 0
-    keys: int = 1_000_000  # room at the Ledger
-    where: str | None = None
-
-    @property
-    def is_live(self) -> bool:
-        """2: neither counts nor fires when it is off."""
-        return self.mode != Mode.OFF
-
-    @property
-    def counts_asks_only(self) -> bool:
-        """4: it fires on the very asks that it counts."""
-        return self.check in COUNTERS and self.kinds & ~JUDGED_MASK == 0
-
-    @property
-    def counting(self) -> tuple[int, ...]:
-        """2: what may not change without its beginning anew."""
-        return (
-            self.kinds, self.most, self.window_ms, self.per, self.amount, self.key, self.different, self.check,
-            self.granted,
-        )  # fmt: skip
-
-    def counts_kind(self, kind: int) -> bool:
-        return bool(self.kinds >> kind & 1)
-
-    def judges_kind(self, kind: int) -> bool:
-        return bool(self.judges >> kind & 1)
-
-
-@dataclass(frozen=True)
-class Listed:
-    """One entry of a block or allow list."""
-
-    field: int
-    value: int
-    allowed: bool
-    until_ms: int = NEVER_MS
-
-
-@dataclass(frozen=True)
-class Fraud:
-    """What a policy says of fraud; slots as its registry has them."""
-
-    zone: ZoneInfo
-    rules: Mapping[int, Rule] = field(default_factory=dict)
-    listed: tuple[Listed, ...] = ()
-    ranges: tuple[tuple[int, int], ...] = ()  # of IPs, both ends in
-    metres: Mapping[tuple[int, int], int] = field(default_factory=dict)  # between cities that have a place
-
-    def live(self, home: Home) -> list[Rule]:
-        return [rule for _, rule in sorted(self.rules.items()) if rule.is_live and rule.home == home]
-
-
-# --- windows ----------------------------------------------------------------------------------------------------------
-def midnight(time_ms: int, zone: ZoneInfo, days: int = 0) -> int:
-    """When the day of an instant began, or one some days later."""
-    day = (EPOCH + timedelta(milliseconds=time_ms)).astimezone(zone).date() + timedelta(days=days)
-    return (datetime.combine(day, time(), zone) - EPOCH) // timedelta(milliseconds=1)
-
-
-def day_number(time_ms: int, zone: ZoneInfo) -> int:
-    day = (EPOCH + timedelta(milliseconds=time_ms)).astimezone(zone)
-    return day.year * 10_000 + day.month * 100 + day.day
-
-
-def window_end(rule: Rule, counted_ms: int, zone: ZoneInfo) -> int:
-    """3: when what was counted at an instant has left the window."""
-    if rule.per == PER_DAY:
-        return midnight(counted_ms, zone, 1)
-    return NEVER_MS if rule.window_ms >= NEVER_MS else counted_ms + rule.window_ms
-
-
-def warm_until(rule: Rule, before: Rule | None, now: int, zone: ZoneInfo) -> int:
-    """2: a rule that was off, not there or counted otherwise fires as if in shadow for one window."""
-    if before is not None and before.is_live and before.counting == rule.counting:
-        return 0
-    end = window_end(rule, now, zone)
-    return now if end == NEVER_MS else end
-
-
-class Past:
-    """All that rules ever counted, by rule and key, in the order of time."""
-
-    def __init__(self) -> None:
-        self.counted: dict[tuple[int, Key], list[Entry]] = {}
-        self.zone = ZoneInfo("UTC")
-
-    def add(self, rule: Rule, key: Key, t: int, value: int = NONE) -> None:
-        self.counted.setdefault((rule.slot, key), []).append((t, value))
-
-    def within(self, rule: Rule, key: Key, t: int) -> list[Entry]:
-        """3: what is in the window that ends with t."""
-        entries = self.counted.get((rule.slot, key), [])
-        return [entry for entry in entries if entry[0] <= t < window_end(rule, entry[0], self.zone)]
-
-    def amount(self, rule: Rule, key: Key, t: int, more: Sequence[Key] = ()) -> int:
-        """3: the events in the window, or the different values among them; `more`: values not yet counted."""
-        values = [value for _, value in self.within(rule, key, t)] + [*more]
-        return len(values) if rule.different == NONE else len(set(values))
-
-    def mark_until(self, rule: Rule, key: Key, t: int) -> int:
-        """8: until the count would be `most` or less without further events."""
-        entries = self.within(rule, key, t)
-        times = [at for at, _ in entries] if rule.different == NONE else list({v: at for at, v in entries}.values())
-        return window_end(rule, sorted(times)[-(rule.most + 1)], self.zone)
-
-    def forget(self, slots: set[int]) -> None:
-        self.counted = {(slot, key): entries for (slot, key), entries in self.counted.items() if slot not in slots}
-
-
-def begun_anew(before: Fraud, after: Fraud) -> set[int]:
-    """2: rules that have nothing of what they counted under the policy before."""
-    kept = {
-        slot
-        for slot, rule in after.rules.items()
-        if slot in before.rules and before.rules[slot].counting == rule.counting and rule.is_live
-    }
-    return set(before.rules) - kept
 
 
 # --- the shard --------------------------------------------------------------------------------------------------------
@@ -199,15 +56,6 @@ class Judged:
     exempt: int = 0
 
 
-def mask(rules: list[Rule]) -> int:
-    return sum(1 << rule.slot for rule in rules)
-
-
-def strongest(rules: list[Rule]) -> Rule | None:
-    """6: of equals the lowest slot."""
-    return min(rules, key=lambda rule: (-rule.verdict, rule.slot), default=None)
-
-
 class Watch:
     """What a shard's customers were seen doing."""
 
@@ -225,9 +73,10 @@ class Watch:
         before, self.fraud, self.holds = self.fraud, fraud, holds
         self.past.zone = fraud.zone
         if now is not None:
-            fresh = {slot: warm_until(rule, before.rules.get(slot), now, fraud.zone)
-                     for slot, rule in fraud.rules.items()}  # fmt: skip
-            self.warm = {slot: max(end, self.warm.get(slot, 0) if not end else 0) for slot, end in fresh.items()}
+            fresh = {
+                slot: warm_until(rule, before.rules.get(slot), now, fraud.zone) for slot, rule in fraud.rules.items()
+            }
+            self.warm = {slot: end or self.warm.get(slot, 0) for slot, end in fresh.items()}
             anew = begun_anew(before, fraud)
             self.past.forget(anew)
             self.marks = {(who, slot): end for (who, slot), end in self.marks.items() if slot not in anew}

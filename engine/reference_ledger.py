@@ -12,7 +12,7 @@ from engine.coupon_records import NO_BUDGET, UNLIMITED, Answer, RequestKind, Spe
 from engine.fraud_records import REVIEW_MS, Verdict
 from engine.records import NEVER_MS, NONE, SHARE_ONE
 from engine.reference_counters import COLUMNS, Counters
-from engine.reference_fraud import Fraud
+from engine.reference_rules import Fraud
 
 Row = dict[str, Any]  # the fields of a REQUEST, REPLY, COUPON, TERMS or BUDGET
 Id = tuple[int, int]  # (customer, number of a request or claim)

@@ -1,6 +1,6 @@
 """The terms of coupons once more, naively, from the parsed policy: what the reference claims and prices under."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import NamedTuple
@@ -23,12 +23,14 @@ class Numbers(NamedTuple):
     coupons: dict[str, int]  # slots
     budgets: dict[str, int]  # slots
     terms: dict[str, int]  # rows, by coupon
+    rules: Mapping[str, int]  # slots, of fraud
 
     @classmethod
     def declared(cls, policy: Policy) -> "Numbers":
         """Numbers in declaration order."""
         coupons = {name: number for number, name in enumerate(policy.coupons)}
-        return cls(coupons, {name: number for number, name in enumerate(policy.budgets)}, dict(coupons))
+        budgets = {name: number for number, name in enumerate(policy.budgets)}
+        return cls(coupons, budgets, dict(coupons), {name: slot for slot, name in enumerate(policy.fraud.rows())})
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ REFERENCE = (
     "engine.reference_counters",
     "engine.reference_fraud",
     "engine.reference_ledger",
+    "engine.reference_rules",
     "engine.reference_terms",
     "engine.reference_wallet",
 )
@@ -49,9 +50,10 @@ ARROWS = {
     "engine.settle": (*RECORDS, "engine.compiled", "engine.days", "engine.rules"),
     "engine.reference": (*RECORDS, *REFERENCE, *DOCUMENTS),
     "engine.reference_checkout": RECORDS,
-    "engine.reference_counters": (*RECORDS, "engine.reference_fraud"),
-    "engine.reference_fraud": (*RECORDS, *DOCUMENTS),
-    "engine.reference_ledger": (*RECORDS, "engine.reference_counters", "engine.reference_fraud"),
+    "engine.reference_counters": (*RECORDS, "engine.reference_rules"),
+    "engine.reference_fraud": (*RECORDS, "engine.reference_rules"),
+    "engine.reference_ledger": (*RECORDS, "engine.reference_counters", "engine.reference_rules"),
+    "engine.reference_rules": (*RECORDS, *DOCUMENTS),
     "engine.reference_terms": (*RECORDS, *DOCUMENTS, "engine.reference_checkout"),
     "engine.reference_wallet": (
         *RECORDS,

@@ -189,11 +189,12 @@ BURSTS = (EventKind.CLAIM, EventKind.CLAIM, EventKind.ORDER)
 
 @dataclass(frozen=True)
 class Happening:
-    """An EVENT, the fields of its ASK and of its cart's LINEs."""
+    """An EVENT, the fields of its ASK, of its cart's LINEs and of its ORIGIN."""
 
     event: Any
     ask: dict[str, int] | None = None
     lines: tuple[dict[str, int], ...] = ()
+    origin: dict[str, int] | None = None
 
 
 @dataclass
@@ -412,19 +413,23 @@ def inbox_of(happenings: list[Happening]) -> tuple[Any, Inbox]:
     """EVENT[n] and what they ask for."""
     events = records(len(happenings), EVENT)
     asking = [happening for happening in happenings if happening.ask is not None]
+    traced = [happening.origin for happening in happenings if happening.origin is not None]
     lines = [line for happening in asking for line in happening.lines]
     inbox = Inbox(
         records(len(asking), ASK),
         records(len(lines), LINE),
         records(len(asking), RECEIPT),
-        records(0, ORIGIN),
+        records(len(traced), ORIGIN),
         np.zeros(3, np.int64),
     )
-    rows, begin = iter(range(len(asking))), 0
+    for origin, fields in zip(inbox.origins, traced, strict=True):
+        fill(origin, fields)
+    rows, origins, begin = iter(range(len(asking))), iter(range(len(traced))), 0
     for number, happening in enumerate(happenings):
         events[number] = happening.event
         event = events[number]
-        event.ask, event.origin = NONE, NONE
+        event.ask = NONE
+        event.origin = NONE if happening.origin is None else next(origins)
         if happening.ask is not None:
             event.ask = next(rows)
             fill(inbox.asks[event.ask], happening.ask)
@@ -433,7 +438,7 @@ def inbox_of(happenings: list[Happening]) -> tuple[Any, Inbox]:
             for line in happening.lines:
                 fill(inbox.lines[begin], line)
                 begin += 1
-    inbox.used[:] = len(asking), len(lines), 0
+    inbox.used[:] = len(asking), len(lines), len(traced)
     return events, inbox
 
 

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from engine.coupon_records import REPLY, Answer, RequestKind, Spend
-from engine.fraud_records import Verdict
+from engine.fraud_records import RULES_MAX, Verdict
 from engine.host.ledger import LedgerHost
 from engine.host.messages import Contribution, Settled
 from engine.host.shard import CustomerShard, combined
@@ -26,6 +26,7 @@ from engine.records import DAY_MS, HOUR_MS, MINUTE_MS, NONE, SECOND_MS, Bulletin
 from engine.reference import Answer as Decided
 from engine.reference import Reference
 from engine.reference_ledger import ReferenceLedger
+from engine.reference_rules import Fraud, fraud_of
 from engine.reference_terms import Numbers
 from engine.reference_wallet import Row, marks_of
 from engine.rules.slabs import IDS, INSTANCES, ORDERS
@@ -76,16 +77,22 @@ class Shop:
 
     def shuffled_registry(self, rng: Random) -> Registry:
         coupons, budgets = self.policies[0].coupons, self.policies[0].budgets
-        return Registry(
+        rules = self.policies[0].fraud.rows()
+        registry = Registry(
             dict(self.slots),
             dict(zip(coupons, rng.sample(range(20), len(coupons)), strict=True)),
             dict(zip(budgets, rng.sample(range(8), len(budgets)), strict=True)),
         )
+        registry.rules.update(zip(rules, rng.sample(range(RULES_MAX - 8), len(rules)), strict=True))
+        return registry
+
+    def fraud(self, version: int) -> Fraud:
+        return fraud_of(self.policies[version], self.compiled[version].rules)
 
     def numbers(self, version: int) -> Numbers:
         compiled = self.compiled[version]
         terms = {name: int(compiled.tables.coupons[slot].terms) for name, slot in compiled.coupons.items()}
-        return Numbers(compiled.coupons, compiled.budgets, terms)
+        return Numbers(compiled.coupons, compiled.budgets, terms, compiled.rules)
 
 
 def ledger_rows(compiled: CompiledPolicy) -> dict[str, dict[int, Row]]:
@@ -113,6 +120,7 @@ class Step:
     happenings: list[Happening] = field(default_factory=list)
     answers: list[Decided] = field(default_factory=list)
     requests: list[Row] = field(default_factory=list)
+    decided: list[Row] = field(default_factory=list)  # requests of people
     spend: dict[int, dict[Spend, int]] = field(default_factory=dict)
     wallets: list[Row] = field(default_factory=list)  # at the settlement
     replies: list[Row] = field(default_factory=list)
@@ -150,13 +158,14 @@ class Naive:
         self.engine = Reference(shop.policies[0], shop.slots, shop.seed, shop.numbers(0))
         for row in range(CUSTOMERS):
             self.engine.add(row, shop.customers[row])
-        self.ledger = ReferenceLedger(ledger_rows(shop.compiled[0]), (0, CUSTOMERS), shop.start, TICK_MS)
+        rows = ledger_rows(shop.compiled[0])
+        self.ledger = ReferenceLedger(rows, (0, CUSTOMERS), shop.start, TICK_MS, shop.fraud(0))
 
     def change_policy(self) -> None:
         """The second policy; requests may be open."""
-        self.version = 1
-        self.engine.adopt(self.shop.policies[1], self.shop.slots, self.shop.numbers(1))
-        self.ledger.adopt(ledger_rows(self.shop.compiled[1]))
+        self.version, now = 1, self.ledger.now
+        self.engine.adopt(self.shop.policies[1], self.shop.slots, self.shop.numbers(1), now)
+        self.ledger.adopt(ledger_rows(self.shop.compiled[1]), self.shop.fraud(1))
 
     def bulletin(self) -> Bulletin:
         tables = self.shop.compiled[self.version].tables
@@ -173,7 +182,8 @@ class Naive:
         return [plain_wallet(self.engine.wallets.wallet(row)) for row in range(CUSTOMERS)]
 
     def decide(self, step: Step, happening: Happening) -> Decided:
-        answer = self.engine.decide(happening.event, step.bulletin, happening.ask, as_lines(happening.lines))
+        asked = happening.ask, as_lines(happening.lines), happening.origin
+        answer = self.engine.decide(happening.event, step.bulletin, *asked)
         step.happenings.append(happening)
         step.answers.append(answer)
         return answer
@@ -184,7 +194,7 @@ class Naive:
         step.requests, step.spend = self.engine.wallets.take_requests(), self.engine.wallets.take_spend()
         lost = [request for request in step.requests if is_lost(self.shop, request)]
         heard = [request | {"verdict": verdict(self.shop, request)} for request in step.requests if request not in lost]
-        replies = self.ledger.settle(heard, step.spend, step.until)
+        replies = self.ledger.settle(heard + step.decided, step.spend, step.until)
         replies += [refusal_of(request, step.until) for request in lost]
         step.replies = [plain(reply) for reply in replies]
         for reply in step.replies:
@@ -194,11 +204,14 @@ class Naive:
 class Story:
     """A random run lived by the naive twins: every step with what was asked and said."""
 
-    def __init__(self, seed: int, steps: int, events: int = 16) -> None:
-        self.shop, self.rng, self.steps = Shop(seed), Random(seed + 1), []  # type: Shop, Random, list[Step]
+    traffic_of: type[CouponTraffic] = CouponTraffic
+
+    def __init__(self, seed: int, steps: int, events: int = 16, documents: tuple[Any, Any] | None = None) -> None:
+        self.shop, self.rng = Shop(seed, documents), Random(seed + 1)
+        self.steps: list[Step] = []
         self.naive = Naive(self.shop)
         self.engine, self.ledger, self.now = self.naive.engine, self.naive.ledger, self.shop.start
-        self.traffic = CouponTraffic(self.shop.policies[0], self.shop.slots, self.shop.customers, self.engine)
+        self.traffic = self.traffic_of(self.shop.policies[0], self.shop.slots, self.shop.customers, self.engine)
         for number in range(steps):
             if number == steps // 2:
                 self.naive.change_policy()
@@ -211,9 +224,14 @@ class Story:
         for _ in range(events):
             happening = self.traffic.next(self.rng)
             self.traffic.observe_answer(happening, self.naive.decide(step, happening))
+        step.decided = self.decided(step)
         self.naive.settle(step)
         self.steps.append(step)
         self.now = step.until
+
+    def decided(self, step: Step) -> list[Row]:
+        """What people ask of the Ledger."""
+        return []
 
     def next_settlement(self) -> int:
         """Often just at an instant at which something runs out."""
