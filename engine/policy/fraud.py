@@ -27,6 +27,7 @@ from engine.policy.yaml_source import load
 from engine.records import CATEGORIES_MAX
 
 LISTINGS_MAX = 100
+GONE_BY = {"lists": "listed", "proxies": "proxy_ip", "places": "impossible_travel"}  # which core rule goes by a block
 CORE = FilePath(__file__).with_name("core_fraud_rules.yaml")
 
 
@@ -87,10 +88,16 @@ class Fraud(Block):
     # --- checks -------------------------------------------------------------------------------------------------------
     def cross_checks(self) -> Checks:
         yield self.rules_are_few
+        for field, rule in GONE_BY.items():
+            yield partial(self.has_who_goes_by_it, field, rule)
         core, rules = self.core, self.__dict__.get("rules", {})
         for name, rule in rules.items():
             checks = core_changes(rule, core[name]) if name in core else own_checks(name, rule, bool(core))
             yield from (partial(below, ("rules", name), check) for check in checks)
+
+    def has_who_goes_by_it(self, field: str, rule: str) -> Iterator[Problem]:
+        if self.include is None and field in self.model_fields_set:
+            yield (field,), f"must be given only with include: core: its rule {rule} goes by it"
 
     def rules_are_few(self) -> Iterator[Problem]:
         own, core = [name for name in self.rules if name not in self.core], len(self.core)

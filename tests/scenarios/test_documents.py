@@ -310,6 +310,41 @@ def test_every_campaign_may_have_a_dwell_of_its_own() -> None:
     assert min(PLACES_PER_VIEW - DWELL_PLACES, 127) >= CAMPAIGNS_MAX
 
 
+FROM_FILE = "fraud:\n  include: core\n  lists: {block: [{field: customer, file: blocked.csv}]}\ncampaigns:\n"
+
+
+def test_a_run_keeps_the_files_of_lists(tmp_path: Path) -> None:
+    write_shop(tmp_path, (POL, "campaigns:\n", FROM_FILE))
+    (tmp_path / "blocked.csv").write_text("value\n10086\n", "utf-8")
+    path = tmp_path / "spring.scenario.yaml"
+    first = load_scenario(path)
+    assert first.texts["blocked.csv"] == "value\n10086\n"
+    (tmp_path / "inputs").mkdir()
+    for name, text in first.texts.items():
+        (tmp_path / "inputs" / name).write_text(text, "utf-8")
+    (tmp_path / "blocked.csv").write_text("value\n10087\n", "utf-8")
+    again = load_scenario(tmp_path / "inputs" / "scenario.yaml", copies=tmp_path / "inputs")
+    assert again.policy == first.policy != load_scenario(path).policy
+
+
+def test_a_threshold_is_tried_without_touching_the_file(tmp_path: Path) -> None:
+    path = write_shop(tmp_path, (POL, "campaigns:\n", "fraud: {include: core}\ncampaigns:\n"))
+    changes = {"policy.fraud.rules": "{claims_per_ip: {more_than: 60}, claims_a_day: {mode: off}}"}
+    rows = load_scenario(path, Options(set=changes)).policy.fraud.rows()
+    assert (rows["claims_per_ip"].more_than, rows["claims_a_day"].mode) == (60, "off")
+
+
+def test_two_policies_do_not_share_the_name_of_a_file(tmp_path: Path) -> None:
+    write_shop(tmp_path, (POL, "campaigns:\n", FROM_FILE), (SCE, "{without: [spring]}", "before/policy.yaml"))
+    write_shop(tmp_path / "before", (POL, "campaigns:\n", FROM_FILE))
+    for folder in (tmp_path, tmp_path / "before"):
+        (folder / "blocked.csv").write_text("value\n10086\n", "utf-8")
+    load_scenario(tmp_path / "spring.scenario.yaml")
+    (tmp_path / "before" / "blocked.csv").write_text("value\n10087\n", "utf-8")
+    with pytest.raises(DocumentError, match=r"policy\.yaml:\d+: fraud must name other files .* \(got another blocked"):
+        load_scenario(tmp_path / "spring.scenario.yaml")
+
+
 def test_no_table_row_is_right_already(tmp_path: Path) -> None:
     """A row whose edit changed nothing would be green for want of looking."""
     for rows in (POPULATIONS, SCENARIOS):
