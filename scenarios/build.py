@@ -12,6 +12,7 @@ from engine.policy.document import Policy
 from engine.policy.quantities import UnreadableError
 from engine.policy.tables import CompiledPolicy
 from engine.records import ARMS_MAX, CHANNELS, DAY_MS, SHARE_ONE, Channel, EventKind, records
+from scenarios.origins_build import origins_row
 from scenarios.population_document import Annoyance, Population, Topic
 from scenarios.shop_build import offer_table, place_shares, product_table, shop_row, unknown_names
 from sim.cohort import Spans
@@ -229,6 +230,7 @@ def model_of(
         terms=compiled.tables.terms,
         coupons=compiled.tables.coupons,
         customers=np.array([customers], np.int64),
+        origins=origins_row(population.origins),
     )
 
 

@@ -35,11 +35,11 @@ def play_waves(model, crowd, rows, until_ms, events, inbox, decisions, ghosts, s
     return played, False
 
 
-def compiled_waves(shard: CustomerShard, chunk: int = CHUNK) -> Play:
-    """Play chunks against a shard of the same process."""
+def compiled_waves(shard: CustomerShard, chunk: int = CHUNK, traced: bool = False) -> Play:
+    """Play chunks against a shard of the same process. traced: whether the population says where events come from."""
     events, decisions = records(chunk, EVENT), records(chunk, DECISION)
     ghosts = records(chunk * shard.ghosts_max, DECISION)
-    inbox = inbox_for(chunk, shard.has_coupons)
+    inbox = inbox_for(chunk, shard.has_coupons, traced)
 
     def play(model: Model, crowd: Crowd, rows, until_ms: int) -> int:  # type: ignore[no-untyped-def]
         total, done = 0, False

@@ -26,6 +26,7 @@ from engine.policy.quantities import (
     share_text,
 )
 from engine.records import CATEGORIES_MAX, HOUR_MS, SHARE_ONE, TAGS_MAX
+from scenarios.origins_document import Origins
 from scenarios.shop_document import Shop
 
 CUSTOMERS_LEAST, CUSTOMERS_MAX, DAYS_MAX = 100, 100_000_000, 366
@@ -289,6 +290,7 @@ class Population(Block):
     worth: Worth = Worth()
     fraud: Fraud = Fraud()
     shop: Shop | None = None  # what is sold, and how customers take coupons
+    origins: Origins | None = None  # from which devices, addresses and cards customers come
 
     def cross_checks(self) -> Checks:
         yield lambda: all_known(self.enters, ("enters",), "pages", self.pages)

@@ -27,7 +27,7 @@ from sim.cohort import Spans
 SOURCES = (
     "engine/**/*.py",
     "engine/policy/*.yaml",
-    "sim/*.py",
+    "sim/**/*.py",
     "scenarios/*.py",
     "results/estimators.py",
 )  # whatever a world's sums may depend on

@@ -118,7 +118,7 @@ class CohortWorker:
 
     def _choose_play(self) -> None:
         if self.recording is None:
-            self.play = compiled_waves(self.shard, self.plan.chunk)
+            self.play = compiled_waves(self.shard, self.plan.chunk, len(self.cohort.crowd.traces) > 0)
         else:
             self.play = waves_of(self.decide)
 

@@ -3,8 +3,10 @@
 from engine.compiled import kernel
 from engine.records import NEVER_MS, NONE, EventKind
 from sim.arrivals import begin_purchasing, first_use_at, plan_visit
+from sim.challenges import pass_challenge
 from sim.measures import count_day, count_dwell, count_entry, count_move, count_visit
 from sim.model import Daily, Mark, Stage
+from sim.origins import is_declined, is_traced, log_in_fails, settle_whereabouts, trace_of, write_origin
 from sim.pages import (
     PURCHASE_VISITS,
     page_after,
@@ -21,7 +23,9 @@ from sim.payments import (
     organic_payment,
     top_up,
 )
+from sim.population import purchase_amount
 from sim.shopping import (
+    ask_again,
     ask_price,
     begin_basket,
     claim_listed,
@@ -37,6 +41,8 @@ _LOGIN, _PAGE_VIEW, _PAGE_DWELL = int(EventKind.LOGIN), int(EventKind.PAGE_VIEW)
 _PAGE_LEAVE, _PAYMENT, _TOP_UP = int(EventKind.PAGE_LEAVE), int(EventKind.PAYMENT), int(EventKind.TOP_UP)
 _REGISTER, _CLICK = int(EventKind.REGISTER), int(EventKind.CLICK)
 _BALANCE_QUERY = int(EventKind.BALANCE_QUERY)
+_LOGIN_FAILED, _PAYMENT_DECLINED = int(EventKind.LOGIN_FAILED), int(EventKind.PAYMENT_DECLINED)
+_CHALLENGE_PASSED = int(EventKind.CHALLENGE_PASSED)
 _OUT, _ENTERING, _ON_PAGE = int(Stage.OUT), int(Stage.ENTERING), int(Stage.ON_PAGE)
 _JOINING, _GONE = int(Stage.JOINING), int(Stage.GONE)
 _USED, _PREPAID, _SKIP = int(Mark.USED), int(Mark.PREPAID), int(Mark.SKIP_ORGANIC)
@@ -62,6 +68,7 @@ _FEATURES_USED, _CARDS_BOUND = int(Daily.FEATURES_USED), int(Daily.CARDS_BOUND)
 
 NEXT_PAGE_AFTER_MS = 700
 ENTRY_AFTER_MS = 900
+LOG_IN_AGAIN_MS = 6_000
 
 
 # --- when the next event is due ---------------------------------------------------------------------------------------
@@ -93,6 +100,8 @@ def plan(model, crowd, visitor, customer, now):
         due = min(due, int(errand_ms(shopper)))
         if visitor.stage == _OUT:
             due = min(due, int(shopper.use_ms))
+    if is_traced(crowd):
+        due = min(due, int(trace_of(crowd, customer).challenge_ms))
     if visitor.stage == _GONE:
         due = NEVER_MS
     elif visitor.stage == _OUT:
@@ -114,10 +123,11 @@ def begin_visit(model, crowd, visitor, customer, visit, flow):
     visitor.page = NONE
     visitor.stage = _ENTERING
     visitor.until_ms = visitor.due_ms + ENTRY_AFTER_MS
-    _, _, u, v = uniforms(model.stream, customer, _ENTRY, visit)
-    visitor.city = visitor.home_city
-    if u < model.numbers[0].travel and len(model.cities) > 1:
-        visitor.city = (int(visitor.home_city) + 1 + int(v * (len(model.cities) - 1))) % len(model.cities)
+    if not is_traced(crowd):
+        _, _, u, v = uniforms(model.stream, customer, _ENTRY, visit)
+        visitor.city = visitor.home_city
+        if u < model.numbers[0].travel and len(model.cities) > 1:
+            visitor.city = (int(visitor.home_city) + 1 + int(v * (len(model.cities) - 1))) % len(model.cities)
     count_visit(crowd, visitor, model, int(visitor.due_ms))
     if flow > 0:
         visitor.page = int(model.purchase_path[0])
@@ -160,6 +170,8 @@ def enter_page(model, crowd, visitor, customer, event):
     visitor.entered_ms = visitor.due_ms
     visitor.dwell_at = 0
     visitor.marks &= ~_EVENT_DONE
+    if is_traced(crowd):
+        trace_of(crowd, customer).payment_tries = 0
     visitor.until_ms = visitor.due_ms + stay_ms(model, visitor, customer)
     kind = model.page_event[visitor.page]
     if kind == _CARD_BOUND and not binds(model, visitor, customer):
@@ -199,7 +211,8 @@ def leave_page(model, crowd, visitor, customer, event):
 def end_visit(model, crowd, visitor, customer):
     visitor.stage = _OUT
     visitor.flow = 0
-    visitor.city = visitor.home_city
+    if not is_traced(crowd):
+        visitor.city = visitor.home_city
     plan_visit(model, crowd, visitor, customer, int(visitor.due_ms))
 
 
@@ -210,7 +223,9 @@ def raise_page_event(model, crowd, visitor, customer, event, inbox):
     visitor.marks |= _EVENT_DONE
     kind = int(model.page_event[visitor.page])
     write(event, visitor, customer, kind)
-    if len(crowd.shoppers) > 0 and kind in (_PAYMENT, _CHECKOUT, _ORDER):
+    if kind == _PAYMENT and is_traced(crowd) and is_declined(model, trace_of(crowd, customer), visitor, customer):
+        decline(model, crowd, visitor, customer, event)
+    elif len(crowd.shoppers) > 0 and kind in (_PAYMENT, _CHECKOUT, _ORDER):
         shopper = shopper_of(crowd, customer)
         if kind == _PAYMENT:
             pay_for_order(shopper, event, inbox)
@@ -224,6 +239,17 @@ def raise_page_event(model, crowd, visitor, customer, event, inbox):
         count_day(crowd, model, int(event.time_ms), _BILLS_VIEWED, 1)
     elif kind == _CARD_BOUND:
         bind_card(model, crowd, visitor, customer, int(event.time_ms))
+
+
+@kernel
+def decline(model, crowd, visitor, customer, event):
+    """A payment is declined, and tried again a little later."""
+    event.kind = _PAYMENT_DECLINED
+    if len(crowd.shoppers) > 0:
+        event.amount = shopper_of(crowd, customer).order_paid
+    else:
+        event.amount = purchase_amount(model, customer, int(visitor.gaps))
+    ask_again(visitor, int(event.time_ms), int(model.origins[0].declined_retry_ms), PAGE_EVENT_AFTER_MS)
 
 
 # --- acts -------------------------------------------------------------------------------------------------------------
@@ -322,13 +348,42 @@ def shop_for_coupon(model, crowd, visitor, customer, event):
 
 
 @kernel
+def next_visit_key(crowd, visitor, customer):
+    """Key of the visit that is about to begin."""
+    if len(crowd.shoppers) > 0 and shopper_of(crowd, customer).use_ms <= visitor.due_ms:
+        return return_visit(visitor)
+    if visitor.organic_ms <= visitor.next_visit_ms:
+        return PURCHASE_VISITS + int(visitor.gaps)
+    return int(visitor.next_visit)
+
+
+@kernel
+def fail_to_log_in(crowd, visitor, customer, visit, event):
+    """The log-in of a visit fails; whatever the visit is for comes a little later."""
+    visitor.visit = visit
+    write(event, visitor, customer, _LOGIN_FAILED)
+    later = int(visitor.due_ms) + LOG_IN_AGAIN_MS
+    visitor.next_visit_ms = max(int(visitor.next_visit_ms), later)
+    visitor.organic_ms = max(int(visitor.organic_ms), later)
+    if len(crowd.shoppers) > 0:
+        shopper = shopper_of(crowd, customer)
+        shopper.use_ms = max(int(shopper.use_ms), later)
+
+
+@kernel
 def come_in(model, crowd, visitor, customer, event):
     """What brings a customer into the app; returns whether an event was written."""
-    if len(crowd.shoppers) > 0 and shopper_of(crowd, customer).use_ms <= visitor.due_ms:
-        return shop_for_coupon(model, crowd, visitor, customer, event)
-    if visitor.organic_ms <= visitor.next_visit_ms and visitor.marks & _SKIP:
+    for_coupon = len(crowd.shoppers) > 0 and shopper_of(crowd, customer).use_ms <= visitor.due_ms
+    if not for_coupon and visitor.organic_ms <= visitor.next_visit_ms and visitor.marks & _SKIP:
         skip_organic(model, crowd, visitor, customer)
         return False
+    if is_traced(crowd):
+        visit = next_visit_key(crowd, visitor, customer)
+        if log_in_fails(model, trace_of(crowd, customer), customer, visit):
+            fail_to_log_in(crowd, visitor, customer, visit, event)
+            return True
+    if for_coupon:
+        return shop_for_coupon(model, crowd, visitor, customer, event)
     open_app(model, crowd, visitor, customer, event)
     return True
 
@@ -339,11 +394,33 @@ def has_errand(crowd, customer, now):
 
 
 @kernel
+def be_on_page(model, crowd, visitor, customer, event, inbox):
+    """What a page does when it opens, the next dwell, or the end of the page view."""
+    now = int(visitor.due_ms)
+    if page_event_ms(model, visitor) <= now:
+        raise_page_event(model, crowd, visitor, customer, event, inbox)
+    elif next_dwell_ms(model, visitor) <= now:
+        write(event, visitor, customer, _PAGE_DWELL)
+        event.dwell_ms = model.dwells[visitor.dwell_at]
+        visitor.dwell_at += 1
+    else:
+        leave_page(model, crowd, visitor, customer, event)
+
+
+@kernel
+def is_passing(crowd, customer, now):
+    """Whether the challenge at hand is passed now."""
+    return is_traced(crowd) and trace_of(crowd, customer).challenge_ms <= now
+
+
+@kernel
 def next_event(model, crowd, visitor, customer, until_ms, event, inbox):
     """Write the customer's next event if it is due before a time; returns whether one was written."""
     while visitor.due_ms < until_ms:
         now = int(visitor.due_ms)
         stage = int(visitor.stage)
+        if is_traced(crowd) and stage in (_OUT, _JOINING):
+            settle_whereabouts(model, crowd, visitor, customer, now)
         if stage == _JOINING:
             write(event, visitor, customer, _REGISTER)
             visitor.stage = _OUT
@@ -352,6 +429,9 @@ def next_event(model, crowd, visitor, customer, until_ms, event, inbox):
             voice_reaction(model, crowd, visitor, customer, event)
         elif visitor.act_ms <= now:
             act(model, crowd, visitor, customer, event)
+        elif is_passing(crowd, customer, now):
+            write(event, visitor, customer, _CHALLENGE_PASSED)
+            pass_challenge(trace_of(crowd, customer), event, inbox)
         elif has_errand(crowd, customer, now):
             write(event, visitor, customer, _CLAIM)
             run_errand(model, crowd, shopper_of(crowd, customer), customer, event, inbox)
@@ -361,13 +441,9 @@ def next_event(model, crowd, visitor, customer, until_ms, event, inbox):
                 continue
         elif stage == _ENTERING:
             enter_page(model, crowd, visitor, customer, event)
-        elif page_event_ms(model, visitor) <= now:
-            raise_page_event(model, crowd, visitor, customer, event, inbox)
-        elif next_dwell_ms(model, visitor) <= now:
-            write(event, visitor, customer, _PAGE_DWELL)
-            event.dwell_ms = model.dwells[visitor.dwell_at]
-            visitor.dwell_at += 1
         else:
-            leave_page(model, crowd, visitor, customer, event)
+            be_on_page(model, crowd, visitor, customer, event, inbox)
+        if is_traced(crowd):
+            write_origin(model, crowd, visitor, customer, event, inbox)
         return True
     return False

@@ -10,6 +10,8 @@ from engine.records import CUSTOMER, EVENT, NONE, WEEK_MS, records
 from sim.behaviour import plan
 from sim.measures import flush_all_touches, reset_measures
 from sim.model import OUTCOME, TOUCHES_MAX, VISITOR, Crowd, Daily, Measure, Model, Seen, Span, Stage
+from sim.origin_model import TRACE
+from sim.origins import create_trace
 from sim.population import create
 from sim.reactions import absorb_replies
 from sim.shop_model import SHOPPER
@@ -58,6 +60,7 @@ def empty_crowd(first: int, count: int, model: Model, spans: Spans) -> Crowd:
         first=np.array([first], np.int64),
         span=spans.array(),
         shoppers=records(count if len(model.shop) else 0, SHOPPER),
+        traces=records(count if len(model.origins) else 0, TRACE),
     )
 
 
@@ -75,6 +78,7 @@ class Cohort:
         week = int(model.days[np.searchsorted(model.days["start_ms"], spans.start, "right") - 1]["week"])
         create(self.model, self.crowd, self.profiles, week)
         create_shoppers(self.model, self.crowd, self.profiles)
+        create_traces(self.model, self.crowd)
         self._requeue()
 
     def _requeue(self) -> None:
@@ -110,7 +114,7 @@ class Cohort:
 
     def moment(self, t: int, moment: int, decide: Decide, chunk: int = 4 * CHUNK) -> None:
         """A calendar moment reaches every customer."""
-        events, inbox = records(chunk, EVENT), inbox_for(0, False)
+        events, inbox = records(chunk, EVENT), inbox_for(0, False, False)
         for low in range(0, len(self.crowd.visitors), chunk):
             high = min(low + chunk, len(self.crowd.visitors))
             self._make_room(high - low)
@@ -134,6 +138,12 @@ class Cohort:
     def launch(self) -> None:
         """Day 0: measurement begins."""
         reset_measures(self.crowd)
+
+    def kinds(self) -> np.ndarray:
+        """What each customer truly is (i1[n], Account); all alone where nobody says where customers come from."""
+        if len(self.crowd.traces) == 0:
+            return np.zeros(len(self.crowd.visitors), np.int8)
+        return self.crowd.traces["kind"].copy()
 
     def fork(self) -> "Cohort":
         """The same customers at the same moment, to live on under another policy."""
@@ -190,6 +200,12 @@ class Cohort:
 def create_shoppers(model, crowd, profiles):
     for row in range(len(crowd.shoppers)):
         create_shopper(model, crowd.shoppers[row], profiles[row], int(crowd.first[0]) + row)
+
+
+@entry
+def create_traces(model, crowd):
+    for row in range(len(crowd.traces)):
+        create_trace(model, crowd.traces[row], crowd.visitors[row], int(crowd.first[0]) + row)
 
 
 @entry

@@ -284,6 +284,8 @@ def reset_measures(crowd):
     for row in range(len(crowd.shoppers)):
         s = crowd.shoppers[row]
         s.discounts, s.goods, s.orders, s.pieces = 0, 0, 0, 0
+    for row in range(len(crowd.traces)):
+        crowd.traces[row].harms = 0
     for row in range(crowd.outcome_count[0]):
         o = crowd.outcomes[row]
         o.first_ms, o.spend = 0, 0

@@ -305,6 +305,7 @@ class Model(NamedTuple):
     terms: np.ndarray  # coupon_records.TERMS
     coupons: np.ndarray  # coupon_records.COUPON[coupon slots]
     customers: np.ndarray  # i8[1]: how many there are in all
+    origins: np.ndarray  # ORIGINS[1], or ORIGINS[0] where nobody says where customers come from
 
 
 class Crowd(NamedTuple):
@@ -321,6 +322,7 @@ class Crowd(NamedTuple):
     first: np.ndarray  # i8[1]: id of the first customer
     span: np.ndarray  # i8[6]: start, launch, campaign end, end of the run, step, next settlement, all ms
     shoppers: np.ndarray  # SHOPPER[n], or SHOPPER[0] where nobody shops with coupons
+    traces: np.ndarray  # TRACE[n], or TRACE[0] where nobody says where customers come from
 
 
 class Span(IntEnum):

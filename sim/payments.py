@@ -47,6 +47,18 @@ def after_organic(model, crowd, visitor, customer, t):
 
 
 @kernel
+def lose_organic(model, crowd, visitor, customer, t):
+    """An organic purchase comes to nothing; a first use is tried again some days later. Returns whether it was none."""
+    count_day(crowd, model, t, _LOST, 1)
+    if visitor.marks & _USED == 0:
+        visitor.organic_ms = t + FIRST_USE_RETRY_MS
+        visitor.gaps += 1
+        return False
+    after_organic(model, crowd, visitor, customer, t)
+    return True
+
+
+@kernel
 def organic_payment(model, crowd, visitor, customer, event):
     """The payment at the end of the purchase path; may fail for want of balance. Writes the event at hand."""
     n = model.numbers[0]
@@ -67,12 +79,8 @@ def organic_payment(model, crowd, visitor, customer, event):
         visitor.until_ms = max(int(visitor.until_ms), t + 2 * PAGE_EVENT_AFTER_MS)
         return
     event.kind = _BALANCE_QUERY
-    count_day(crowd, model, t, _LOST, 1)
-    if visitor.marks & _USED == 0:
-        visitor.organic_ms = t + FIRST_USE_RETRY_MS
-        visitor.gaps += 1
+    if not lose_organic(model, crowd, visitor, customer, t):
         return
-    after_organic(model, crowd, visitor, customer, t)
     if v < n.lost_payment_drop and visitor.marks & _DROPPED == 0:
         visitor.marks |= _DROPPED
         visitor.organic_ms = NEVER_MS

@@ -36,6 +36,13 @@ def category(cumulative, u):
 
 
 @kernel
+def friend_of(model, customer):
+    """Somebody else, always the same."""
+    everybody = int(model.customers[0])
+    return (customer + 1 + (customer * 7919) % max(everybody - 1, 1)) % everybody
+
+
+@kernel
 def spend_scale(model, customer):
     """Fen, a trait: Gamma-Gamma's scale. Drawn at each payment: payments are rare, and to keep it takes 8 bytes."""
     n = model.numbers[0]

@@ -8,7 +8,7 @@ from engine.records import DAY_MS, MINUTE_MS, NEVER_MS, NONE, SECOND_MS, EventKi
 from sim.baskets import consider_adding, fill_basket, pull
 from sim.measures import COUNT_MAX, count_day, money
 from sim.model import Daily, Mark, Span
-from sim.population import category
+from sim.population import category, friend_of
 from sim.streams import Draw, exponential, normal, uniforms
 
 _CLAIM, _CHECKOUT, _ORDER = int(EventKind.CLAIM), int(EventKind.CHECKOUT), int(EventKind.ORDER)
@@ -66,6 +66,7 @@ def new_ask(inbox, event):
     ask = inbox.asks[row]
     ask.id, ask.other, ask.shipping, ask.first_line, ask.lines, ask.pieces = 0, NONE, 0, 0, 0, 0
     ask.order, ask.claim, ask.coupon, ask.place, ask.campaign = NONE, NONE, NONE, NONE, NONE
+    ask.rule = NONE
     return ask
 
 
@@ -136,13 +137,6 @@ def run_errand(model, crowd, shopper, customer, event, inbox):
         ask = new_ask(inbox, event)
         ask.claim, ask.other = shopper.give_claim, friend_of(model, customer)
         shopper.give_ms = NEVER_MS
-
-
-@kernel
-def friend_of(model, customer):
-    """Somebody else, always the same."""
-    everybody = int(model.customers[0])
-    return (customer + 1 + (customer * 7919) % max(everybody - 1, 1)) % everybody
 
 
 @kernel

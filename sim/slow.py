@@ -23,7 +23,8 @@ class SlowWorld:
         self.start, self.end = int(cohort.crowd.span[Span.START]), int(cohort.crowd.span[Span.END])
         self.moments = [(t, number) for t, number in moments if self.start <= t < self.end]
         self.env = simpy.Environment(initial_time=self.start)
-        self.event, self.inbox = records(1, EVENT), inbox_for(1, len(cohort.crowd.shoppers) > 0)
+        crowd = cohort.crowd
+        self.event, self.inbox = records(1, EVENT), inbox_for(1, len(crowd.shoppers) > 0, len(crowd.traces) > 0)
 
     def _answer(self) -> None:
         self.cohort._make_room(1)

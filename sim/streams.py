@@ -57,6 +57,14 @@ class Draw(IntEnum):
     REFUND = 37  # number of the order: refunds, when, the whole, -
     GIVING = 38  # coupon × 2³² + second of the grant: passed on
     COLLECTING = 39  # coupon × 2³² + second of the grant: uses a right or a prize, when
+    BELONGS = 41  # 0: kind of account, its group, has a second device, a second card; 1: was invited
+    COMES_FROM = 42  # visit: device, network, which shared address, browser
+    TRIP = 43  # period of a trip's length: away, in which city
+    LOG_IN_FAILS = 44  # visit: fails, how often
+    DECLINED = 45  # page view: declined, how often
+    PAYS_WITH = 46  # number of the order: sent somewhere else, which card
+    CHALLENGE = 47  # second of the answer × 2¹² + coupon and kind: passes, how long it takes
+    APPEAL = 48  # likewise: appeals
     SUPPLY = 40  # number of the order: the supplier fails (the customer is STOCK_ROOM + coupon slot)
 
 

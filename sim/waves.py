@@ -26,12 +26,13 @@ Decide = Callable[[np.ndarray, Inbox], tuple[np.ndarray, np.ndarray]]
 Play = Callable[[Model, Crowd, np.ndarray, int], int]
 
 
-def inbox_for(events: int, shops: bool) -> Inbox:
-    """Room for what so many events may ask for."""
+def inbox_for(events: int, shops: bool, traced: bool) -> Inbox:
+    """Room for what so many events may ask for, and for where they come from."""
     asks, lines = (events, events * LINES_MAX) if shops else (0, 0)
     return Inbox(
-        records(asks, ASK), records(lines, LINE), records(asks, RECEIPT), records(0, ORIGIN), np.zeros(3, np.int64)
-    )
+        records(asks, ASK), records(lines, LINE), records(asks, RECEIPT), records(events if traced else 0, ORIGIN),
+        np.zeros(3, np.int64),
+    )  # fmt: skip
 
 
 @kernel
@@ -102,7 +103,8 @@ def waves_of(decide: Decide) -> Play:
     """Play by calls of any `decide(events)`: in process, on Ray, over HTTP, the reference."""
 
     def play(model: Model, crowd: Crowd, rows: np.ndarray, until_ms: int) -> int:
-        events, inbox = records(len(rows), EVENT), inbox_for(len(rows), len(crowd.shoppers) > 0)
+        events = records(len(rows), EVENT)
+        inbox = inbox_for(len(rows), len(crowd.shoppers) > 0, len(crowd.traces) > 0)
         live, played = len(rows), 0
         while True:
             live = emit_wave(model, crowd, rows, live, until_ms, events, inbox)

@@ -1,6 +1,7 @@
 """What needs interpreted kernels, run as `NUMBA_DISABLE_JIT=1 python -m tests.sim.interpreted COMMAND CUSTOMERS DAYS`.
 
 keys     live a busy world slowly with every key logged; exits 3 when one key is drawn for two meanings
+origin_keys  the same of a shop whose customers come from somewhere, under an engine that refuses
 shop_keys, shop_digest  the same of a world that shops with coupons, lived in waves
 digest   live a busy world in waves; prints digest and statistics as JSON
 check    exit 3 unless recording, shards, chunks and steps do not matter, waves equal the slow mode, and the fast engine
@@ -25,6 +26,7 @@ from sim import streams
 from sim.slow import KeyLog, KeyReuse
 from sim.streams import Draw
 from tests.engine.test_differential import World, disagreement
+from tests.sim.origin_worlds import StubbornWorld, traced_plan
 from tests.sim.shop_worlds import library_plan, lone_shop
 from tests.sim.worlds import (
     busy_plan,
@@ -58,6 +60,10 @@ AGAIN = frozenset(
         Draw.BASKET,  # what is in one basket: priced again when something is added, and when it is ordered
         Draw.CLAIMING,  # whether one claim is sent again: asked again when it is
         Draw.USING,  # what a grant leads to: asked again when the purchase is made
+        Draw.BELONGS,  # a trait: who shares what with whom
+        Draw.COMES_FROM,  # from which device and address a visit is made: asked again by all its events
+        Draw.TRIP,  # where the customer is in a period
+        Draw.PAYS_WITH,  # card and address of one order
         Draw.ENTRY,  # where a visit is made from, and in which shop: asked again at each price
     }
 )
@@ -89,6 +95,14 @@ def shop_keys(customers: int, days: int) -> dict[str, Any]:
     draws = sorted({Draw(draw).name for _, draw, _ in seen | log.seen})
     events = shop.worker.cohort.events + prizes.worker.cohort.events
     return {"keys": len(seen) + len(log.seen), "draws": draws, "events": events}
+
+
+def origin_keys(customers: int, days: int) -> dict[str, Any]:
+    log = logged()
+    world = StubbornWorld(traced_plan(customers, 2, days - 4, 2), customers)
+    world.run()
+    draws = sorted({Draw(draw).name for _, draw, _ in log.seen})
+    return {"keys": len(log.seen), "draws": draws, "events": world.worker.cohort.events}
 
 
 def shop_digest(customers: int, days: int) -> dict[str, Any]:
@@ -154,7 +168,7 @@ def command(*words: str, root: Path = ROOT, **environment: str) -> subprocess.Co
 
 COMMANDS = {
     "keys": keys, "digest": digest, "check": check, "pairing": pairing, "shop_keys": shop_keys,
-    "shop_digest": shop_digest,
+    "shop_digest": shop_digest, "origin_keys": origin_keys,
 }  # fmt: skip
 
 

@@ -19,13 +19,13 @@ from tests.sim.mutants import mutated
 
 uniforms = entry(streams.uniforms)
 
-# What the two worlds must have drawn for the check to mean anything.
+# What the worlds must have drawn for the check to mean anything.
 NEEDED = set(Draw) - {Draw.SUPPLY}  # which no customer draws, but the stock room
 
 
 def test_no_key_is_drawn_for_two_meanings() -> None:
     draws: set[Draw] = set()
-    for world, customers, days in (("keys", "60", "20"), ("shop_keys", "80", "12")):
+    for world, customers, days in (("keys", "60", "20"), ("shop_keys", "80", "12"), ("origin_keys", "60", "9")):
         done = command(world, customers, days)
         assert done.returncode == 0, done.stderr
         found = json.loads(done.stdout)

@@ -1,0 +1,45 @@
+"""Where the customers of a population come from, as an array."""
+
+import numpy as np
+
+from engine.records import SHARE_ONE, records
+from scenarios.origins_document import Origins
+from sim.origin_model import HONEST, LOOK_ALIKES, ORIGINS, Account
+
+_FIELDS = {
+    Account.FAMILY: "family",
+    Account.DORMITORY: "dormitory",
+    Account.OFFICE: "office",
+    Account.TABLET: "shared_tablet",
+    Account.FLYER: "frequent_flyer",
+}
+
+
+def share(millionths: int) -> float:
+    return millionths / SHARE_ONE
+
+
+def origins_row(origins: Origins | None) -> np.recarray:
+    """The ORIGINS row of a document; no row where there is none."""
+    if origins is None:
+        return records(0, ORIGINS)
+    table = records(1, ORIGINS)
+    row, groups = table[0], origins.groups
+    shares, people = np.zeros(len(HONEST)), np.zeros(len(HONEST))
+    for kind in LOOK_ALIKES:
+        group = getattr(groups, _FIELDS[kind])
+        shares[kind], people[kind] = share(group.share), getattr(group, "people", 0.0)
+    shares[Account.ALONE] = max(0.0, 1.0 - shares.sum())
+    row.kinds[:], row.people[:] = np.cumsum(shares), people
+    row.shared_device = share(origins.family_device)
+    row.away, row.trip_ms = share(groups.frequent_flyer.away), groups.frequent_flyer.trip
+    row.mobile, row.behind = share(origins.mobile.share), origins.mobile.behind
+    row.second_device, row.second_used = share(origins.second_device.share), share(origins.second_device.used)
+    row.second_card, row.browser = share(origins.second_card), share(origins.browser)
+    row.other_address, row.invited = share(origins.other_address), share(origins.invited)
+    row.log_in_fails, row.log_in_fails_again = share(origins.log_in_fails.share), share(origins.log_in_fails.again)
+    row.declined, row.declined_again = share(origins.declined.share), share(origins.declined.again)
+    row.declined_retry_ms = origins.declined.retry_after
+    row.passes, row.pass_after_ms = share(origins.challenge.passes), origins.challenge.after
+    row.appeals = share(origins.appeals)
+    return table
