@@ -568,8 +568,8 @@ def stories() -> list[Any]:
 class Bench:
     """A few customers before both engines at once."""
 
-    def __init__(self) -> None:
-        shop = Shop(0, (READINGS_SHOP, READINGS_SHOP))
+    def __init__(self, documents: Any = (READINGS_SHOP, READINGS_SHOP)) -> None:
+        shop = Shop(0, documents)
         for row, customer in enumerate(shop.customers):
             customer.birth_date, customer["marks"], customer.tier, customer.consent = 19_900_412, 0, 0, 0b11111
             if row == PEOPLE["kid"]:
@@ -592,7 +592,9 @@ class Bench:
 
     def take(self, t: int, who: str, words: list[str]) -> dict[str, int]:
         """The receipt of what somebody does; both engines must give the same."""
-        happening = self.happening(t, PEOPLE[who], words)
+        return self.take_one(self.happening(t, PEOPLE[who], words))
+
+    def take_one(self, happening: Happening) -> dict[str, int]:
         answer = self.naive.decide(self.step, happening)
         (got,) = self.twin.decide([happening])
         assert difference_of_answers(happening, answer, got) is None

@@ -128,8 +128,10 @@ class Step:
 
 def verdict(shop: Shop, request: Row) -> int:
     """Some claims get the fallback, some are denied: as a rule of fraud would have it."""
+    if not shop.meddles:
+        return int(request["verdict"])
     draw = (request["customer"] * 31 + request["number"] * 7) % 60
-    asks = shop.meddles and request["kind"] in (RequestKind.CLAIM, RequestKind.RESERVE)
+    asks = request["kind"] in (RequestKind.CLAIM, RequestKind.RESERVE)
     return 0 if not asks or draw > 6 else int(Verdict.WEAKER) if draw > 1 else DENY
 
 
