@@ -4,13 +4,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engine.compiled import entry, kernel
+from engine.compiled import entry, kernel, routine
 from engine.coupon_records import NO_BUDGET, Answer, RequestKind
 from engine.fraud_records import Verdict
-from engine.records import NEVER_MS, NONE
-from engine.rules.budgets import add_spend, carries, is_used_up, note_out, release_reserve
-from engine.rules.digest import add
-from engine.rules.experiments import mix64
+from engine.records import NONE
+from engine.rules.budgets import add_spend, carries, is_used_up, release_reserve
+from engine.rules.grants import confirm_or_release, end_reservation, grant, send
+from engine.rules.listings import take_listing
+from engine.rules.replies import address_receiver, draft_reply, repeat, say, say_marks, say_new
 from engine.rules.requests import (
     Remembered,
     Sorting,
@@ -19,24 +20,18 @@ from engine.rules.requests import (
     remember,
     sort_requests,
 )
-from engine.rules.reservations import (
-    Reservations,
-    close_reservation,
-    find_reservation,
-    first_expiry,
-    is_table_full,
-    open_reservation,
-)
-from engine.rules.stock import has_piece, put_back, release_ration, take_piece
+from engine.rules.reservations import Reservations, close_reservation, find_reservation, first_expiry
+from engine.rules.reviews import decide_review, end_review
+from engine.rules.stock import has_piece, release_ration
+from engine.rules.verdicts import Found, Fraud, weigh
 
 _DONE, _PENDING, _FALLBACK = int(Answer.DONE), int(Answer.PENDING), int(Answer.FALLBACK)
-_OUT_OF_STOCK, _BUDGET, _LAPSED = int(Answer.OUT_OF_STOCK), int(Answer.BUDGET), int(Answer.LAPSED)
-_NOT_OPEN, _NO_ROOM, _DENIED = int(Answer.NOT_OPEN), int(Answer.NO_ROOM), int(Answer.DENIED)
-_NO_COUPON, _WALLET_FULL = int(Answer.NO_COUPON), int(Answer.WALLET_FULL)
+_NO_ROOM, _DENIED, _WALLET_FULL = int(Answer.NO_ROOM), int(Answer.DENIED), int(Answer.WALLET_FULL)
+_IN_REVIEW = int(Answer.IN_REVIEW)
 _CLAIM, _TRANSFER, _RESERVE = int(RequestKind.CLAIM), int(RequestKind.TRANSFER), int(RequestKind.RESERVE)
 _ARRIVED, _RETURNED = int(RequestKind.ARRIVED), int(RequestKind.RETURNED)
-_CONFIRM = int(RequestKind.CONFIRM)
-_ALLOW, _WEAKER = int(Verdict.ALLOW), int(Verdict.WEAKER)
+_OBSERVED, _REVIEWED, _LISTED = int(RequestKind.OBSERVED), int(RequestKind.REVIEWED), int(RequestKind.LISTED)
+_DENY = int(Verdict.DENY)
 
 CLOCK = np.dtype(
     [
@@ -61,44 +56,33 @@ class Shared(NamedTuple):
     funds: np.ndarray  # FUND[BUDGETS_MAX]
     reservations: Reservations
     remembered: Remembered
+    fraud: Fraud
 
 
 class Offers(NamedTuple):
-    """What the policy says of coupons and budgets, by slot."""
+    """What the policy says of coupons, budgets, campaigns and fraud, by slot."""
 
     coupons: np.ndarray  # COUPON[...]
     terms: np.ndarray  # TERMS[...]
     budgets: np.ndarray  # BUDGET[...]
+    campaigns: np.ndarray  # CAMPAIGN[...]
+    days: np.ndarray  # DAY[...]
+    rules: np.ndarray  # RULE[...]
+    ranges: np.ndarray  # RANGE[...]
+    listed: np.ndarray  # LISTED[...]
 
 
 class Desk(NamedTuple):
     """Scratch of one settlement, and its replies."""
 
     sorting: Sorting
-    draft: np.ndarray  # REPLY[1]
-    replies: np.ndarray  # REPLY[n]: at most one a request
+    draft: np.ndarray  # REPLY[2]: the request's, and one that a review causes
+    replies: np.ndarray  # REPLY[...]
     said: np.ndarray  # i8[1]: how many
+    found: Found
 
 
 # --- time -------------------------------------------------------------------------------------------------------------
-@kernel
-def end_reservation(shared, row, confirmed):
-    """A reservation is over: its piece and money are used, or free again."""
-    reservation = shared.reservations.rows[row]
-    stock = shared.stock[reservation.coupon]
-    if confirmed:
-        stock.reserved -= 1
-        stock.confirmed += 1
-    else:
-        put_back(stock)
-    if reservation.budget != NO_BUDGET:
-        fund = shared.funds[reservation.budget]
-        fund.reserved -= reservation.cost
-        if confirmed:
-            fund.spent += reservation.cost
-    close_reservation(shared.reservations, row)
-
-
 @kernel
 def release_rations(shared, offers, t):
     for slot in range(len(offers.coupons)):
@@ -116,157 +100,36 @@ def tick(shared, offers, t):
 
 
 @kernel
-def advance(shared, offers, t):
-    """Let lapse and tick what is due by t, in order of time; at one instant lapses come first."""
+def run_out(shared, offers, desk, row, due, now):
+    """Nobody confirmed, or decided: a reservation lapses, a review ends in the customer's favour."""
+    if shared.reservations.rows[row].kind == _REVIEWED:
+        end_review(shared, offers, desk, row, True, due, now)
+    else:
+        end_reservation(shared, row, False)
+
+
+@routine
+def advance(shared, offers, desk, t, now):
+    """Let run out and tick what is due by t, in order of time; at one instant what runs out comes first."""
     clock = shared.clock[0]
     while True:
         due, next_tick = first_expiry(shared.reservations), int(clock.ticked_ms + clock.tick_ms)
         if due <= t and due <= next_tick:
-            end_reservation(shared, int(shared.reservations.heap[0]), False)
+            run_out(shared, offers, desk, int(shared.reservations.heap[0]), due, now)
         elif next_tick <= t:
             clock.ticked_ms = next_tick
             tick(shared, offers, next_tick)
         else:
             break
-    clock.now_ms = max(int(clock.now_ms), t)
-
-
-# --- replies ----------------------------------------------------------------------------------------------------------
-@kernel
-def draft_reply(desk, request, now):
-    """The reply to a request, as a draft; its answer is still to be found."""
-    reply = desk.draft[0]
-    reply.time_ms, reply.customer, reply.other = now, request.customer, request.other
-    reply.expires_ms, reply.number, reply.claim = 0, request.number, request.claim
-    reply.terms, reply.coupon, reply.kind, reply.answer = request.terms, request.coupon, request.kind, _DONE
-    reply.fired, reply.rule = 0, NONE
-    return reply
 
 
 @kernel
-def hash_reply(shared, reply):
-    """Add a reply to the clock's hashes: a sum, so their order does not matter; names, not slots."""
-    h = add(np.uint64(reply.kind), int(reply.time_ms))
-    h = add(h, int(reply.customer))
-    h = add(h, int(reply.other))
-    h = add(h, int(reply.expires_ms))
-    h = add(h, (int(reply.number) << 32) ^ int(reply.claim))
-    h = add(h, int(reply.answer))
-    if 0 <= reply.coupon < len(shared.stock):
-        h ^= shared.stock[reply.coupon].name_hash
+def is_due(shared, t):
     clock = shared.clock[0]
-    clock.high_hash += mix64(h)
-    clock.low_hash += mix64(~h)
-
-
-@kernel
-def say(desk, reply):
-    place = int(desk.said[0])
-    desk.said[0] = place + 1
-    desk.replies[place] = reply
-
-
-@kernel
-def repeat(shared, desk, row, number):
-    """Asked before: the very same reply, once a settlement. What has none yet, or none for the asker, gets none."""
-    reply = shared.remembered.rows[row]
-    unanswered = reply.answer == _PENDING or reply.kind in (_ARRIVED, _RETURNED)
-    if not unanswered and shared.remembered.said[row] != number:
-        shared.remembered.said[row] = number
-        say(desk, reply)
-
-
-# --- pieces and money -------------------------------------------------------------------------------------------------
-@kernel
-def take(shared, offers, coupon, terms, t):
-    """Take one piece and reserve the most it can cost: DONE, or the first test that fails."""
-    if coupon < 0 or coupon >= len(offers.coupons) or offers.coupons[coupon].used == 0:
-        return _NOT_OPEN
-    if terms < 0 or terms >= len(offers.terms):
-        return _NOT_OPEN
-    stock, row = shared.stock[coupon], offers.terms[terms]
-    if not has_piece(stock):
-        return _OUT_OF_STOCK
-    if row.budget != NO_BUDGET:
-        fund = shared.funds[row.budget]
-        if not carries(fund, row.cost_most):
-            note_out(fund, t)
-            return _BUDGET
-        fund.reserved += row.cost_most
-        if is_used_up(fund):
-            note_out(fund, t)
-    take_piece(stock, t)
-    return _DONE
-
-
-@kernel
-def grant(shared, offers, reply, request, t):
-    """One piece of a coupon, as a claim or a reservation asks for it. A weaker verdict gives the fallback of a claim;
-    any other refuses."""
-    coupon, terms, granted = int(request.coupon), int(request.terms), _DONE
-    if request.verdict == _WEAKER and 0 <= coupon < len(offers.coupons) and request.kind == _CLAIM:
-        coupon, granted = int(offers.coupons[coupon].fallback), _FALLBACK
-        if coupon == NONE:
-            return _DENIED
-        terms = int(offers.coupons[coupon].terms)
-    elif request.verdict != _ALLOW:
-        return _DENIED
-    table = shared.reservations
-    if request.kind == _RESERVE:
-        if find_reservation(table, int(request.customer), int(request.claim)) != NONE:
-            return _NO_COUPON
-        if is_table_full(table):
-            return _NO_ROOM
-    answer = take(shared, offers, coupon, terms, t)
-    if answer != _DONE:
-        return answer
-    if request.kind == _CLAIM:
-        shared.stock[coupon].granted += 1
-        reply.coupon, reply.terms = coupon, terms
-        return granted
-    shared.stock[coupon].reserved += 1
-    shared.stock[coupon].promised += 1
-    reply.expires_ms = t + offers.coupons[coupon].confirm_within_ms
-    row = offers.terms[terms]
-    open_reservation(table, request, int(row.budget), int(row.cost_most), int(reply.expires_ms))
-    return _DONE
-
-
-@kernel
-def confirm_or_release(shared, request):
-    """End a reservation before it lapses."""
-    row = find_reservation(shared.reservations, int(request.customer), int(request.claim))
-    if row == NONE or shared.reservations.rows[row].kind != _RESERVE:
-        return _LAPSED
-    end_reservation(shared, row, request.kind == _CONFIRM)
-    return _DONE
+    return first_expiry(shared.reservations) <= t or clock.ticked_ms + clock.tick_ms <= t
 
 
 # --- transfers --------------------------------------------------------------------------------------------------------
-@kernel
-def send(shared, request):
-    """A coupon sets out: PENDING, for its giver has no reply before it has arrived; or why it cannot."""
-    table = shared.reservations
-    if request.coupon < 0 or request.coupon >= len(shared.stock):
-        return _NO_COUPON
-    if request.other < shared.clock[0].first or request.other >= shared.clock[0].end:
-        return _WALLET_FULL  # nobody to take it in
-    if find_reservation(table, int(request.customer), int(request.claim)) != NONE:
-        return _NO_COUPON
-    if is_table_full(table):
-        return _NO_ROOM
-    open_reservation(table, request, NO_BUDGET, 0, NEVER_MS)
-    shared.stock[request.coupon].moving += 1
-    return _PENDING
-
-
-@kernel
-def address_receiver(reply, request):
-    """Turn the giver's pending reply into what its receiver is told, unasked."""
-    reply.customer, reply.other, reply.number = request.other, request.customer, NONE
-    reply.expires_ms, reply.answer = request.expires_ms, _DONE
-
-
 @kernel
 def answer_giver(shared, desk, request, now, number):
     """The receiver says that a coupon was taken in or that it goes back: the draft is the giver's reply. False if there
@@ -290,38 +153,68 @@ def answer_giver(shared, desk, request, now, number):
 
 # --- the settlement ---------------------------------------------------------------------------------------------------
 @kernel
-def answer(shared, offers, reply, request, t):
+def answer(shared, offers, desk, reply, request, verdict, t, now):
     """Do what a request asks for, and find its answer."""
     if request.kind in (_CLAIM, _RESERVE):
-        reply.answer = grant(shared, offers, reply, request, t)
+        reply.answer = grant(shared, offers, reply, request, verdict, t)
     elif request.kind == _TRANSFER:
-        reply.answer = send(shared, request)
+        reply.answer = send(shared, request, verdict, t)
+    elif request.kind == _REVIEWED:
+        reply.answer = decide_review(shared, offers, desk, request, t, now)
+    elif request.kind == _LISTED:
+        answer_listing(shared, reply, request)
     elif request.kind not in (_ARRIVED, _RETURNED):
         reply.answer = confirm_or_release(shared, request)
-    if reply.answer not in (_DONE, _FALLBACK, _PENDING) and 0 <= request.coupon < len(shared.stock):
+    refused = reply.answer not in (_DONE, _FALLBACK, _PENDING, _IN_REVIEW)
+    if refused and 0 <= request.coupon < len(shared.stock):
         shared.stock[request.coupon].refused[reply.answer] += 1
+
+
+@kernel
+def answer_listing(shared, reply, request):
+    """Somebody or something is on a list now; the customer's shard is told which."""
+    reply.expires_ms = request.expires_ms
+    if not take_listing(shared.fraud.decided, request):
+        reply.answer = _NO_ROOM
+    elif request.verdict == _DENY:
+        reply.answer = _DENIED
 
 
 @kernel
 def settle_one(shared, offers, desk, request, t, now, number):
     """Take one request. Asked for the first time it changes things, once, and is remembered."""
-    asked = find_reply(shared.remembered, int(request.customer), int(request.number))
+    observed = request.kind == _OBSERVED
+    asked = NONE if observed else find_reply(shared.remembered, int(request.customer), int(request.number))
     if asked != NONE:
         repeat(shared, desk, asked, number)
         return
     reply = draft_reply(desk, request, now)
-    if is_remembering_full(shared.remembered):
+    if not observed and is_remembering_full(shared.remembered):
         reply.answer = _NO_ROOM
         say(desk, reply)
         return
-    answer(shared, offers, reply, request, t)
+    found, verdict = desk.found, 0
+    if request.counted | request.judging | request.verdict | request.fired:
+        weigh(shared.fraud, offers, request, int(shared.clock[0].first), found, t)
+        verdict, reply.fired, reply.rule = int(found.verdict[0]), found.fired[0], found.verdict[1]
+    else:
+        found.fired[1] = 0
+    if not observed:
+        carry_out(shared, offers, desk, reply, request, verdict, t, now, number)
+    if found.fired[1]:
+        say_marks(shared, offers, desk, request, now)
+
+
+@kernel
+def carry_out(shared, offers, desk, reply, request, verdict, t, now, number):
+    """Do what a request asks for under a verdict, remember and say it."""
+    answer(shared, offers, desk, reply, request, verdict, t, now)
     remember(shared.remembered, reply, number)
     if reply.answer == _PENDING:
         address_receiver(reply, request)
     elif request.kind in (_ARRIVED, _RETURNED) and not answer_giver(shared, desk, request, now, number):
         return
-    hash_reply(shared, reply)
-    say(desk, reply)
+    say_new(shared, offers, desk, reply)
 
 
 @entry
@@ -342,9 +235,12 @@ def settle(requests, spend, shared, offers, desk, now, number):
     for i in range(len(requests)):
         request = requests[desk.sorting.order[i]]
         t = min(max(int(request.time_ms), int(clock.now_ms)), now)
-        advance(shared, offers, t)
+        if is_due(shared, t):
+            advance(shared, offers, desk, t, now)
+        clock.now_ms = max(int(clock.now_ms), t)
         settle_one(shared, offers, desk, request, t, now, number)
-    advance(shared, offers, now)
+    advance(shared, offers, desk, now, now)
+    clock.now_ms = max(int(clock.now_ms), now)
     return int(desk.said[0])
 
 

@@ -19,9 +19,10 @@ from typing import Any
 import numpy as np
 
 from engine.coupon_records import BUDGET, COUPON, LIVES, NO_BUDGET, REQUEST, TERMS, Answer, RequestKind, Spend
+from engine.fraud_records import LISTED, RANGE, RULE
 from engine.host.ledger import TICK_MS, LedgerHost
 from engine.host.messages import Contribution, Settled
-from engine.records import CAMPAIGN, CHANNELS, NONE, SECOND_MS, Tables, records
+from engine.records import CAMPAIGN, CHANNELS, DAY, NONE, SECOND_MS, Tables, records
 
 SHARE_TWICE, SHARE_AGAIN = 40, 40  # one claim in so many is sent twice, one was asked and answered before
 PIPELINE = 5_000  # claims sent ahead of their answers
@@ -61,7 +62,7 @@ def stampede(claims: int, pieces: int, seed: int = 1) -> Stampede:
     rows = records(claims, REQUEST)
     rows.customer[: claims - twice] = np.arange(claims - twice)
     rows.time_ms[: claims - twice] = TICK_MS + chance.integers(0, SECOND_MS, claims - twice)
-    rows.kind, rows.other, rows.campaign = RequestKind.CLAIM, NONE, NONE
+    rows.kind, rows.other, rows.campaign, rows.rule = RequestKind.CLAIM, NONE, NONE, NONE
     early = rows[:again].copy()
     early["time_ms"] = chance.integers(0, SECOND_MS, again)
     rows[claims - twice :] = rows[again + chance.choice(claims - twice - again, twice, replace=False)]
@@ -78,6 +79,8 @@ def drop_tables() -> Tables:
     fields: dict[str, Any] = {name: np.zeros(0) for name in Tables._fields}
     fields |= {"coupons": coupons, "terms": terms, "campaigns": campaigns}
     fields |= {"budgets": records(0, BUDGET), "channel_budgets": np.full(CHANNELS, NO_BUDGET, np.int16)}
+    fields |= {"rules": records(0, RULE), "ranges": records(0, RANGE), "listed": records(0, LISTED)}
+    fields |= {"days": records(0, DAY)}
     return Tables(**fields)
 
 

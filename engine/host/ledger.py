@@ -17,8 +17,10 @@ from engine.coupon_records import (
     RequestKind,
     Spend,
 )
+from engine.fraud_records import RULES_MAX, Verdict
 from engine.host.ledger_arrays import (
     REQUESTS_MAX,
+    LedgerMoves,
     change_amount,
     change_pieces,
     copied,
@@ -30,8 +32,19 @@ from engine.host.ledger_arrays import (
     scratch_for,
     with_room,
 )
+from engine.host.ledger_fraud import (
+    carried_fraud,
+    decisions_in,
+    empty_fraud,
+    found_for,
+    marking_rules,
+    names_of_rules,
+    reviewing_rules,
+    with_decisions,
+)
 from engine.host.ledger_invariants import breaches
 from engine.host.messages import Contribution, Moment, Refusal, Refused, Settled
+from engine.host.remap import hash_moves
 from engine.records import MINUTE_MS, Bulletin, Tables, records
 from engine.settle import Desk, Offers, Shared, release_rations, settle, write_bulletin
 
@@ -47,6 +60,7 @@ class LedgerSnapshot:
 
     coupons: dict[str, int]
     budgets: dict[str, int]
+    tables: Tables
     epoch: int
     shared: Shared
     kept: dict[int, list[Settled]]
@@ -74,8 +88,10 @@ class LedgerHost:
         self.epoch = 0
         self.coupons: dict[str, int] = {}
         self.budgets: dict[str, int] = {}
-        self.shared = empty_shared(now, tick_ms)
-        self.shared.clock[0].first, self.shared.clock[0].end = self.shards[0][0], self.shards[-1][1]
+        self.tables = tables
+        first, end = self.shards[0][0], self.shards[-1][1]
+        self.shared = empty_shared(now, tick_ms)._replace(fraud=empty_fraud(tables.rules, end - first))
+        self.shared.clock[0].first, self.shared.clock[0].end = first, end
         self.open: dict[int, Contribution] = {}
         self.kept: dict[int, list[Settled]] = {}
         self.calendar: list[Moment] = []
@@ -89,9 +105,12 @@ class LedgerHost:
         offered = tables.coupons[tables.coupons["used"] != 0]
         assert (offered["terms"] < len(tables.terms)).all(), "every coupon has a row of terms"
         assert (tables.terms["budget"] < len(tables.budgets)).all(), "every budget that terms name has a row"
-        self._rename(coupons, budgets)
-        self.tables = tables
-        self.offers = Offers(tables.coupons, tables.terms, tables.budgets)
+        self._rename(tables, coupons, budgets, self.now_ms)
+        self.offers = Offers(
+            tables.coupons, tables.terms, tables.budgets, tables.campaigns,
+            tables.days, tables.rules, tables.ranges, tables.listed,
+        )  # fmt: skip
+        self.found = found_for(tables)
         self.campaigns_open = np.ones(len(tables.campaigns), np.int8)
         for slot in np.flatnonzero(tables.coupons["used"]).tolist():
             change_pieces(self.shared.stock[slot], tables.coupons[slot])
@@ -99,14 +118,23 @@ class LedgerHost:
             change_amount(self.shared.funds[slot], tables.budgets[slot])
         release(self.shared, self.offers, int(self.shared.clock[0].ticked_ms))
 
-    def _rename(self, coupons: Mapping[str, int], budgets: Mapping[str, int]) -> None:
-        """Give every name the slot it has now; names that are gone keep their state in slots nobody else has."""
-        coupon_moves = moves_of(self.coupons, coupons, COUPONS_MAX)
-        budget_moves = moves_of(self.budgets, budgets, BUDGETS_MAX)
-        used = list(self.coupons.values()), list(self.budgets.values())
-        renumber(self.shared, coupon_moves, budget_moves, used)
-        self.coupons = {name: int(coupon_moves[slot]) for name, slot in self.coupons.items()} | dict(coupons)
-        self.budgets = {name: int(budget_moves[slot]) for name, slot in self.budgets.items()} | dict(budgets)
+    def _rename(
+        self, tables: Tables, coupons: Mapping[str, int], budgets: Mapping[str, int], now: int | None = None
+    ) -> None:
+        """Give every name the slot it has in `tables`; names that are gone keep their state in slots nobody else has.
+        now: it is another policy, whose new rules warm from then on."""
+        before = self.tables
+        rules = moves_of(names_of_rules(before.rules), names_of_rules(tables.rules), RULES_MAX)
+        campaigns = hash_moves(before.campaigns["name_hash"], tables.campaigns["name_hash"])
+        moves = LedgerMoves(
+            moves_of(self.coupons, coupons, COUPONS_MAX), moves_of(self.budgets, budgets, BUDGETS_MAX), campaigns, rules
+        )
+        renumber(self.shared, moves, (list(self.coupons.values()), list(self.budgets.values())))
+        clock = self.shared.clock[0]
+        fraud = carried_fraud(self.shared.fraud, before.rules, tables, int(clock.end - clock.first), now)
+        self.shared, self.tables = self.shared._replace(fraud=fraud), tables
+        self.coupons = {name: int(moves.coupons[slot]) for name, slot in self.coupons.items()} | dict(coupons)
+        self.budgets = {name: int(moves.budgets[slot]) for name, slot in self.budgets.items()} | dict(budgets)
 
     def pause(self, slots: Iterable[int]) -> None:
         """Pause exactly these campaigns from the next bulletin on; all others are open."""
@@ -166,6 +194,7 @@ class LedgerHost:
         twin = copy.copy(self)
         twin.sorting = scratch_for(1)
         twin.campaigns_open = self.campaigns_open.copy()
+        twin.found = copy.deepcopy(self.found)
         twin.open = {}
         twin.restore(self.snapshot())
         return twin
@@ -175,6 +204,7 @@ class LedgerHost:
         return LedgerSnapshot(
             dict(self.coupons),
             dict(self.budgets),
+            self.tables,
             self.epoch,
             copied(self.shared),
             dict(self.kept),
@@ -184,13 +214,13 @@ class LedgerHost:
 
     def restore(self, snapshot: LedgerSnapshot) -> None:
         """Take a snapshot's state, under the slots that its names have here."""
-        coupons, budgets = self.coupons, self.budgets
-        self.coupons, self.budgets = dict(snapshot.coupons), dict(snapshot.budgets)
+        tables, coupons, budgets = self.tables, self.coupons, self.budgets
+        self.tables, self.coupons, self.budgets = snapshot.tables, dict(snapshot.coupons), dict(snapshot.budgets)
         self.epoch, self.shared = snapshot.epoch, copied(snapshot.shared)
         self.kept, self.calendar = dict(snapshot.kept), list(snapshot.calendar)
         self.told = snapshot.told
         self.open = {}
-        self._rename(coupons, budgets)
+        self._rename(tables, coupons, budgets)
 
     # --- messages -----------------------------------------------------------------------------------------------------
     def receive(self, message: Contribution, now: int) -> list[Settled | Refused]:
@@ -261,13 +291,28 @@ class LedgerHost:
     def _settle(self, requests: np.ndarray, spend: np.ndarray, time_ms: int, number: int) -> np.ndarray:
         """Run the settlement; returns all replies, REPLY[m]."""
         n = len(requests)
-        openings = int(np.isin(requests["kind"], _OPENING).sum())
-        self.shared = with_room(self.shared, n, openings)
+        self.shared = with_room(self.shared, n, self._openings(requests))
+        fraud = with_decisions(self.shared.fraud, decisions_in(requests), time_ms)
+        self.shared = self.shared._replace(fraud=fraud)
         if n > len(self.sorting.keys):
             self.sorting = scratch_for(n)
-        desk = Desk(self.sorting, records(1, REPLY), records(n, REPLY), np.zeros(1, np.int64))
+        replies = records(self._replies_most(requests), REPLY)
+        desk = Desk(self.sorting, records(2, REPLY), replies, np.zeros(1, np.int64), self.found)
         count = settle(requests, spend, self.shared, self.offers, desk, time_ms, number)
         return desk.replies[:count]
+
+    def _openings(self, requests: np.ndarray) -> int:
+        """How many reservations, transfers and reviews REQUEST[n] may open."""
+        reviewing = reviewing_rules(self.tables.rules)
+        reviewed = (requests["verdict"] == Verdict.REVIEW) | ((requests["judging"] & reviewing) != 0)
+        claims = requests["kind"] == RequestKind.CLAIM
+        return int((np.isin(requests["kind"], _OPENING) | (claims & reviewed)).sum())
+
+    def _replies_most(self, requests: np.ndarray) -> int:
+        """Each request may have a reply and marks; a decision, or its time, ends a review."""
+        marks = int(np.bitwise_count(requests["counted"] & marking_rules(self.tables.rules)).sum())
+        reviews = min(int(self.shared.reservations.size[0]) + len(requests), len(self.shared.reservations.rows))
+        return len(requests) + reviews + marks
 
     def _keep(self, number: int, time_ms: int, replies: np.ndarray) -> list[Settled]:
         """The messages that go out, kept in case one is asked for again."""

@@ -1,11 +1,14 @@
 """The Ledger's arrays: made, given room, renumbered by name, forgotten, hashed."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from engine.coupon_records import BUDGETS_MAX, COUPONS_MAX, REPLY, UNLIMITED, Answer
+from engine.coupon_records import BUDGETS_MAX, COUPONS_MAX, REPLY, REQUEST, UNLIMITED, Answer, RequestKind
+from engine.fraud_records import RULE, RULES_MAX
+from engine.host.ledger_fraud import copied_fraud, empty_fraud
 from engine.records import NEVER_MS, NONE, records
 from engine.rules.budgets import FUND
 from engine.rules.digest import LANE_SEEDS
@@ -20,6 +23,7 @@ REPLIES_MAX = 4_000_000  # remembered until acknowledged
 RESERVATIONS_MAX = 1_000_000  # and transfers under way
 LEAST_ROOM = 1_024
 DIGEST_MODULUS = 1 << 128
+_OPEN = (Answer.PENDING, Answer.IN_REVIEW)  # another reply is still to come
 
 
 # --- made -------------------------------------------------------------------------------------------------------------
@@ -45,6 +49,7 @@ def no_reservations(room: int) -> Reservations:
         np.full(room, NONE, np.int32),
         np.zeros(1, np.int64),
         np.zeros(1, np.int64),
+        records(room, REQUEST),
     )
     link_reservations(table)
     return table
@@ -59,6 +64,7 @@ def empty_shared(now: int, tick_ms: int) -> Shared:
         records(BUDGETS_MAX, FUND),
         no_reservations(LEAST_ROOM),
         no_replies(LEAST_ROOM),
+        empty_fraud(records(0, RULE), 0),
     )
 
 
@@ -77,9 +83,24 @@ def copied(shared: Shared) -> Shared:
         shared.clock.copy(),
         shared.stock.copy(),
         shared.funds.copy(),
-        Reservations(*(array.copy() for array in shared.reservations)),
+        copied_reservations(shared.reservations),
         Remembered(*(array.copy() for array in shared.remembered)),
+        copied_fraud(shared.fraud),
     )
+
+
+def copied_reservations(table: Reservations) -> Reservations:
+    requests: Any = records(len(table.requests), REQUEST)
+    reviewed = rows_in_review(table)
+    requests[reviewed] = table.requests[reviewed]
+    rows, heads, heap, size, free, _ = table
+    return Reservations(rows.copy(), heads.copy(), heap.copy(), size.copy(), free.copy(), requests)
+
+
+def rows_in_review(table: Reservations) -> np.ndarray:
+    """Rows whose request is kept."""
+    used = table.heap[: int(table.size[0])]
+    return used[table.rows["kind"][used] == RequestKind.REVIEWED]
 
 
 # --- given room -------------------------------------------------------------------------------------------------------
@@ -113,17 +134,20 @@ def grown_reservations(old: Reservations, room: int) -> Reservations:
     new = no_reservations(room)
     new.rows[: len(old.rows)], new.heap[: len(old.heap)] = old.rows, old.heap
     new.size[0] = old.size[0]
+    reviewed = rows_in_review(old)
+    requests: Any = new.requests
+    requests[reviewed] = old.requests[reviewed]
     link_reservations(new)
     return new
 
 
 # --- forgotten --------------------------------------------------------------------------------------------------------
 def forget_replies(remembered: Remembered, first: int, end: int, number: int) -> None:
-    """Forget what settlements up to `number` said to the customers in [first, end); open transfers stay."""
+    """Forget what settlements up to `number` said to the customers in [first, end); open transfers and reviews stay."""
     count = int(remembered.size[0])
     rows, said = remembered.rows[:count], remembered.said[:count]
     customers = rows["customer"]
-    gone = (said <= number) & (customers >= first) & (customers < end) & (rows["answer"] != Answer.PENDING)
+    gone = (said <= number) & (customers >= first) & (customers < end) & ~np.isin(rows["answer"], _OPEN)
     if not gone.any():
         return
     kept = np.flatnonzero(~gone)
@@ -150,18 +174,52 @@ def moves_of(before: Mapping[str, int], after: Mapping[str, int], size: int) -> 
     return moves
 
 
-def renumber(shared: Shared, coupons: np.ndarray, budgets: np.ndarray, names: tuple[list[int], list[int]]) -> None:
-    """Move what is known under old slots to new ones; `names` are the old slots in use."""
-    for table, moves, used in ((shared.stock, coupons, names[0]), (shared.funds, budgets, names[1])):
+@dataclass(frozen=True)
+class LedgerMoves:
+    """New slots by old ones."""
+
+    coupons: np.ndarray
+    budgets: np.ndarray
+    campaigns: np.ndarray
+    rules: np.ndarray
+
+
+def renumber(shared: Shared, moves: LedgerMoves, names: tuple[list[int], list[int]]) -> None:
+    """Move what is known under old slots to new ones; `names` are the old slots in use, of coupons and budgets."""
+    coupons, budgets, rules = moves.coupons, moves.budgets, moves.rules
+    for table, slots, used in ((shared.stock, coupons, names[0]), (shared.funds, budgets, names[1])):
         rows = table[used].copy()
         table[:] = np.zeros(1, table.dtype)
-        table[moves[used]] = rows
+        table[slots[used]] = rows
     rows = shared.reservations.rows
     rows["coupon"] = coupons[rows["coupon"]]
     rows["budget"] = np.where(rows["budget"] == NONE, NONE, budgets[rows["budget"]])
-    rows = shared.remembered.rows
-    known = (rows["coupon"] >= 0) & (rows["coupon"] < len(coupons))
-    rows["coupon"] = np.where(known, coupons[np.where(known, rows["coupon"], 0)], rows["coupon"])
+    replies = shared.remembered.rows[: int(shared.remembered.size[0])]
+    reviewed = rows_in_review(shared.reservations)
+    requests = shared.reservations.requests[reviewed]
+    for rows, masks in ((replies, ("fired",)), (requests, ("counted", "judging", "exempt", "fired"))):
+        rows["coupon"] = moved(rows["coupon"], coupons)
+        rows["rule"] = moved(rows["rule"], rules)
+        for mask in masks:
+            rows[mask] = moved_masks(rows[mask], rules)
+    requests["campaign"] = moved(requests["campaign"], moves.campaigns)
+    shared.reservations.requests[reviewed] = requests
+
+
+def moved(slots: np.ndarray, moves: np.ndarray) -> np.ndarray:
+    """New slots; what is none stays as it is."""
+    known = (slots >= 0) & (slots < len(moves))
+    return np.where(known, moves[np.where(known, slots, 0)], slots)
+
+
+def moved_masks(masks: np.ndarray, moves: np.ndarray) -> np.ndarray:
+    """Masks of rules, bit by bit."""
+    if np.array_equal(moves, np.arange(len(moves))):
+        return masks
+    new = np.zeros_like(masks)
+    for slot in range(RULES_MAX):
+        new |= ((masks >> slot) & 1) << int(moves[slot])
+    return new
 
 
 def change_pieces(stock: Any, coupon: Any) -> None:

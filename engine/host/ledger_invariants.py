@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from engine.coupon_records import GRANTED_LIVES, UNLIMITED, Life
+from engine.coupon_records import COUPONS_MAX, GRANTED_LIVES, NO_BUDGET, UNLIMITED, Life, RequestKind
+from engine.rules.reservations import Reservations
 from engine.settle import Shared
 
 
@@ -61,6 +62,38 @@ def lives_breaches(lives: np.ndarray, granted: np.ndarray, arrived: np.ndarray, 
     return sentences
 
 
+def open_kinds(table: Reservations) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of all that is open, and what asked for it: RequestKind, of what is under review too."""
+    rows = table.heap[: int(table.size[0])]
+    kinds = table.rows["kind"][rows]
+    return rows, np.where(kinds == RequestKind.REVIEWED, table.requests["kind"][rows], kinds)
+
+
+def open_breaches(shared: Shared, coupons: Mapping[str, int], budgets: Mapping[str, int]) -> list[str]:
+    """What is reserved, and what is under way, is open in the table of reservations, reviews among it, and what it
+    costs is reserved of its budget."""
+    table, stock, funds = shared.reservations, shared.stock, shared.funds
+    rows, kinds = open_kinds(table)
+    slots, moving = table.rows["coupon"][rows], kinds == RequestKind.TRANSFER
+    sentences = []
+    known = names_by_slot(coupons)
+    for what, counted, chosen in (("reserved", stock["reserved"], ~moving), ("under way", stock["moving"], moving)):
+        found = np.bincount(slots[chosen], minlength=COUPONS_MAX)
+        sentences += [
+            f"coupon {known.get(slot, f'number {slot}')}: {counted[slot]} are {what}, but {found[slot]} are open"
+            for slot in np.flatnonzero(found != counted).tolist()
+        ]
+    paid = rows[table.rows["budget"][rows] != NO_BUDGET]
+    open_cost = np.zeros(len(funds), np.int64)
+    np.add.at(open_cost, table.rows["budget"][paid], table.rows["cost"][paid])
+    known = names_by_slot(budgets)
+    return sentences + [
+        f"budget {known.get(slot, f'number {slot}')}: {yuan(funds[slot].reserved)} are reserved, but reservations and "
+        f"reviews hold {yuan(open_cost[slot])}"
+        for slot in np.flatnonzero(open_cost > funds["reserved"]).tolist()
+    ]
+
+
 def breaches(
     shared: Shared, lives: np.ndarray, granted: np.ndarray, coupons: Mapping[str, int], budgets: Mapping[str, int]
 ) -> list[str]:
@@ -69,5 +102,6 @@ def breaches(
     return [
         *stock_breaches(stock, coupons),
         *fund_breaches(shared.funds, budgets),
+        *open_breaches(shared, coupons, budgets),
         *lives_breaches(lives, granted, stock["arrived"], coupons),
     ]

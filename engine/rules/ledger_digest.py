@@ -1,10 +1,13 @@
 """The Ledger's digest: Σ modulo 2¹²⁸ of a hash per row, known by its name or its customer. No slots, no order."""
 
-import numpy as np
-
 from engine.compiled import entry, kernel
+from engine.coupon_records import RequestKind
 from engine.rules.digest import add
 from engine.rules.experiments import mix64
+from engine.rules.fraud_digest import sum_fraud
+from engine.rules.sums import add_word
+
+_REVIEWED = int(RequestKind.REVIEWED)
 
 
 @kernel
@@ -46,6 +49,16 @@ def reservation_hash(h, reservation, stock):
 
 
 @kernel
+def open_hash(h, table, row, stock):
+    """Of something open: what is under review, with what it was asked by."""
+    h = reservation_hash(h, table.rows[row], stock)
+    if table.rows[row].kind != _REVIEWED:
+        return h
+    request = table.requests[row]
+    return add(add(add(h, int(request.kind)), int(request.expires_ms)), int(request.other))
+
+
+@kernel
 def clock_hash(h, clock):
     h = add(h, int(clock.now_ms))
     h = add(h, int(clock.ticked_ms))
@@ -65,14 +78,8 @@ def sum_lane(shared, seed, total):
             add_word(total, fund_hash(add(seed, 3), shared.funds[slot]))
     table = shared.reservations
     for place in range(table.size[0]):
-        add_word(total, reservation_hash(add(seed, 4), table.rows[table.heap[place]], shared.stock))
-
-
-@kernel
-def add_word(total, h):
-    total[0] += h
-    if total[0] < h:
-        total[1] += np.uint64(1)
+        add_word(total, open_hash(add(seed, 4), table, int(table.heap[place]), shared.stock))
+    sum_fraud(shared.fraud, int(shared.clock[0].first), seed, total)
 
 
 @entry

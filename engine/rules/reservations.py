@@ -1,4 +1,5 @@
-"""What is open at the Ledger: reservations until they are confirmed or lapse, coupons on their way to another customer.
+"""What is open at the Ledger: reservations until they are confirmed or lapse, coupons on their way to another customer,
+and what is under review.
 
 A bounded table: found by (customer, claim) through lists by hash, and in order of expiry through a heap.
 """
@@ -8,12 +9,15 @@ from typing import NamedTuple
 import numpy as np
 
 from engine.compiled import entry, kernel
+from engine.coupon_records import RequestKind
 from engine.records import NEVER_MS, NONE
 from engine.rules.requests import id_place
 
+_REVIEWED = int(RequestKind.REVIEWED)
+
 RESERVATION = np.dtype(
     [
-        ("expires_ms", "i8"),  # lapses then; NEVER_MS: a coupon on its way
+        ("expires_ms", "i8"),  # lapses, or is granted, then; NEVER_MS: a coupon on its way
         ("customer", "i8"),
         ("cost", "i8"),  # reserved of the budget
         ("claim", "i4"),  # the customer's number of what is reserved or given
@@ -22,7 +26,7 @@ RESERVATION = np.dtype(
         ("place", "i4"),  # in the heap
         ("coupon", "i2"),
         ("budget", "i2"),  # NO_BUDGET
-        ("kind", "i1"),  # RequestKind: RESERVE or TRANSFER
+        ("kind", "i1"),  # RequestKind: RESERVE, TRANSFER, or REVIEWED for what is under review
     ],
     align=True,
 )
@@ -34,6 +38,7 @@ class Reservations(NamedTuple):
     heap: np.ndarray  # i4[room]: rows, the first to expire in front
     size: np.ndarray  # i8[1]: rows in use
     free: np.ndarray  # i8[1]: first free row; NONE
+    requests: np.ndarray  # REQUEST[room], by row: what asked for what is under review
 
 
 # --- the heap ---------------------------------------------------------------------------------------------------------
@@ -44,14 +49,20 @@ def put(table, place, row):
 
 
 @kernel
-def expires(table, place):
-    return table.rows[table.heap[place]].expires_ms
+def ends_before(table, a, b):
+    """Order of two rows: by what ends first; at one instant by customer and claim."""
+    one, other = table.rows[a], table.rows[b]
+    if one.expires_ms != other.expires_ms:
+        return one.expires_ms < other.expires_ms
+    if one.customer != other.customer:
+        return one.customer < other.customer
+    return one.claim < other.claim
 
 
 @kernel
 def rise(table, place):
     row = int(table.heap[place])
-    while place > 0 and table.rows[row].expires_ms < expires(table, (place - 1) // 2):
+    while place > 0 and ends_before(table, row, table.heap[(place - 1) // 2]):
         put(table, place, int(table.heap[(place - 1) // 2]))
         place = (place - 1) // 2
     put(table, place, row)
@@ -62,9 +73,9 @@ def sink(table, place, size):
     row = int(table.heap[place])
     while 2 * place + 1 < size:
         child = 2 * place + 1
-        if child + 1 < size and expires(table, child + 1) < expires(table, child):
+        if child + 1 < size and ends_before(table, table.heap[child + 1], table.heap[child]):
             child += 1
-        if table.rows[row].expires_ms <= expires(table, child):
+        if not ends_before(table, table.heap[child], row):
             break
         put(table, place, int(table.heap[child]))
         place = child
@@ -109,6 +120,17 @@ def open_reservation(table, request, budget, cost, expires_ms):
 
 
 @kernel
+def hold_for_review(table, request, budget, cost, then_ms, expires_ms):
+    """Enter what a request asked for until it was reviewed; the table must not be full. then_ms: kept as the request's
+    expires_ms: of a prize, how long it waits once it is granted."""
+    row = int(table.free[0])
+    open_reservation(table, request, budget, cost, expires_ms)
+    table.rows[row].kind = _REVIEWED
+    table.requests[row] = request
+    table.requests[row].expires_ms = then_ms
+
+
+@kernel
 def unlink_row(table, row):
     reservation = table.rows[row]
     place = id_place(table.heads, int(reservation.customer), int(reservation.claim))
@@ -141,7 +163,7 @@ def first_expiry(table):
     """When the next reservation lapses; NEVER_MS."""
     if table.size[0] == 0:
         return NEVER_MS
-    return int(expires(table, 0))
+    return int(table.rows[table.heap[0]].expires_ms)
 
 
 @entry

@@ -24,13 +24,15 @@ from engine.coupon_records import (
     RequestKind,
     Spend,
 )
-from engine.fraud_records import Verdict
+from engine.fraud_records import LISTED, RANGE, RULE, Verdict
 from engine.host.messages import Contribution
-from engine.records import CAMPAIGN, CHANNELS, MINUTE_MS, NONE, SHARE_ONE, Bulletin, Tables, records
+from engine.records import CAMPAIGN, CHANNELS, DAY, MINUTE_MS, NONE, SHARE_ONE, Bulletin, Tables, records
 
 START_MS = 1_800_000_000_000
 STEP_MS = 10 * MINUTE_MS
 CUSTOMERS = 60
+NO_RULES = {name: records(0, dtype) for name, dtype in (("rules", RULE), ("ranges", RANGE), ("listed", LISTED))}
+NO_RULES["days"] = records(0, DAY)
 GRANTED = (Answer.DONE, Answer.FALLBACK)
 
 Row = dict[str, Any]
@@ -76,7 +78,7 @@ def campaign_rows(policy: Row) -> list[Row]:
     """A campaign for every coupon, then one for every budget of exposures; the channel is its number's."""
     rows = [{"coupon": slot, "budget": NO_BUDGET} for slot in policy["coupons"]]
     rows += [{"coupon": NONE, "budget": slot} for slot in policy["budgets"]]
-    return [row | {"channel": number % 3} for number, row in enumerate(rows)]
+    return [row | {"channel": number % 3, "name_hash": 4_000 + number} for number, row in enumerate(rows)]
 
 
 def tables_of(policy: Row, channel_budgets: dict[int, int] | None = None) -> Tables:
@@ -90,6 +92,7 @@ def tables_of(policy: Row, channel_budgets: dict[int, int] | None = None) -> Tab
         "budgets": filled(policy["budgets"], BUDGET),
         "campaigns": filled(dict(enumerate(campaign_rows(policy))), CAMPAIGN),
         "channel_budgets": budgets,
+        **NO_RULES,
     }
     return Tables(**fields)
 
@@ -164,7 +167,7 @@ class Crowd:
             "time_ms": self.now + self.rng.choice([self.rng.randrange(-STEP_MS // 4, STEP_MS * 5 // 4), 1_000, 2_000]),
             "customer": customer, "other": NONE, "expires_ms": 0, "number": self.numbers[customer],
             "sequence": self.rng.randrange(3), "claim": NONE, "terms": NONE, "coupon": NONE, "campaign": NONE,
-            "kind": int(kind), "verdict": 0,
+            "kind": int(kind), "verdict": 0, "rule": NONE,
         } | fields  # fmt: skip
         self.numbers[customer] += 1
         self.requests.append(row)

@@ -50,7 +50,11 @@ def ledger_of(coupons: list[Row], budgets: list[Row], shards: int = 1, customers
 
 def asked(customer: int, number: int, kind: RequestKind = RequestKind.CLAIM, at: int = 0, **fields: int) -> Row:
     row = {"time_ms": START_MS + at, "customer": customer, "other": NONE, "number": number, "claim": number}
-    return row | {"sequence": 0, "verdict": 0, "terms": 0, "coupon": 0, "campaign": NONE, "kind": int(kind)} | fields
+    return (
+        row
+        | {"sequence": 0, "verdict": 0, "terms": 0, "coupon": 0, "campaign": NONE, "kind": int(kind), "rule": NONE}
+        | fields
+    )
 
 
 def brought(ledger: LedgerHost, rows: list[Row], arrived: int = 0, **spend: int) -> Contribution:
@@ -159,7 +163,7 @@ class Script:
         verb, _, claim = verb.partition("/")
         verb, _, other = verb.replace("<", ">").partition(">")
         self.numbers += 1
-        fields = {"verdict": {"weaker": int(Verdict.WEAKER), "judged": 3}.get(verb, 0)}
+        fields = {"verdict": {"weaker": int(Verdict.WEAKER), "judged": int(Verdict.DENY)}.get(verb, 0)}
         if verb == "reserve" and not claim:
             self.claims[who] = self.numbers
         fields["claim"] = int(claim) if claim else self.claims.get(who, self.numbers)

@@ -1,0 +1,282 @@
+"""The counter behind nearly all rules of the Ledger: per rule a bounded table of keys, and of each key what came last.
+
+A key keeps its last `most` + 1 times, or the `most` + 1 different values seen most recently: enough to say exactly
+whether there were more than `most`. A new key in a full table takes the place of the one idle longest. The arrays are
+flat; a rule's part begins where its book says, and memory is touched when it is first used.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from engine.compiled import entry, kernel
+from engine.records import LONG_AGO_MS, NEVER_MS, NONE, PER_DAY
+from engine.rules.experiments import GOLDEN, mix64
+
+# A rule's table. Rows and lists are places in the flat arrays.
+BOOK = np.dtype(
+    [
+        ("name_hash", "u8"),  # 0: the slot has no table
+        ("forgotten_ms", "i8"),  # last event of the keys that lost their place, the latest; LONG_AGO_MS
+        ("first", "i8"),  # its keys are rows [first, first + room)
+        ("room", "i8"),
+        ("used", "i8"),  # rows that were ever in use
+        ("free", "i8"),  # first row that is free again; NONE
+        ("newest", "i8"),  # row of the latest event; NONE
+        ("oldest", "i8"),
+        ("lists", "i8"),  # first list by hash …
+        ("lists_count", "i8"),  # … of so many, a power of two
+        ("cells", "i8"),  # first cell: `width` for each row
+        ("width", "i8"),  # `depth` times, and then as many values
+        ("depth", "i8"),  # most + 1
+        ("things", "i8"),  # engine/rules/bonds.py: its part of the things …
+        ("things_room", "i8"),
+        ("things_used", "i8"),
+        ("things_free", "i8"),  # first one that is free again; NONE
+        ("things_lists", "i8"),
+        ("things_lists_count", "i8"),
+    ],
+    align=True,
+)
+
+KEY = np.dtype(
+    [
+        ("key", "i8"),
+        ("beside", "i8"),  # the second half of a key of two: of a campaign; 0
+        ("last_ms", "i8"),  # of its latest event
+        ("next", "i4"),  # in its list by hash, or of the free; NONE
+        ("older", "i4"),  # row; NONE
+        ("newer", "i4"),
+        ("filled", "i4"),  # cells in use; of a group: members
+        ("front", "i4"),  # the oldest time once all cells are in use; of a group: members who share
+        ("things", "i4"),  # first thing; NONE
+    ],
+    align=True,
+)
+
+
+class Counters(NamedTuple):
+    books: np.ndarray  # BOOK[RULES_MAX]
+    keys: np.ndarray  # KEY[...]
+    lists: np.ndarray  # i4[...]: row + 1; 0: empty
+    cells: np.ndarray  # i8[...]
+
+
+# --- keys -------------------------------------------------------------------------------------------------------------
+@kernel
+def pair_hash(one, other):
+    return mix64(mix64(np.uint64(np.int64(one)) + GOLDEN) ^ np.uint64(np.int64(other)))
+
+
+@kernel
+def key_place(book, key, beside):
+    """The list a key is in."""
+    return int(book.lists) + np.int64(pair_hash(key, beside) & np.uint64(book.lists_count - 1))
+
+
+@kernel
+def find_key(counters, book, key, beside):
+    """Row of a key; NONE."""
+    row = int(counters.lists[key_place(book, key, beside)]) - 1
+    while row != NONE and (counters.keys[row].key != key or counters.keys[row].beside != beside):
+        row = int(counters.keys[row].next)
+    return row
+
+
+@kernel
+def become_newest(counters, book, row, t):
+    key = counters.keys[row]
+    key.last_ms, key.older, key.newer = t, book.newest, NONE
+    if book.newest == NONE:
+        book.oldest = row
+    else:
+        counters.keys[book.newest].newer = row
+    book.newest = row
+
+
+@kernel
+def leave_order(counters, book, row):
+    older, newer = int(counters.keys[row].older), int(counters.keys[row].newer)
+    if older == NONE:
+        book.oldest = newer
+    else:
+        counters.keys[older].newer = newer
+    if newer == NONE:
+        book.newest = older
+    else:
+        counters.keys[newer].older = older
+
+
+@kernel
+def touch(counters, book, row, t):
+    """A key has an event: of all keys it is idle for the shortest time."""
+    if book.newest == row:
+        counters.keys[row].last_ms = t
+    else:
+        leave_order(counters, book, row)
+        become_newest(counters, book, row, t)
+
+
+@kernel
+def leave_list(counters, book, row):
+    key = counters.keys[row]
+    place = key_place(book, int(key.key), int(key.beside))
+    at = int(counters.lists[place]) - 1
+    if at == row:
+        counters.lists[place] = key.next + 1
+        return
+    while counters.keys[at].next != row:
+        at = int(counters.keys[at].next)
+    counters.keys[at].next = key.next
+
+
+@kernel
+def put_out(counters, book, row):
+    """A key loses its place: what is new from now on may have been known before."""
+    leave_list(counters, book, row)
+    leave_order(counters, book, row)
+    book.forgotten_ms = max(int(book.forgotten_ms), int(counters.keys[row].last_ms))
+    counters.keys[row].next = book.free
+    book.free = row
+
+
+@kernel
+def is_full(book):
+    return book.free == NONE and book.used == book.room
+
+
+@kernel
+def enter_key(counters, book, key, beside, t):
+    """Enter a key that is not there; in a full table the one idle longest makes room. Returns its row."""
+    if is_full(book):
+        put_out(counters, book, int(book.oldest))
+    if book.free != NONE:
+        row = int(book.free)
+        book.free = counters.keys[row].next
+    else:
+        row = int(book.first + book.used)
+        book.used += 1
+    place, one = key_place(book, key, beside), counters.keys[row]
+    one.key, one.beside, one.filled, one.front, one.things = key, beside, 0, 0, NONE
+    one.next = counters.lists[place] - 1
+    counters.lists[place] = row + 1
+    become_newest(counters, book, row, t)
+    return row
+
+
+# --- what is kept of a key --------------------------------------------------------------------------------------------
+@kernel
+def first_cell(book, row):
+    return int(book.cells + (row - book.first) * book.width)
+
+
+@kernel
+def note_time(counters, book, row, t):
+    """Keep the last `depth` times."""
+    key = counters.keys[row]
+    counters.cells[first_cell(book, row) + key.front] = t
+    key.front = key.front + 1 if key.front + 1 < book.depth else 0
+    if key.filled < book.depth:
+        key.filled += 1
+
+
+@kernel
+def value_cell(counters, book, row, value):
+    """The cell of a value among those of its row: its own, a free one, or that of the value not seen for longest."""
+    first, filled, depth = first_cell(book, row), int(counters.keys[row].filled), int(book.depth)
+    oldest = 0
+    for i in range(filled):
+        if counters.cells[first + depth + i] == value:
+            return i
+        if counters.cells[first + i] < counters.cells[first + oldest]:
+            oldest = i
+    return filled if filled < depth else oldest
+
+
+@kernel
+def note_value(counters, book, row, value, t):
+    """Keep the `depth` different values seen most recently, and when."""
+    at, first = value_cell(counters, book, row, value), first_cell(book, row)
+    counters.cells[first + at], counters.cells[first + book.depth + at] = t, value
+    if at == counters.keys[row].filled:
+        counters.keys[row].filled += 1
+
+
+@kernel
+def limit_time(counters, book, row):
+    """The oldest of what is kept, if that is more than `most`; else LONG_AGO_MS. The key fires while it is in the
+    window."""
+    key = counters.keys[row]
+    if key.filled < book.depth:
+        return LONG_AGO_MS
+    first = first_cell(book, row)
+    if book.width == book.depth:
+        return int(counters.cells[first + key.front])
+    oldest = int(counters.cells[first])
+    for i in range(1, int(book.depth)):
+        oldest = min(oldest, int(counters.cells[first + i]))
+    return oldest
+
+
+@kernel
+def others_since(counters, book, row, value, since):
+    """How many times, or different values other than this one, are kept that came after `since`."""
+    first, depth, found = first_cell(book, row), int(book.depth), 0
+    for i in range(int(counters.keys[row].filled)):
+        other = book.width == depth or counters.cells[first + depth + i] != value
+        if other and counters.cells[first + i] > since:
+            found += 1
+    return found
+
+
+# --- windows ----------------------------------------------------------------------------------------------------------
+@kernel
+def window_begins(rule, today, t):
+    """What came later than this is in the window. today: the policy's day of t, [start, end) ms."""
+    return int(today[0]) - 1 if rule.per == PER_DAY else t - int(rule.window_ms)
+
+
+@kernel
+def window_ends(rule, today, t):
+    """When an event of t is out of the window; of a test without one: never."""
+    if rule.per == PER_DAY:
+        return int(today[1])
+    return NEVER_MS if rule.window_ms == 0 or rule.window_ms >= NEVER_MS else t + int(rule.window_ms)
+
+
+# --- counting and judging ---------------------------------------------------------------------------------------------
+@kernel
+def count(counters, book, key, beside, value, t):
+    """Count an event under a key. Returns the key's row."""
+    row = find_key(counters, book, key, beside)
+    if row == NONE:
+        row = enter_key(counters, book, key, beside, t)
+    else:
+        touch(counters, book, row, t)
+    if book.width == book.depth:
+        note_time(counters, book, row, t)
+    else:
+        note_value(counters, book, row, value, t)
+    return row
+
+
+@kernel
+def would_fire(counters, book, rule, row, value, since):
+    """Whether there were more than `most` with one more now; row: NONE where the key is not known."""
+    found = 0 if row == NONE else others_since(counters, book, row, value, since)
+    return found + 1 > rule.most
+
+
+@entry
+def carry_keys(old, old_book, new, new_book):
+    """Enter every key of a table into an empty one, the one idle longest first."""
+    at = int(old_book.oldest)
+    new_book.forgotten_ms = old_book.forgotten_ms
+    while at != NONE:
+        key = old.keys[at]
+        row = enter_key(new, new_book, int(key.key), int(key.beside), int(key.last_ms))
+        new.keys[row].filled, new.keys[row].front = key.filled, key.front
+        here, there = first_cell(old_book, at), first_cell(new_book, row)
+        for i in range(int(old_book.width)):
+            new.cells[there + i] = old.cells[here + i]
+        at = int(key.newer)

@@ -1,0 +1,302 @@
+"""What the Ledger's fraud rules say of a request: it is counted, judged, and the strongest active rule answers."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from engine.compiled import kernel, routine
+from engine.coupon_records import RequestKind
+from engine.days import day_index
+from engine.fraud_records import Check, Field, Home, Mode, RuleCell, Verdict
+from engine.records import LONG_AGO_MS, NEVER_MS, NONE, EventKind
+from engine.rules.bonds import Bonds, closes_circle, colludes, refers_itself, see_request
+from engine.rules.counters import (
+    Counters,
+    count,
+    find_key,
+    limit_time,
+    window_begins,
+    window_ends,
+    would_fire,
+)
+from engine.rules.listings import Decided, in_ranges, request_until
+
+_CUSTOMER, _CAMPAIGN, _DEVICE, _IP = int(Field.CUSTOMER), int(Field.CAMPAIGN), int(Field.DEVICE), int(Field.IP)
+_CARD, _ADDRESS, _CODE, _GROUP = int(Field.CARD), int(Field.ADDRESS), int(Field.CODE), int(Field.GROUP)
+_RECEIVER = int(Field.RECEIVER)
+_COUNT, _LISTED, _IP_RANGE = int(Check.COUNT), int(Check.LISTED), int(Check.IP_RANGE)
+_SELF_REFERRAL, _CYCLE, _COLLUSION = int(Check.SELF_REFERRAL), int(Check.REFERRAL_CYCLE), int(Check.COLLUSION)
+_CLAIM, _RESERVE, _TRANSFER = int(RequestKind.CLAIM), int(RequestKind.RESERVE), int(RequestKind.TRANSFER)
+_REGISTER = int(EventKind.REGISTER)
+_OFF, _ACTIVE, _LEDGER, _ALLOW = int(Mode.OFF), int(Mode.ACTIVE), int(Home.LEDGER), int(Verdict.ALLOW)
+_JUDGED, _FIRED = int(RuleCell.JUDGED), int(RuleCell.FIRED)
+_ANSWERED, _NOT_JUDGED = int(RuleCell.ANSWERED), int(RuleCell.NOT_JUDGED)
+_REQUESTED = (1 << int(EventKind.CLAIM)) | (1 << int(EventKind.TRANSFER))
+
+
+class Fraud(NamedTuple):
+    """What the Ledger remembers for fraud rules."""
+
+    counters: Counters
+    bonds: Bonds
+    decided: Decided
+    warm_ms: np.ndarray  # i8[RULES_MAX]: until then the rule is warming
+    today: np.ndarray  # i8[3]: the policy's day of the request at hand: [start, end) ms, its row
+
+
+class Found(NamedTuple):
+    """What was found of the request at hand."""
+
+    verdict: np.ndarray  # i8[2]: Verdict, and the slot of the rule that answers (NONE)
+    fired: np.ndarray  # i8[3]: masks of rules: all that fire, those that mark the customer, and 1 if it is allowed
+    ends_ms: np.ndarray  # i8[RULES_MAX]: when each mark ends
+    cells: np.ndarray  # i8[days, RULES_MAX, RULE_CELLS]: what the rules did
+
+
+# --- what a rule looks at ---------------------------------------------------------------------------------------------
+@kernel
+def campaign_key(campaigns, request):
+    """A campaign by its name, which no numbering changes."""
+    if request.campaign < 0 or request.campaign >= len(campaigns):
+        return NONE
+    return np.int64(campaigns[request.campaign].name_hash >> np.uint64(1))
+
+
+@kernel
+def origin_value(request, field):
+    if field == _DEVICE:
+        return int(request.device_id)
+    if field == _IP:
+        return int(request.ip)
+    if field == _CARD:
+        return int(request.card)
+    if field == _ADDRESS:
+        return int(request.address)
+    if field == _CODE:
+        return int(request.code)
+    return int(request.group) if field == _GROUP else NONE
+
+
+@kernel
+def field_value(campaigns, request, field):
+    """What a request carries of a Field; NONE."""
+    if field == _CUSTOMER:
+        return int(request.customer)
+    if field == _CAMPAIGN:
+        return campaign_key(campaigns, request)
+    return int(request.other) if field == _RECEIVER else origin_value(request, field)
+
+
+@kernel
+def key_of(campaigns, request, field):
+    """The key a rule counts by, in two halves; the first is NONE where the request does not carry it."""
+    if field != _CAMPAIGN:
+        return field_value(campaigns, request, field), 0
+    campaign = campaign_key(campaigns, request)
+    return (NONE, 0) if campaign == NONE else (int(request.customer), campaign)
+
+
+@kernel
+def turn_day(today, days, t):
+    """The policy's day of t."""
+    if today[0] <= t < today[1]:
+        return
+    today[0], today[1], today[2] = LONG_AGO_MS, NEVER_MS, 0
+    if len(days) > 0:
+        row = int(day_index(days, t))
+        today[0], today[2] = days[row].start_ms, row
+        if row + 1 < len(days):
+            today[1] = days[row + 1].start_ms
+
+
+# --- the rules of the counter -----------------------------------------------------------------------------------------
+@kernel
+def tally(found, today, slot, cell):
+    if today[2] < len(found.cells):
+        found.cells[today[2], slot, cell] += 1
+
+
+@kernel
+def apply_counter(fraud, offers, request, slot, counts, judges, found, t):
+    """Count and judge by the counter: the time that its firing depends on; LONG_AGO_MS if it does not fire."""
+    rule, book, today = offers.rules[slot], fraud.counters.books[slot], fraud.today
+    key, beside = key_of(offers.campaigns, request, int(rule.key))
+    if key == NONE:
+        return LONG_AGO_MS
+    value = int(NONE) if rule.different == NONE else field_value(offers.campaigns, request, int(rule.different))
+    since = window_begins(rule, today, t)
+    row = find_key(fraud.counters, book, key, beside)
+    known, limit = row != NONE, LONG_AGO_MS
+    if rule.granted:
+        if would_fire(fraud.counters, book, rule, row, value, since):
+            limit = t
+    else:
+        if counts and (rule.different == NONE or value != NONE):
+            row = count(fraud.counters, book, key, beside, value, t)
+        if row != NONE:
+            limit = limit_time(fraud.counters, book, row)
+    if limit <= since:
+        limit = LONG_AGO_MS
+    if judges:
+        tally(found, today, slot, _JUDGED)
+        if limit == LONG_AGO_MS and not known and book.forgotten_ms > since:
+            tally(found, today, slot, _NOT_JUDGED)
+    return limit
+
+
+@kernel
+def count_granted(fraud, offers, request, t):
+    """A claim was granted: the rules count it that count only those."""
+    counted, slot = int(request.counted), 0
+    while counted >> slot:
+        if (counted >> slot) & 1 and is_at_work(offers, slot) and offers.rules[slot].granted:
+            rule, book = offers.rules[slot], fraud.counters.books[slot]
+            key, beside = key_of(offers.campaigns, request, int(rule.key))
+            value = int(NONE) if rule.different == NONE else field_value(offers.campaigns, request, int(rule.different))
+            if key != NONE and (rule.different == NONE or value != NONE):
+                count(fraud.counters, book, key, beside, value, t)
+        slot += 1
+
+
+# --- tests of their own -----------------------------------------------------------------------------------------------
+@kernel
+def fails_test(fraud, offers, request, slot, first, t):
+    """Whether an event that a test of registrations or joins counts fails it."""
+    rule, book, check = offers.rules[slot], fraud.counters.books[slot], offers.rules[slot].check
+    if check == _SELF_REFERRAL:
+        row = see_request(fraud.counters, fraud.bonds, book, request, t)
+        if request.event_kind != _REGISTER or request.inviter == NONE:
+            return False
+        return refers_itself(fraud.counters, fraud.bonds, book, row, request, t)
+    if check == _CYCLE:
+        if request.event_kind != _REGISTER or request.inviter == NONE:
+            return False
+        return closes_circle(fraud.bonds.inviters, first, int(request.customer), int(request.inviter))
+    return request.group != NONE and colludes(fraud.counters, fraud.bonds, book, rule, request, t)
+
+
+@kernel
+def apply_listed(fraud, offers, request, slot, found, t):
+    """Until when the block list holds; LONG_AGO_MS. An allow list that is at work holds for the whole request."""
+    rule = offers.rules[slot]
+    allowed = request_until(offers.listed, fraud.decided, request, int(rule.key), 1, t) > t
+    if allowed and is_answering(fraud, offers, slot, t):
+        found.fired[2] = 1
+    blocked = request_until(offers.listed, fraud.decided, request, int(rule.key), 0, t)
+    return min(blocked, window_ends(rule, fraud.today, t))
+
+
+@kernel
+def mark_end(fraud, offers, request, slot, counts, judges, first, found, t):
+    """Let one rule count and judge a request: when its firing ends without further events; LONG_AGO_MS if it does not
+    fire."""
+    rule, today = offers.rules[slot], fraud.today
+    if rule.check == _COUNT:
+        limit = apply_counter(fraud, offers, request, slot, counts, judges, found, t)
+        return limit if limit == LONG_AGO_MS else window_ends(rule, today, limit)
+    if rule.check == _LISTED:
+        if judges:
+            tally(found, today, slot, _JUDGED)
+        return apply_listed(fraud, offers, request, slot, found, t)
+    if rule.check == _IP_RANGE:
+        if judges and request.ip != NONE:
+            tally(found, today, slot, _JUDGED)
+        fires = request.ip != NONE and in_ranges(offers.ranges, int(request.ip))
+    else:
+        fires = counts and fails_test(fraud, offers, request, slot, first, t)
+    return window_ends(rule, today, t) if fires else LONG_AGO_MS
+
+
+# --- the verdict ------------------------------------------------------------------------------------------------------
+@kernel
+def is_at_work(offers, slot):
+    if slot >= len(offers.rules):
+        return False
+    rule = offers.rules[slot]
+    return rule.used and rule.home == _LEDGER and rule.mode != _OFF
+
+
+@kernel
+def is_answering(fraud, offers, slot, t):
+    """Active, and not warming."""
+    return offers.rules[slot].mode == _ACTIVE and t >= fraud.warm_ms[slot]
+
+
+@kernel
+def propose(found, verdict, slot):
+    """The strongest answers; of equals the lowest slot."""
+    best = found.verdict[0]
+    if verdict > best or (verdict == best and verdict > _ALLOW and slot < found.verdict[1]):
+        found.verdict[0], found.verdict[1] = verdict, slot
+
+
+@kernel
+def propose_blocks(offers, fired, found):
+    """Of the shard's rules that fire, the block list answers even who is allowed."""
+    slot = 0
+    while fired >> slot:
+        if (fired >> slot) & 1 and slot < len(offers.rules):
+            rule = offers.rules[slot]
+            if rule.check == _LISTED and rule.mode == _ACTIVE:
+                propose(found, int(rule.verdict), slot)
+        slot += 1
+
+
+@kernel
+def marks_customers(rule):
+    """Whether a rule answers asks that the Ledger does not see as requests, or tests what is not asked."""
+    if rule.check in (_SELF_REFERRAL, _CYCLE, _COLLUSION):
+        return True
+    return rule.judges & ~_REQUESTED != 0
+
+
+@kernel
+def apply_rules(fraud, offers, request, judging, first, found, t):
+    """Every rule that listens counts and judges a request, in the order of slots. Returns the mask of those that fire
+    on what they judge."""
+    counted, slot, own = int(request.counted), 0, 0
+    listening = counted | judging
+    while listening >> slot:
+        if (listening >> slot) & 1 and is_at_work(offers, slot):
+            counts, judges = (counted >> slot) & 1, (judging >> slot) & 1
+            end = mark_end(fraud, offers, request, slot, counts, judges, first, found, t)
+            if end != LONG_AGO_MS:
+                own |= judges << slot
+                if not offers.rules[slot].granted and marks_customers(offers.rules[slot]):
+                    found.fired[1] |= 1 << slot
+                    found.ends_ms[slot] = end
+        slot += 1
+    return own
+
+
+@kernel
+def is_judged(request):
+    return request.kind == _CLAIM or request.kind == _RESERVE or request.kind == _TRANSFER
+
+
+@routine
+def weigh(fraud, offers, request, first, found, t):
+    """Count a request and judge it: what is found stands in `found`. first: the first customer there is."""
+    turn_day(fraud.today, offers.days, t)
+    found.verdict[0], found.verdict[1] = _ALLOW, NONE
+    found.fired[0], found.fired[1], found.fired[2] = int(request.fired), 0, 0
+    judging = int(request.judging) if is_judged(request) else 0
+    own = apply_rules(fraud, offers, request, judging, first, found, t)
+    found.fired[0] |= own
+    allowed, slot = found.fired[2], 0
+    while own >> slot:
+        if (own >> slot) & 1:
+            tally(found, fraud.today, slot, _FIRED)
+            passed = (int(request.exempt) >> slot) & 1 or (allowed and offers.rules[slot].check != _LISTED)
+            if not passed and is_answering(fraud, offers, slot, t):
+                propose(found, int(offers.rules[slot].verdict), slot)
+        slot += 1
+    if not is_judged(request):
+        return
+    if allowed:
+        propose_blocks(offers, int(request.fired), found)
+    else:
+        propose(found, int(request.verdict), int(request.rule))
+    answering = int(found.verdict[1])
+    if answering != NONE and (own >> answering) & 1:
+        tally(found, fraud.today, answering, _ANSWERED)
