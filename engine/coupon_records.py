@@ -244,6 +244,7 @@ class InstanceMark(IntEnum):
     CLOSED = 2  # redeemed for good: nothing of its budget is reserved any more
     PRIZE = 4  # a reservation at the Ledger, which keeps its piece and its money: it is not among the granted
     WEAKER = 8  # the fallback of the coupon that was claimed
+    REVIEWED = 16  # its request was answered IN_REVIEW: nothing waits for the reply that ends it
 
 
 INSTANCE = np.dtype(

@@ -20,11 +20,13 @@ from engine.records import (
     Reason,
     records,
 )
-from engine.rules.asks import answer_ask, is_asking, must_wait, put_off
+from engine.rules.asks import answer_ask, count_event, is_asking, must_wait, put_off
+from engine.rules.case import open_case, trace
 from engine.rules.checkout_desk import Desk, empty_desk
 from engine.rules.claims import claim
 from engine.rules.experiments import assigned_arm, held_out, mix64
 from engine.rules.fatigue import end_snooze, packed_exposure
+from engine.rules.judge import judge, tell
 from engine.rules.observe import observe
 from engine.rules.ranking import score, winner
 from engine.rules.reactions import convert, react, tally_cell
@@ -34,7 +36,7 @@ from engine.rules.wallets import lapse
 
 _SHOWN, _NO_CANDIDATE = int(Reason.SHOWN), int(Reason.NO_CANDIDATE)
 _LOST, _HELD_OUT = int(Reason.LOST_ARBITRATION), int(Reason.HELD_OUT)
-_LOGIN, _MOMENT = int(EventKind.LOGIN), int(EventKind.MOMENT)
+_LOGIN, _MOMENT, _CLAIM = int(EventKind.LOGIN), int(EventKind.MOMENT), int(EventKind.CLAIM)
 _FIRST_REACTION, _LAST_REACTION = int(EventKind.CLICK), int(EventKind.NOT_SHOWN)
 _FIRST_USE = int(EventKind.FIRST_USE)
 _GHOST = int(Reaction.GHOST)
@@ -187,6 +189,23 @@ def spend_exposure(tables, tallies, campaign):
 
 
 @kernel
+def claim_directly(shard, customer, event, decision, tables, tallies, day_number, slot, t):
+    """An exposure claims its campaign's coupon; fraud rules count and judge it as any claim."""
+    row, coupon = int(event.customer - shard.first[0]), int(tables.campaigns[slot].coupon)
+    waiting, watched = int(shard.outbox.waiting[0]), len(shard.watch.heads) > 0
+    lapse(shard.wallets, shard.watch, row, tables, tallies, t)
+    if watched:
+        open_case(shard.watch, _CLAIM, slot).coupon = coupon
+        if not decision.late:
+            judge(shard, row, customer, event, tables, tallies, day_number, t)
+    day = tables.days[day_number]
+    found, _ = claim(shard.wallets, shard.outbox, row, coupon, slot, customer, event, tables, day, t)
+    tallies.answers[day_number, coupon, found] += 1
+    if watched:
+        tell(shard, row, event, waiting, tables, t)
+
+
+@kernel
 def show(shard, customer, ring, event, decision, tables, tallies, day_number, slot, seg, t):
     """The winner is exposed; a campaign that issues its coupon directly claims it for the customer."""
     campaign = tables.campaigns[slot]
@@ -196,12 +215,7 @@ def show(shard, customer, ring, event, decision, tables, tallies, day_number, sl
     tally_cell(tallies, tables, day_number, slot, int(decision.customer), seg, _C_EXPOSURES, 1)
     spend_exposure(tables, tallies, campaign)
     if campaign.direct:
-        row = int(event.customer - shard.first[0])
-        day = tables.days[day_number]
-        coupon = int(campaign.coupon)
-        lapse(shard.wallets, row, tables, tallies, t)
-        found, _ = claim(shard.wallets, shard.outbox, row, coupon, slot, customer, event, tables, day, t)
-        tallies.answers[day_number, coupon, found] += 1
+        claim_directly(shard, customer, event, decision, tables, tallies, day_number, slot, t)
 
 
 @kernel
@@ -288,9 +302,14 @@ def decide_one(shard, event, inbox, decision, ghosts, tables, bulletin, tallies)
     day_number = day_index(tables.days, t)
     fill(decision, event, t, late)
     counts, held = True, 0
+    watched = len(shard.watch.heads) > 0
+    if watched:
+        trace(shard.watch, event, inbox.origins)
     if asks:
-        counts = answer_ask(shard, row, customer, event, inbox, tables, tallies, day_number, t)
+        counts = answer_ask(shard, row, customer, event, inbox, tables, tallies, day_number, t, late)
         decision.answer = inbox.receipts[event.ask].answer
+    elif watched:
+        count_event(shard, row, customer, event, inbox, tables, day_number, t, late)
     if counts:
         held = respond(shard, customer, ring, event, decision, ghosts, tables, bulletin, tallies, day_number, t)
     if event.kind == _LOGIN:

@@ -175,11 +175,51 @@ class Sighted(IntEnum):
     BLOCKED = 5
 
 
+# What is at hand while one event, or the claim that its exposure makes, is looked at. Masks are of rules, by slot.
+CASE = np.dtype(
+    [
+        ("seen", "i8"),  # that count it at the shard
+        ("looking", "i8"),  # that judge it at the shard
+        ("counted", "i8"),  # that count it at the Ledger
+        ("judging", "i8"),  # that judge it at the Ledger, if it gets there
+        ("marks", "i8"),  # whose mark the customer bears
+        ("passes", "i8"),  # whose challenge the customer passed
+        ("exempt", "i8"),  # of those that judge at the Ledger, passed
+        ("fired", "i8"),
+        ("other", "i8"),  # receiver of a transfer; NONE
+        ("order", "i4"),
+        ("claim", "i4"),  # instance that is redeemed; NONE
+        ("kind", "i2"),  # EventKind
+        ("coupon", "i2"),
+        ("campaign", "i2"),
+        ("rule", "i2"),  # that answers; NONE
+        ("verdict", "i1"),  # Verdict
+        ("allowed", "i1"),  # the customer is on an allow list (1), and a rule heeds it (2)
+        ("blocked", "i1"),  # the customer is on a block list
+    ],
+    align=True,
+)
+
+
+class Seen(IntEnum):
+    """Columns of Watch.counts: what was found of a rule."""
+
+    COUNTED = 0
+    BROWSED = 1
+    FIRST_MS = 2
+    LAST_MS = 3
+    VALUE = 4  # of the event at hand
+
+
 class Watch(NamedTuple):
     """What a shard's customers were seen doing. A shard whose policy has no fraud rules has none of it (n = 0)."""
 
     heads: np.ndarray  # i4[n, 1]: newest sighting; NONE
     sightings: np.ndarray  # SIGHTING[...]
     free: np.ndarray  # i8[1, 2]: first free row and how many are free
-    counts: np.ndarray  # i8[RULES_MAX]: scratch
     warm_ms: np.ndarray  # i8[RULES_MAX]: until then the rule is warming: it counts, and fires as if in shadow
+    clock: np.ndarray  # i8[2]: the latest settlement, and the one that swept last; LONG_AGO_MS before the first
+    rows: np.ndarray  # i8[1]: sightings that one event can add at most
+    counts: np.ndarray  # i8[RULES_MAX, len(Seen)]: scratch
+    origin: np.ndarray  # ORIGIN[1]: scratch, of the event at hand
+    case: np.ndarray  # CASE[1]: scratch

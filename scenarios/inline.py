@@ -3,7 +3,7 @@
 from engine.compiled import entry, kernel
 from engine.coupon_records import LINES_MAX
 from engine.decide import decide
-from engine.host.shard import CustomerShard
+from engine.host.shard import REQUESTS_OF_AN_EVENT, CustomerShard
 from engine.records import DECISION, EVENT, records
 from sim.model import Crowd, Model
 from sim.reactions import absorb
@@ -16,7 +16,8 @@ def has_room(shard, live):
     if len(shard.wallets.open) == 0:
         return True
     free = shard.wallets.free  # rows of instances, orders, ids, lines
-    waiting = shard.outbox.waiting[0] + 2 * live <= len(shard.outbox.requests)
+    waiting = shard.outbox.waiting[0] + REQUESTS_OF_AN_EVENT * live <= len(shard.outbox.requests)
+    waiting = waiting and shard.watch.free[0, 1] >= shard.watch.rows[0] * live
     return waiting and free[0, 1] >= 2 * live and min(free[1, 1], free[2, 1]) >= live and free[3, 1] >= live * LINES_MAX
 
 
@@ -39,7 +40,7 @@ def compiled_waves(shard: CustomerShard, chunk: int = CHUNK, traced: bool = Fals
     """Play chunks against a shard of the same process. traced: whether the population says where events come from."""
     events, decisions = records(chunk, EVENT), records(chunk, DECISION)
     ghosts = records(chunk * shard.ghosts_max, DECISION)
-    inbox = inbox_for(chunk, shard.has_coupons, traced)
+    inbox = inbox_for(chunk, shard.has_wallets, traced)
 
     def play(model: Model, crowd: Crowd, rows, until_ms: int) -> int:  # type: ignore[no-untyped-def]
         total, done = 0, False

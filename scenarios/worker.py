@@ -185,7 +185,7 @@ class CohortWorker:
 
     def close(self, cells: np.ndarray) -> None:
         """The run is over: coupons still open become a liability. cells: as of `coupon_cells`, of all customers."""
-        if self.shard.has_coupons:
+        if self.shard.has_wallets:
             costs = costs_of_open(self.shard.tables, cells)
             self.cohort.crowd.shoppers["liability"] = liabilities(self.shard.arrays.wallets, costs)
 

@@ -27,6 +27,7 @@ class Names:
     coupons: np.ndarray  # u8 by slot: hash of the name; 0 = no name has it
     budgets: np.ndarray  # likewise
     terms: np.ndarray  # TERMS[...]
+    rules: np.ndarray  # fraud_records.RULE[...] by slot
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Moves:
 def names_in(tables: Tables, campaigns: Mapping[str, int]) -> Names:
     """Of a policy and whatever shares its registry."""
     coupons, budgets = tables.coupons["name_hash"].copy(), tables.budgets["name_hash"].copy()
-    return Names(dict(campaigns), coupons, budgets, tables.terms.copy())
+    return Names(dict(campaigns), coupons, budgets, tables.terms.copy(), tables.rules.copy())
 
 
 def moves_between(before: Names, after: Names) -> Moves | None:

@@ -12,7 +12,7 @@ from engine.compiled import entry
 from engine.coupon_records import ANSWERS, COUPON_CELLS, LINES_MAX, REPLY, REQUEST, Inbox, Spend, Wallets
 from engine.days import day_index
 from engine.decide import Shard, decide, empty_shard
-from engine.fraud_records import RULE_CELLS
+from engine.fraud_records import RULE_CELLS, Watch
 from engine.host.remap import (
     Names,
     move_campaigns,
@@ -22,7 +22,16 @@ from engine.host.remap import (
     moves_between,
     names_in,
 )
-from engine.host.wallets import BREACHES, empty_inbox, empty_outbox, empty_wallets, empty_watch, grown, room_for
+from engine.host.wallets import BREACHES, empty_inbox, empty_outbox, empty_wallets, grown, room_for
+from engine.host.watching import (
+    empty_watch,
+    grown_watch,
+    has_rules,
+    move_rules,
+    rows_of_a_lapse,
+    rows_of_an_event,
+    sweep_daily,
+)
 from engine.records import (
     ARMS_MAX,
     CAMPAIGNS_MAX,
@@ -43,6 +52,7 @@ from engine.rules.segments import segments_of
 from engine.rules.wallets import lapse_due
 
 DIGEST_MODULUS = 1 << 128
+REQUESTS_OF_AN_EVENT = 3  # at most: its own, an observation beside it, its exposure's claim
 decide_batch = entry(decide)
 
 
@@ -96,6 +106,7 @@ class Snapshot:
     customers: np.ndarray
     rings: np.ndarray
     wallets: Wallets
+    watch: Watch
     requests: np.ndarray  # REQUEST[n]
     spend: np.ndarray  # i8[budgets, len(Spend)]
 
@@ -132,11 +143,17 @@ class CustomerShard:
         self.tables, self.known = tables, names_in(tables, names)
         self.bulletin, self.tallies = open_bulletin(len(tables.campaigns)), empty_tallies(tables)
         self.ghosts_max = most_ghosts(tables)
-        self._provide_wallets()
+        self._provide()
 
-    def _provide_wallets(self) -> None:
-        if self.tables.coupons["used"].any() and not self.has_coupons:
-            self.arrays = self.arrays._replace(wallets=empty_wallets(len(self.arrays.customers)))
+    def _provide(self) -> None:
+        """A policy with coupons needs wallets; one with fraud rules a watch, and wallets for its requests."""
+        customers, watched = len(self.arrays.customers), has_rules(self.tables)
+        if (watched or self.tables.coupons["used"].any()) and not self.has_wallets:
+            self.arrays = self.arrays._replace(wallets=empty_wallets(customers))
+        if watched and not self.has_watch:
+            watch = empty_watch(customers)._replace(clock=self.arrays.watch.clock)
+            self.arrays = self.arrays._replace(watch=watch)
+        self.arrays.watch.rows[0] = rows_of_an_event(self.tables) if self.has_watch else 0
 
     def _take_numbers(self, before: Names, spend: np.ndarray) -> None:
         """Give what customers remember, and what the Ledger has not heard of, the numbers it has now."""
@@ -144,8 +161,13 @@ class CustomerShard:
         if moves is not None:
             move_campaigns(arrays.customers, arrays.rings, before.campaigns, moves.campaigns)
             move_wallets(arrays.wallets, moves)
-            move_requests(arrays.outbox.requests[: int(arrays.outbox.waiting[0])], moves)
+            move_requests(self._waiting(), moves)
+        move_rules(arrays.watch, self._waiting(), before.rules, self.tables)
         self.tallies.spend[:] = moved_spend(spend, moves, len(self.tables.budgets))
+
+    def _waiting(self) -> np.ndarray:
+        outbox = self.arrays.outbox
+        return outbox.requests[: int(outbox.waiting[0])]
 
     @property
     def names(self) -> dict[str, int]:
@@ -160,8 +182,12 @@ class CustomerShard:
         return twin
 
     @property
-    def has_coupons(self) -> bool:
+    def has_wallets(self) -> bool:
         return len(self.arrays.wallets.open) > 0
+
+    @property
+    def has_watch(self) -> bool:
+        return len(self.arrays.watch.heads) > 0
 
     def pause(self, slots: Iterable[int]) -> None:
         """Pause exactly these campaigns; all others are open."""
@@ -180,10 +206,10 @@ class CustomerShard:
         """
         assert events.dtype == EVENT
         inbox = empty_inbox() if inbox is None else inbox
-        assert not self.has_coupons or np.all(events["ask"] < len(inbox.asks)), "every ask must be in the inbox"
+        assert not self.has_wallets or np.all(events["ask"] < len(inbox.asks)), "every ask must be in the inbox"
         decisions = records(len(events), DECISION)
         ghosts = records(len(events) * self.ghosts_max, DECISION)
-        self.make_room(len(events), lines_to_keep(events, inbox) if self.has_coupons else 0)
+        self.make_room(len(events), lines_to_keep(events, inbox) if self.has_wallets else 0)
         held = decide_batch(
             self.arrays, events.view(np.recarray), inbox, decisions, ghosts, self.tables, self.bulletin, self.tallies
         )
@@ -191,15 +217,20 @@ class CustomerShard:
 
     def make_room(self, events: int, lines: int) -> None:
         """Room for whatever a batch of so many events and cart lines may keep or ask."""
-        if not self.has_coupons:
+        if not self.has_wallets:
             return
         wallets = grown(self.arrays.wallets, room_for(events, lines))
-        outbox, needed = self.arrays.outbox, int(self.arrays.outbox.waiting[0]) + 2 * events
+        outbox, needed = self.arrays.outbox, int(self.arrays.outbox.waiting[0]) + REQUESTS_OF_AN_EVENT * events
         if needed > len(outbox.requests):
             larger = records(2 * needed, REQUEST)
             larger[: len(outbox.requests)] = outbox.requests
             outbox = outbox._replace(requests=larger)
         self.arrays = self.arrays._replace(wallets=wallets, outbox=outbox)
+        self._make_room_to_watch(events * int(self.arrays.watch.rows[0]))
+
+    def _make_room_to_watch(self, rows: int) -> None:
+        if self.has_watch:
+            self.arrays = self.arrays._replace(watch=grown_watch(self.arrays.watch, rows))
 
     def apply(self, replies: np.ndarray, t: int) -> None:
         """Apply REPLY[n] of a settlement at t, all of this shard's customers."""
@@ -210,10 +241,12 @@ class CustomerShard:
 
     def account(self, t: int) -> Account:
         """Close a step at t: coupons and holds run out; what the Ledger is to hear is handed over."""
-        lapse_due(self.arrays.wallets, self.tables, self.tallies, t)
+        self._make_room_to_watch(rows_of_a_lapse(self.tables, self.arrays.wallets))
+        lapse_due(self.arrays.wallets, self.arrays.watch, self.tables, self.tallies, t)
+        sweep_daily(self.arrays.watch, self.tables, t)
         self.check()
         outbox = self.arrays.outbox
-        requests, spend = outbox.requests[: int(outbox.waiting[0])].copy(), self.tallies.spend.copy()
+        requests, spend = self._waiting().copy(), self.tallies.spend.copy()
         outbox.waiting[0] = 0
         self.tallies.spend[:] = 0
         return Account(requests, spend, self.arrays.wallets.lives.copy())
@@ -231,7 +264,7 @@ class CustomerShard:
     def digest(self) -> str:
         """128 bits in hexadecimal over every customer's state and decisions."""
         names = name_hashes(self.names, CAMPAIGNS_MAX)
-        high, low = sum_hashes(self.arrays, self.tables.terms, names, np.array(LANE_SEEDS))
+        high, low = sum_hashes(self.arrays, self.tables.terms, self.tables.rules, names, np.array(LANE_SEEDS))
         return f"{(int(high) << 64) + int(low):032x}"
 
     def segments(self, t: int) -> np.ndarray:
@@ -258,8 +291,8 @@ class CustomerShard:
         arrays = self.arrays
         return Snapshot(
             self.known, int(arrays.first[0]), arrays.customers.copy(), arrays.rings.copy(),
-            Wallets(*(array.copy() for array in arrays.wallets)),
-            arrays.outbox.requests[: int(arrays.outbox.waiting[0])].copy(), self.tallies.spend.copy(),
+            Wallets(*(array.copy() for array in arrays.wallets)), Watch(*(array.copy() for array in arrays.watch)),
+            self._waiting().copy(), self.tallies.spend.copy(),
         )  # fmt: skip
 
     def restore(self, snapshot: Snapshot) -> None:
@@ -274,8 +307,9 @@ class CustomerShard:
         outbox = empty_outbox(len(snapshot.requests))
         outbox.requests[:], outbox.waiting[0] = snapshot.requests, len(snapshot.requests)
         wallets = Wallets(*(array.copy() for array in snapshot.wallets))
-        self.arrays = self.arrays._replace(wallets=wallets, outbox=outbox)
-        self._provide_wallets()
+        watch = Watch(*(array.copy() for array in snapshot.watch))
+        self.arrays = self.arrays._replace(wallets=wallets, outbox=outbox, watch=watch)
+        self._provide()
         self._take_numbers(snapshot.names, snapshot.spend)
 
 

@@ -20,7 +20,7 @@ from engine.coupon_records import (
     Outbox,
     Wallets,
 )
-from engine.fraud_records import ORIGIN, RULES_MAX, SIGHTING, Watch
+from engine.fraud_records import ORIGIN
 from engine.records import NEVER_MS, NONE, records
 from engine.rules.slabs import INSTANCES, LINES, chain
 
@@ -77,13 +77,6 @@ def with_rows(wallets: Wallets, slab: int, more: int) -> Wallets:
 def room_for(events: int, lines: int) -> dict[int, int]:
     """Free rows that a batch could take at most: each event may claim by its ask and by an exposure."""
     return {slab: lines if slab == LINES else 2 * events if slab == INSTANCES else events for slab in range(4)}
-
-
-def empty_watch(customers: int) -> Watch:
-    return Watch(
-        np.full((customers, 1), NONE, np.int32), records(0, SIGHTING), np.array([[NONE, 0]], np.int64),
-        np.zeros(RULES_MAX, np.int64), np.zeros(RULES_MAX, np.int64),
-    )  # fmt: skip
 
 
 def empty_outbox(requests: int) -> Outbox:

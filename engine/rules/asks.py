@@ -5,16 +5,20 @@ from engine.coupon_records import ID_REMEMBERED_MS, Answer
 from engine.days import day_index
 from engine.records import NONE, EventKind
 from engine.rules.calendar import turn_weeks
+from engine.rules.case import open_case, open_case_of_ask
 from engine.rules.claims import claim, transfer
 from engine.rules.ids import body_hash, id_row, keep_answer, remember_id, repeat_answer
+from engine.rules.judge import judge, tell
 from engine.rules.orders import cancel, checkout, held_order, pay_order, redeem_by_hand, refund
 from engine.rules.wallets import lapse
+from engine.rules.watch import count_case, note_pass
 
 _CLAIM, _CHECKOUT, _ORDER = int(EventKind.CLAIM), int(EventKind.CHECKOUT), int(EventKind.ORDER)
 _CANCEL, _REFUND, _TRANSFER = int(EventKind.CANCEL), int(EventKind.REFUND), int(EventKind.TRANSFER)
 _REDEEM, _PAYMENT = int(EventKind.REDEEM), int(EventKind.PAYMENT)
+_CHALLENGE_PASSED = int(EventKind.CHALLENGE_PASSED)
 _NO_ANSWER, _DONE, _NO_ORDER = int(Answer.NONE), int(Answer.DONE), int(Answer.NO_ORDER)
-_WAITS = int(Answer.WAITS)
+_WAITS, _DENIED, _CHALLENGED = int(Answer.WAITS), int(Answer.DENIED), int(Answer.CHALLENGED)
 
 
 @kernel
@@ -80,15 +84,43 @@ def answered(shard, row, customer, event, ask, cart, receipt, tables, tallies, t
     return redeem_by_hand(wallets, shard.outbox, row, customer, event, ask, receipt, tables, tallies, t)
 
 
+@kernel
+def judged_answer(shard, row, customer, event, ask, cart, receipt, tables, tallies, day_number, t, late):
+    """What fraud rules do not refuse is done; returns the Answer. A late ask is not judged."""
+    watch, waiting, found = shard.watch, int(shard.outbox.waiting[0]), _DONE
+    open_case_of_ask(watch, event, ask)
+    if not late:
+        found = judge(shard, row, customer, event, tables, tallies, day_number, t)
+    if found == _DONE:
+        found = answered(shard, row, customer, event, ask, cart, receipt, tables, tallies, t)
+    receipt.fired, receipt.rule = watch.case[0].fired, watch.case[0].rule
+    tell(shard, row, event, waiting, tables, t)
+    return found
+
+
 @routine
-def answer_ask(shard, row, customer, event, inbox, tables, tallies, day_number, t):
-    """Answer what an event asks for, once per id. Returns whether the event counts: not when it is a repetition or a
-    payment of an order that is not held."""
+def count_event(shard, row, customer, event, inbox, tables, day_number, t, late):
+    """Fraud rules count an event that asks for nothing. A challenge that was passed is noted, late or not."""
+    watch, day = shard.watch, tables.days[day_number]
+    open_case(watch, int(event.kind), int(event.campaign))
+    if not late:
+        turn_weeks(customer, int(day.week))
+        count_case(watch, row, customer, event, tables, day, t)
+        tell(shard, row, event, int(shard.outbox.waiting[0]), tables, t)
+    if event.kind == _CHALLENGE_PASSED and event.ask != NONE:
+        clear(inbox.receipts[event.ask])
+        note_pass(watch, row, int(inbox.asks[event.ask].rule), tables, t)
+
+
+@routine
+def answer_ask(shard, row, customer, event, inbox, tables, tallies, day_number, t, late):
+    """Answer what an event asks for, once per id. Returns whether the event counts: not when it is a repetition, a
+    payment of an order that is not held, or refused by fraud rules."""
     ask, receipt = inbox.asks[event.ask], inbox.receipts[event.ask]
     wallets = shard.wallets
     clear(receipt)
     turn_weeks(customer, int(tables.days[day_number].week))
-    lapse(wallets, row, tables, tallies, t)
+    lapse(wallets, shard.watch, row, tables, tallies, t)
     start, end = cart_bounds(event, ask, inbox.lines)
     cart = inbox.lines[start:end]
     if ask.id != 0:
@@ -100,9 +132,15 @@ def answer_ask(shard, row, customer, event, inbox, tables, tallies, day_number, 
         receipt.answer = remember_id(wallets, row, int(ask.id), body, t)
         if receipt.answer != _DONE:
             return False
-    receipt.answer = answered(shard, row, customer, event, ask, cart, receipt, tables, tallies, t)
+    if len(shard.watch.heads) > 0:
+        receipt.answer = judged_answer(
+            shard, row, customer, event, ask, cart, receipt, tables, tallies, day_number, t, late
+        )
+    else:
+        receipt.answer = answered(shard, row, customer, event, ask, cart, receipt, tables, tallies, t)
     if ask.id != 0:
         keep_answer(wallets, row, int(ask.id), receipt)
     if event.kind == _CLAIM and 0 <= ask.coupon < len(tables.coupons) and tables.coupons[ask.coupon].used:
         tallies.answers[day_number, ask.coupon, receipt.answer] += 1
-    return event.kind != _PAYMENT or receipt.answer == _DONE
+    refused = receipt.answer == _DENIED or receipt.answer == _CHALLENGED
+    return not refused and (event.kind != _PAYMENT or receipt.answer == _DONE)

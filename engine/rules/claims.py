@@ -28,7 +28,7 @@ _DONE, _PENDING_ANSWER, _FALLBACK = int(Answer.DONE), int(Answer.PENDING), int(A
 _NOT_OPEN, _A_BLOCKED, _A_MINOR = int(Answer.NOT_OPEN), int(Answer.BLOCKED), int(Answer.MINOR)
 _IMPERSONAL, _NOT_ELIGIBLE = int(Answer.PERSONALISATION_OFF), int(Answer.NOT_ELIGIBLE)
 _LIMIT, _WALLET_FULL, _NO_COUPON = int(Answer.LIMIT), int(Answer.WALLET_FULL), int(Answer.NO_COUPON)
-_LAPSED = int(Answer.LAPSED)
+_LAPSED, _IN_REVIEW = int(Answer.LAPSED), int(Answer.IN_REVIEW)
 _PENDING, _AVAILABLE, _HELD = int(Life.PENDING), int(Life.AVAILABLE), int(Life.HELD)
 _MOVING, _MOVED = int(Life.MOVING), int(Life.MOVED)
 _CLAIM, _TRANSFER = int(RequestKind.CLAIM), int(RequestKind.TRANSFER)
@@ -37,6 +37,7 @@ _ARRIVED, _RETURNED = int(RequestKind.ARRIVED), int(RequestKind.RETURNED)
 _F_BLOCKED, _F_MINOR = int(Flag.BLOCKED), int(Flag.LIKELY_MINOR)
 _F_IMPERSONAL = int(Flag.PERSONALISATION_OFF)
 _RECEIVED, _PRIZE = int(InstanceMark.RECEIVED), int(InstanceMark.PRIZE)
+_REVIEWED = int(InstanceMark.REVIEWED)
 _C_GRANTED, _LIMIT_BREACH = int(CouponCell.GRANTED), int(Breach.LIMIT)
 
 
@@ -135,11 +136,25 @@ def confirm(wallets, outbox, row, instance, event, tables, t):
 
 # --- replies ----------------------------------------------------------------------------------------------------------
 @kernel
+def answer_request(wallets, row, instance, answer):
+    """Nothing waits for a request any more once it is answered. One in review is answered twice; False the first time,
+    for then nothing has become of the instance yet."""
+    if instance.marks & _REVIEWED == 0:
+        wallets.open[row] -= 1
+    settle_ids(wallets, row, int(instance.number), answer)
+    if answer == _IN_REVIEW:
+        instance.marks |= _REVIEWED
+        return False
+    instance.marks &= ~_REVIEWED
+    return True
+
+
+@kernel
 def apply_claim(wallets, row, reply, tables, tallies, t):
     """Granted or reserved: the coupon is the customer's. Refused: as if it had not been claimed."""
     instance = wallets.instances[instance_row(wallets, row, int(reply.claim))]
-    wallets.open[row] -= 1
-    settle_ids(wallets, row, int(reply.claim), int(reply.answer))
+    if not answer_request(wallets, row, instance, int(reply.answer)):
+        return
     if reply.answer != _DONE and reply.answer != _FALLBACK:
         count_life(wallets, instance, tables.terms, -1)
         forget_instance(wallets, row, int(reply.claim))
@@ -156,8 +171,7 @@ def apply_claim(wallets, row, reply, tables, tallies, t):
 def end_confirmation(wallets, row, reply, tables, tallies, t):
     """A prize was collected, or it was too late; any other answer leaves it to be collected."""
     instance = wallets.instances[instance_row(wallets, row, int(reply.claim))]
-    wallets.open[row] -= 1
-    settle_ids(wallets, row, int(reply.claim), int(reply.answer))
+    answer_request(wallets, row, instance, int(reply.answer))
     if reply.answer == _DONE:
         redeem(wallets, row, instance, tables, tallies, int(tables.terms[instance.terms].cost_most))
         close(instance, tables.terms, tallies)
@@ -168,9 +182,9 @@ def end_confirmation(wallets, row, reply, tables, tallies, t):
 
 
 @kernel
-def arrive(wallets, outbox, row, reply, tables, tallies, t):
+def arrive(wallets, outbox, watch, row, reply, tables, tallies, t):
     """A coupon from another customer, or back to them where the wallet is full."""
-    lapse(wallets, row, tables, tallies, t)
+    lapse(wallets, watch, row, tables, tallies, t)
     full = is_full(wallets, row, tables, tables.days[day_index(tables.days, t)], t)
     if not full:
         at = new_instance(wallets, row, int(reply.terms), tables.terms, _AVAILABLE, _RECEIVED, t)
@@ -187,8 +201,8 @@ def arrive(wallets, outbox, row, reply, tables, tallies, t):
 def end_transfer(wallets, row, reply, tables, tallies, t):
     """The giver learns whether the coupon arrived."""
     instance = wallets.instances[instance_row(wallets, row, int(reply.claim))]
-    wallets.open[row] -= 1
-    settle_ids(wallets, row, int(reply.claim), int(reply.answer))
+    if not answer_request(wallets, row, instance, int(reply.answer)):
+        return
     if reply.answer == _DONE:
         turn(wallets, instance, tables.terms, _MOVED)
         tally_cohort(tallies, tables, instance, _C_GRANTED, -1)

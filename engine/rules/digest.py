@@ -19,6 +19,7 @@ from engine.rules.fatigue import (
     snoozed_until,
 )
 from engine.rules.slabs import INSTANCES, ORDERS
+from engine.rules.watch import SIGHTINGS
 
 LANE_SEEDS = (np.uint64(0x243F6A8885A308D3), np.uint64(0x13198A2E03707344))  # the first digits of pi
 
@@ -131,6 +132,20 @@ def add_wallet(h, wallets, row, terms):
 
 
 @kernel
+def add_sightings(h, watch, row, rules):
+    """What was seen, by names of rules, in no order: at one instant rules count in the order of their slots."""
+    total = np.uint64(0)
+    at = int(watch.heads[row, SIGHTINGS])
+    while at != NONE:
+        one = watch.sightings[at]
+        name = rules[one.rule].name_hash if one.rule != NONE else np.uint64(0)
+        part = add(add(mix64(name), int(one.time_ms)), int(one.value))
+        total += add(part, int(one.what))
+        at = int(one.next)
+    return mix64(h ^ total)
+
+
+@kernel
 def customer_hash(seed, customer_id, c, ring, names):
     h = add_history(add_profile(add(seed, customer_id), c), c)
     h = add_ring(mix64(h ^ name_sum(c, names)), c, ring, names)
@@ -138,7 +153,7 @@ def customer_hash(seed, customer_id, c, ring, names):
 
 
 @entry
-def sum_hashes(shard, terms, names, seeds):
+def sum_hashes(shard, terms, rules, names, seeds):
     """Sum of all customers' hashes modulo 2¹²⁸ as (high, low) u8; seeds: u8[2]; names: u8 per slot."""
     high, low = np.uint64(0), np.uint64(0)
     first = int(shard.first[0])
@@ -147,6 +162,8 @@ def sum_hashes(shard, terms, names, seeds):
         b = customer_hash(seeds[1], first + i, shard.customers[i], shard.rings[i], names)
         if len(shard.wallets.open) > 0:
             a, b = add_wallet(a, shard.wallets, i, terms), add_wallet(b, shard.wallets, i, terms)
+        if len(shard.watch.heads) > 0:
+            a, b = add_sightings(a, shard.watch, i, rules), add_sightings(b, shard.watch, i, rules)
         low += a
         high += b + np.uint64(1 if low < a else 0)
     return high, low

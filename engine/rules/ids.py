@@ -8,7 +8,7 @@ from engine.records import NONE, EventKind
 from engine.rules.experiments import mix64
 from engine.rules.slabs import IDS, give_row, push, take_row, unlink
 
-_DONE, _PENDING = int(Answer.DONE), int(Answer.PENDING)
+_DONE, _PENDING, _IN_REVIEW = int(Answer.DONE), int(Answer.PENDING), int(Answer.IN_REVIEW)
 _REFUND = int(EventKind.REFUND)
 _ID_REUSED, _TOO_MANY = int(Answer.ID_REUSED), int(Answer.TOO_MANY_IDS)
 
@@ -110,6 +110,6 @@ def settle_ids(wallets, row, claim, answer):
     at = int(wallets.heads[row, IDS])
     while at != NONE:
         recent = wallets.ids[at]
-        if recent.answer == _PENDING and recent.number == claim:
+        if (recent.answer == _PENDING or recent.answer == _IN_REVIEW) and recent.number == claim:
             recent.answer = answer
         at = int(recent.next)

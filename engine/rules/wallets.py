@@ -6,6 +6,7 @@ from engine.days import day_index
 from engine.records import NEVER_MS, NONE
 from engine.rules.fatigue import window_start
 from engine.rules.slabs import INSTANCES, ORDERS, give_row, push, take_row, unlink
+from engine.rules.watch import count_unpaid
 
 _PENDING, _AVAILABLE, _HELD = int(Life.PENDING), int(Life.AVAILABLE), int(Life.HELD)
 _REDEEMED, _EXPIRED, _WITHDRAWN = int(Life.REDEEMED), int(Life.EXPIRED), int(Life.WITHDRAWN)
@@ -243,8 +244,8 @@ def release(wallets, row, order_number, tables, tallies, t):
 
 
 @kernel
-def lapse_orders(wallets, row, tables, tallies, t):
-    """Orders not paid in time give their coupons back; returns when the next one will."""
+def lapse_orders(wallets, watch, row, tables, tallies, t):
+    """Orders not paid in time give their coupons back, and fraud rules count them; returns when the next one will."""
     due = NEVER_MS
     at = int(wallets.heads[row, ORDERS])
     while at != NONE:
@@ -254,6 +255,8 @@ def lapse_orders(wallets, row, tables, tallies, t):
             if until <= t:
                 order.state = _CANCELLED
                 release(wallets, row, int(order.number), tables, tallies, until)
+                if len(watch.heads) > 0:
+                    count_unpaid(watch, row, int(order.number), tables, until)
             else:
                 due = min(due, until)
         at = int(order.next)
@@ -278,15 +281,15 @@ def lapse_instances(wallets, row, tables, tallies, t, due):
 
 
 @routine
-def lapse(wallets, row, tables, tallies, t):
+def lapse(wallets, watch, row, tables, tallies, t):
     """Bring a wallet up to a time: holds run out first, then coupons."""
-    due = lapse_orders(wallets, row, tables, tallies, t)
+    due = lapse_orders(wallets, watch, row, tables, tallies, t)
     wallets.due_ms[row] = lapse_instances(wallets, row, tables, tallies, t, due)
 
 
 @entry
-def lapse_due(wallets, tables, tallies, t):
+def lapse_due(wallets, watch, tables, tallies, t):
     """Bring every wallet up to a settlement's time."""
     for row in range(len(wallets.due_ms)):
         if wallets.due_ms[row] <= t:
-            lapse(wallets, row, tables, tallies, t)
+            lapse(wallets, watch, row, tables, tallies, t)

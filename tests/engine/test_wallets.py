@@ -119,7 +119,8 @@ def test_traffic_reaches_everything() -> None:
         Life.FREE,
         Life.WITHDRAWN,
     }
-    assert all(any(key[1] & mark for key in states if isinstance(key, tuple)) for mark in InstanceMark)
+    marks = set(InstanceMark) - {InstanceMark.REVIEWED}  # by fraud rules: tests/engine/test_watch.py
+    assert all(any(key[1] & mark for key in states if isinstance(key, tuple)) for mark in marks)
 
 
 REACHED = {
