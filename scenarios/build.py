@@ -12,6 +12,7 @@ from engine.policy.document import Policy
 from engine.policy.quantities import UnreadableError
 from engine.policy.tables import CompiledPolicy
 from engine.records import ARMS_MAX, CHANNELS, DAY_MS, SHARE_ONE, Channel, EventKind, records
+from scenarios.adversaries_build import adversaries_without_coupons
 from scenarios.origins_build import origins_row
 from scenarios.population_document import Annoyance, Population, Topic
 from scenarios.shop_build import offer_table, place_shares, product_table, shop_row, unknown_names
@@ -248,6 +249,7 @@ def misfits(population: Population, policy: Policy) -> list[tuple[str, str]]:
         lambda: topics_without_customers(population, policy),
         lambda: unknown_names(population.shop, policy) if population.shop else [],
         lambda: coupons_without_a_shop(population, policy),
+        lambda: adversaries_without_coupons(population, policy),
     )
     problems: list[tuple[str, str]] = []
     for check in checks:

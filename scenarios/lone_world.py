@@ -2,6 +2,7 @@
 
 from engine.host.ledger import LedgerHost
 from engine.host.shard import combined
+from scenarios.adversary_worker import beside, with_adversaries
 from scenarios.calendar import calendar_of
 from scenarios.settling import OneWorker, Settling
 from scenarios.worker import CohortWorker, RunPlan
@@ -14,7 +15,9 @@ class LoneWorld:
     def __init__(self, plan: RunPlan, customers: int) -> None:
         self.plan = plan
         self.worker = CohortWorker(plan, 0, customers)
-        self.settling = Settling(OneWorker(self.worker), plan, [(0, customers)]) if plan.shares else None
+        team, self.adversaries = with_adversaries(OneWorker(self.worker), plan, customers)
+        bounds = [(0, customers), *([(customers, self.adversaries.count)] if self.adversaries else [])]
+        self.settling = Settling(team, plan, bounds) if plan.shares else None
 
     @property
     def ledger(self) -> LedgerHost | None:
@@ -22,8 +25,9 @@ class LoneWorld:
 
     @property
     def digest(self) -> str:
-        """Of the customers, and of the Ledger where there is one."""
-        return combined([self.worker.shard.digest(), *([self.ledger.digest()] if self.ledger else [])])
+        """Of the customers, of the adversaries and of the Ledger, where there are any."""
+        shards = [self.worker.shard, *([self.adversaries.shard] if self.adversaries else [])]
+        return combined([*(shard.digest() for shard in shards), *([self.ledger.digest()] if self.ledger else [])])
 
     def run(self, since: int | None = None, until: int | None = None) -> None:
         """Live on over [since, until); the whole run where nothing is said."""
@@ -39,5 +43,7 @@ class LoneWorld:
         """The same customers at the same moment before launch, to live on under another policy."""
         twin = LoneWorld.__new__(LoneWorld)
         twin.plan, twin.worker = plan, self.worker.fork(plan)
-        twin.settling = self.settling.fork(OneWorker(twin.worker), plan) if self.settling else None
+        twin.adversaries = self.adversaries.fork(plan) if self.adversaries else None
+        team = beside(OneWorker(twin.worker), twin.adversaries)
+        twin.settling = self.settling.fork(team, plan) if self.settling else None
         return twin

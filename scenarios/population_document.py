@@ -26,6 +26,7 @@ from engine.policy.quantities import (
     share_text,
 )
 from engine.records import CATEGORIES_MAX, HOUR_MS, SHARE_ONE, TAGS_MAX
+from scenarios.adversaries_document import Adversaries
 from scenarios.origins_document import Origins
 from scenarios.shop_document import Shop
 
@@ -291,6 +292,7 @@ class Population(Block):
     fraud: Fraud = Fraud()
     shop: Shop | None = None  # what is sold, and how customers take coupons
     origins: Origins | None = None  # from which devices, addresses and cards customers come
+    adversaries: Adversaries | None = None  # who comes for money that is not meant for them
 
     def cross_checks(self) -> Checks:
         yield lambda: all_known(self.enters, ("enters",), "pages", self.pages)

@@ -21,6 +21,7 @@ from results.report import render
 from results.statistics import Estimate
 from results.store import Run, RunWriter, open_run, state_expectations, write_run
 from results.tables import REQUIRED, SCHEMAS
+from scenarios.adversary_worker import with_adversaries
 from scenarios.build import doubts
 from scenarios.calendar import calendar_of
 from scenarios.coupon_outputs import CouponOutputs, coupon_blocks
@@ -33,6 +34,7 @@ from scenarios.outputs import ONLY_ARM, Days, Outputs
 from scenarios.settling import Settling
 from scenarios.team import Team
 from scenarios.worker import RunPlan, WorkerResult
+from sim.adversaries.underworld import Takings
 from sim.world import World
 
 INLINE_BELOW = 500_000  # customers up to which one process is quicker than Ray
@@ -100,10 +102,17 @@ class Lived:
     results: list[WorkerResult]
     ledger: LedgerHost | None = None
     diary: Diary | None = None
+    adversaries: WorkerResult | None = None
+    takings: list[Takings] = field(default_factory=list)
+
+    @property
+    def everybody(self) -> list[WorkerResult]:
+        """The workers of the customers and, where there are any, the adversaries'."""
+        return [*self.results, *([self.adversaries] if self.adversaries else [])]
 
     @property
     def digest(self) -> str:
-        return combined([result.digest for result in self.results] + ([self.ledger.digest()] if self.ledger else []))
+        return combined([result.digest for result in self.everybody] + ([self.ledger.digest()] if self.ledger else []))
 
 
 def live(plan: RunPlan, customers: int, options: RunOptions, progress: Progress) -> Lived:
@@ -111,7 +120,9 @@ def live(plan: RunPlan, customers: int, options: RunOptions, progress: Progress)
     on_ray, shards = options.on_ray(customers), options.shard_count(customers)
     with cluster(options.address) if on_ray else nullcontext():
         team = Team(plan, customers, shards, on_ray)
-        settled = Settling(team, plan, team.bounds, Diary(plan)) if plan.shares else None
+        everybody, adversaries = with_adversaries(team, plan, customers)
+        bounds = [*team.bounds, *([(customers, adversaries.count)] if adversaries else [])]
+        settled = Settling(everybody, plan, bounds, Diary(plan)) if plan.shares else None
         try:
             World(
                 settled or team, plan.spans, calendar_of(plan), lambda t: progress(done(plan, t)), store=settled
@@ -119,7 +130,10 @@ def live(plan: RunPlan, customers: int, options: RunOptions, progress: Progress)
             if settled is None:
                 return Lived(team.results())
             settled.finish()
-            return Lived(team.results(), settled.ledger, settled.diary)
+            results = team.results()
+            schemers = adversaries.result(results[0]) if adversaries else None
+            takings = adversaries.takings() if adversaries else []
+            return Lived(results, settled.ledger, settled.diary, schemers, takings)
         finally:
             team.close()
 
@@ -212,7 +226,7 @@ def manifest_of(
         "budgets": [{"name": name, "amount": budget.amount} for name, budget in policy.budgets.items()],
         "worth": worth_of(loaded),
         "wall_s": round(wall_s, 3),
-        "events": sum(int(result.statistics["events"][0]) for result in lived.results),
+        "events": sum(int(result.statistics["events"][0]) for result in lived.everybody),
         "bytes_per_customer": round(max((result.bytes_per_customer for result in lived.results), default=0.0), 1),
         "command": repeat_command(loaded, options),
         "known_case": scenario.known_case,
@@ -268,7 +282,7 @@ def run_scenario(loaded: LoadedScenario, options: RunOptions, progress: Progress
         raise
     scenario = loaded.scenario
     days = Days(plan.policy, scenario.start, scenario.before, scenario.days, scenario.after)
-    outputs = Outputs(lived.results, plan.baseline, plan.policy, days)
+    outputs = Outputs(lived.everybody, plan.baseline, plan.policy, days)
     tables = outputs.tables() | CouponOutputs(plan, days, outputs.tallies, lived.ledger, lived.diary).tables()
     manifest = manifest_of(loaded, plan, options, lived, time.perf_counter() - began)
     options.out.mkdir(parents=True, exist_ok=True)

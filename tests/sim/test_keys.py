@@ -20,7 +20,7 @@ from tests.sim.mutants import mutated
 uniforms = entry(streams.uniforms)
 
 # What the worlds must have drawn for the check to mean anything.
-NEEDED = set(Draw) - {Draw.SUPPLY}  # which no customer draws, but the stock room
+NEEDED = set(Draw) - {Draw.SUPPLY, Draw.SCHEME}  # which no customer draws, but the stock room and adversaries
 
 
 def test_no_key_is_drawn_for_two_meanings() -> None:

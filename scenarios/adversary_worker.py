@@ -1,0 +1,139 @@
+"""Adversaries beside the cohorts: one more worker whose accounts come after all customers, and one more contribution.
+
+Their accounts live in a shard of their own. Crews act from launch on, event by event, and see an answer before they
+send the next event; what the Ledger says reaches them at the settlement, as it reaches everybody.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from engine.coupon_records import COUPON_CELLS
+from engine.host.messages import Settled
+from engine.host.shard import Account, CustomerShard
+from engine.records import Tallies
+from scenarios.adversaries_build import crew_plans, scene_of
+from scenarios.calendar import calendar_of
+from scenarios.settling import Shards
+from scenarios.worker import RunPlan, SoFar, WorkerResult, owned
+from sim.adversaries.underworld import Takings, Underworld, accounts_of, kinds_of, profiles_of
+
+
+class AdversaryWorker:
+    """Accounts `first` and up, of all crews of the plan's population; the customers are 0 … first - 1."""
+
+    def __init__(self, plan: RunPlan, first: int) -> None:
+        self.plan = owned(plan)
+        self.crews = crew_plans(plan.population.adversaries)
+        self.first, self.count = first, accounts_of(self.crews)
+        days = self.plan.baseline.tables.days
+        week = int(days[np.searchsorted(days["start_ms"], plan.spans.start, "right") - 1]["week"])
+        cities = len(plan.policy.policy.names.cities)
+        baseline = self.plan.baseline
+        self.shard = CustomerShard(self.first, self.count, baseline.tables, baseline.registry.slots)
+        self.shard.customers[:] = profiles_of(self.crews, cities, week)
+        self.shard.pause(plan.paused_before)
+        self.before: Tallies = self.shard.tallies
+        self.underworld: Underworld | None = None
+
+    @property
+    def kinds(self) -> np.ndarray:
+        """What each account truly is: i1[n], Account."""
+        return kinds_of(self.crews)
+
+    def takings(self) -> list[Takings]:
+        return self.underworld.takings() if self.underworld else []
+
+    def apply(self, settled: Settled | None) -> None:
+        if settled is not None:
+            self.shard.take_bulletin(settled.bulletin.in_stock, settled.bulletin.in_budget)
+            if len(settled.replies):
+                self.shard.apply(settled.replies, settled.time_ms)
+            if self.underworld is not None:
+                self.underworld.hear(settled.replies)
+
+    def step(self, settled: Settled | None, until_ms: int) -> Account:
+        """From one settlement to the next: hear the last one's replies, act, and account for it."""
+        self.apply(settled)
+        if self.underworld is not None:
+            self.underworld.run(until_ms)
+        return self.shard.account(until_ms)
+
+    def launch(self) -> None:
+        """Day 0: crews come with the policy under test."""
+        plan = self.plan
+        self.before = self.shard.tallies
+        self.shard.adopt(plan.policy.tables, plan.policy.registry.slots)
+        self.shard.pause(plan.paused)
+        drops = calendar_of(plan).drops
+        stream = (plan.seed, plan.replication)
+        scene = scene_of(plan.population, plan.policy, plan.spans, drops, stream, self.first)
+        cities = self.shard.customers["home_city"].copy()
+        self.underworld = Underworld(scene, self.crews, self.first, cities, self.shard.decide, self._enrol)
+
+    def _enrol(self, account: int, t: int) -> None:
+        self.shard.customers["joined_ms"][account - self.first] = t
+
+    def end_campaign(self) -> None:
+        self.shard.pause(self.plan.paused_after)
+
+    def fork(self, plan: RunPlan) -> "AdversaryWorker":
+        """The same accounts before launch, for a world under another policy."""
+        assert self.underworld is None, "crews that act already cannot be in two worlds"
+        twin = AdversaryWorker(plan, self.first)
+        twin.shard = self.shard.copy()
+        twin.before = twin.shard.tallies
+        return twin
+
+    def so_far(self) -> SoFar:
+        """Their coupons; what they spend is no customer's."""
+        spent = np.zeros((len(self.plan.policy.tables.campaigns), 2, 4), np.int64)
+        return SoFar(spent, self.shard.tallies.cohorts.sum(axis=0))
+
+    def coupon_cells(self) -> np.ndarray:
+        cells: np.ndarray = self.before.cohorts.sum(axis=0) + self.shard.tallies.cohorts.sum(axis=0)
+        assert cells.shape[1] == COUPON_CELLS
+        return cells
+
+    def result(self, like: WorkerResult) -> WorkerResult:
+        """Digest and tallies; of the population's statistics nothing but the events is theirs."""
+        statistics = {name: np.zeros_like(table) for name, table in like.statistics.items()}
+        statistics["events"] += self.underworld.app.events if self.underworld else 0
+        return WorkerResult(self.shard.digest(), statistics, self.before, self.shard.tallies)
+
+
+class Beside:
+    """A team with the adversaries as its last worker."""
+
+    def __init__(self, inner: Shards, worker: AdversaryWorker) -> None:
+        self.inner, self.worker = inner, worker
+        self.moment, self.rush = inner.moment, inner.rush
+
+    def step(self, settled: Sequence[Settled | None], since_ms: int, until_ms: int) -> list[Account]:
+        return [*self.inner.step(settled[:-1], since_ms, until_ms), self.worker.step(settled[-1], until_ms)]
+
+    def apply(self, settled: Sequence[Settled | None]) -> None:
+        self.inner.apply(settled[:-1])
+        self.worker.apply(settled[-1])
+
+    def so_far(self) -> list[SoFar]:
+        return [*self.inner.so_far(), self.worker.so_far()]
+
+    def launch(self) -> None:
+        self.inner.launch()
+        self.worker.launch()
+
+    def end_campaign(self) -> None:
+        self.inner.end_campaign()
+        self.worker.end_campaign()
+
+
+def beside(team: Shards, worker: AdversaryWorker | None) -> Shards:
+    """A team with the adversaries beside it, where there are any."""
+    return Beside(team, worker) if worker else team
+
+
+def with_adversaries(team: Shards, plan: RunPlan, customers: int) -> tuple[Shards, AdversaryWorker | None]:
+    """The same with the adversaries of a plan's population."""
+    worker = AdversaryWorker(plan, customers) if plan.population.adversaries is not None and plan.shares else None
+    return beside(team, worker), worker

@@ -1,0 +1,317 @@
+"""A crew: accounts, means and books, and the visits its accounts make: register, browse, claim, redeem or sell on."""
+
+import math
+from collections.abc import Generator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import simpy
+
+from engine.compiled import entry
+from engine.coupon_records import CouponKind
+from engine.fraud_records import Agent
+from engine.records import DAY_MS, HOUR_MS, MINUTE_MS, NONE, SECOND_MS, EventKind
+from sim.adversaries.app import REFUSALS, App, Sight, Word
+from sim.adversaries.market import Market
+from sim.adversaries.means import Guise, Pool, Prices, Purse, Thing, ip_numbers, own_guise, thing_numbers
+from sim.adversaries.scene import CrewPlan, Scene
+from sim.origin_model import Account
+from sim.origins import OWN
+from sim.streams import Draw, uniforms
+
+draw = entry(uniforms)
+CREWS = 1 << 59  # above all customers: the crews' own place among the keys of chance
+Steps = Generator[simpy.Event, Any, None]
+PATIENCE = 3  # times that an order is put off before it is given up
+SOLVED_AFTER_MS = 10 * SECOND_MS
+
+
+@dataclass
+class Books:
+    """Fen that a crew got, and paid. Kept by whom it came: their accounts, or the persons' own."""
+
+    face: int = 0  # face value redeemed
+    resale: int = 0
+    rewards: int = 0
+    costs: int = 0
+    honest: int = 0  # what the persons' own accounts redeemed, less what it cost
+    refused: dict[str, int] = field(default_factory=dict)  # words of refusal heard
+    accounts: int = 0  # registered
+
+    @property
+    def net(self) -> int:
+        return self.face + self.resale + self.rewards - self.costs
+
+    def hear(self, word: Word) -> None:
+        self.refused[word.value] = self.refused.get(word.value, 0) + 1
+
+
+@dataclass
+class Habits:
+    """How accounts behave. What adversaries learn changes it."""
+
+    agent: Agent = Agent.APP
+    views: int = 3  # pages looked at before a claim
+    pause_ms: int = 4 * SECOND_MS  # between two taps
+    sells: bool = False  # coupons are sold on, not used
+
+
+@dataclass
+class Visit:
+    """What became of one visit."""
+
+    granted: list[Sight] = field(default_factory=list)
+    refusals: list[Word] = field(default_factory=list)
+    gain: int = 0
+
+
+class Crew:
+    """One crew. Accounts first … first + people - 1 are the persons' own, the others are for fraud."""
+
+    def __init__(self, number: int, first: int, plan: CrewPlan, scene: Scene, app: App, market: Market) -> None:
+        self.number, self.first, self.plan, self.scene = number, first, plan, scene
+        self.app, self.env, self.market = app, app.env, market
+        self.purse, self.books, self.habits = Purse(plan.budget), Books(), Habits()
+        rented = plan.kind in (Account.IP_ROTATION, Account.BOT)
+        self.ip_price = scene.prices.ip if rented else scene.prices.proxy
+        self.pools = {
+            Thing.DEVICE: Pool(Thing.DEVICE, thing_numbers(number, Thing.DEVICE), plan.devices),
+            Thing.IP: Pool(Thing.IP, ip_numbers(number, rented), plan.ips),
+            Thing.CARD: Pool(Thing.CARD, thing_numbers(number, Thing.CARD), plan.cards),
+            Thing.ADDRESS: Pool(Thing.ADDRESS, thing_numbers(number, Thing.ADDRESS), plan.addresses),
+        }
+        self._draws = 0
+        self.in_vain = 0  # visits in a row that were refused and brought nothing
+        self._registered: dict[int, int] = {}
+        self.useless: set[int] = set()  # coupons that are not for such accounts
+        for thing, pool in self.pools.items():
+            self.pay(thing.name.lower(), self.price(thing) * (pool.stock + 1))
+
+    # --- chance, money, time ------------------------------------------------------------------------------------------
+    def chance(self) -> tuple[float, float, float, float]:
+        """Four uniforms of the crew's own; each is drawn once."""
+        self._draws += 1
+        found: tuple[float, float, float, float] = draw(
+            self.app.stream, CREWS + self.number, int(Draw.SCHEME), self._draws
+        )
+        return found
+
+    def after(self, mean_ms: float) -> simpy.Event:
+        """A while: exponential, at least a millisecond."""
+        return self.env.timeout(1 + int(-math.log(self.chance()[0]) * mean_ms))
+
+    def price(self, thing: Thing) -> int:
+        prices: Prices = self.scene.prices
+        return {
+            Thing.DEVICE: prices.device, Thing.IP: self.ip_price, Thing.CARD: prices.card,
+            Thing.ADDRESS: prices.address,
+        }[thing]  # fmt: skip
+
+    def pay(self, what: str, fen: int) -> bool:
+        if not self.purse.pay(what, fen):
+            return False
+        self.books.costs += fen
+        return True
+
+    def earn(self, fen: int, by: str) -> None:
+        setattr(self.books, by, getattr(self.books, by) + fen)
+        self.purse.earned += fen
+
+    # --- means --------------------------------------------------------------------------------------------------------
+    def turn(self, thing: Thing) -> bool:
+        """Take the next thing of a kind, from stock or bought; whether there was one."""
+        pool = self.pools[thing]
+        if pool.stock <= 0:
+            if not self.pay(thing.name.lower(), self.price(thing)):
+                return False
+            pool.stock += 1
+        pool.turn()
+        return True
+
+    def guise(self) -> Guise | None:
+        """As whom the next account comes, from what is at hand and not worn; None where money is out."""
+        for thing, pool in self.pools.items():
+            if pool.is_worn() and not self.turn(thing):
+                return None
+        found = {thing: pool.take() for thing, pool in self.pools.items()}
+        return Guise(found[Thing.DEVICE], found[Thing.IP], found[Thing.CARD], found[Thing.ADDRESS], self.habits.agent)
+
+    def learn(self) -> bool:
+        """Something was refused: what has been used most is blamed, and used less from now on. Whether it goes on."""
+        blamed = max(self.pools.values(), key=lambda pool: (pool.uses, -pool.thing))
+        blamed.blame()
+        return self.turn(blamed.thing)
+
+    @property
+    def recruits(self) -> range:
+        """The accounts for fraud."""
+        return range(self.first + self.plan.people, self.first + self.plan.size)
+
+    # --- a visit ------------------------------------------------------------------------------------------------------
+    def enter(self, account: int, guise: Guise) -> bool:
+        """Register, where that is still to be done; whether there was money for it."""
+        if account in self._registered:
+            return True
+        if account in self.recruits:
+            if not self.pay("account", self.scene.prices.account):
+                return False
+            self.books.accounts += 1
+        self._registered[account] = self.env.now
+        self.app.enrol(account, self.env.now)
+        self.app.tell(account, EventKind.REGISTER, guise)
+        return True
+
+    def browse(self, account: int, guise: Guise, habits: Habits) -> Steps:
+        self.app.tell(account, EventKind.LOGIN, guise)
+        for view in range(habits.views):
+            yield self.after(habits.pause_ms)
+            self.app.tell(account, EventKind.PAGE_VIEW, guise, self.scene.pages[view % len(self.scene.pages)])
+
+    def wanted(self) -> list[int]:
+        """Coupons worth asking for now, dearest first."""
+        open_now = [s for s in self.scene.targets if s not in self.useless and self.scene.is_open(s, self.env.now)]
+        return sorted(open_now, key=lambda slot: (-self.scene.face(slot), slot))
+
+    def visit(self, account: int, guise: Guise, habits: Habits, visit: Visit) -> Steps:
+        """Come, claim whatever there is, and turn it into money."""
+        if not self.enter(account, guise):
+            return
+        yield from self.browse(account, guise, habits)
+        for slot in self.wanted():
+            yield self.after(habits.pause_ms)
+            yield from self.claim(account, slot, guise, visit)
+        for sight in visit.granted:
+            yield self.after(habits.pause_ms)
+            yield from self.turn_into_money(account, sight, guise, habits, visit)
+
+    def claim(self, account: int, slot: int, guise: Guise, visit: Visit) -> Steps:
+        """Claim a coupon, and hear what becomes of it; a challenge may be bought off."""
+        for attempt in range(2):
+            sight = self.app.ask(account, EventKind.CLAIM, guise, coupon=slot)
+            if sight.word is Word.PENDING:
+                sight = yield self.app.reply(account, sight.claim)
+            if sight.word is Word.NOT_FOR_YOU:
+                self.useless.add(slot)
+            self.hear(sight.word, account, visit)
+            if sight.word is not Word.CHALLENGED or attempt or not self.solve(account, guise):
+                break
+            yield self.after(SOLVED_AFTER_MS)
+        if sight.word in (Word.DONE, Word.WEAKER) and sight.claim != NONE:
+            visit.granted.append(sight)
+        elif sight.word is Word.IN_REVIEW:
+            self.env.process(self.sit_out(account, sight, guise))
+
+    def hear(self, word: Word, account: int, visit: Visit) -> None:
+        if word in REFUSALS:
+            visit.refusals.append(word)
+            if account in self.recruits:
+                self.books.hear(word)
+
+    def solve(self, account: int, guise: Guise) -> bool:
+        """Have a challenge solved by somebody; whether it worked."""
+        if account not in self.recruits:
+            self.app.pass_challenge(account, guise)
+            return True
+        if not self.pay("challenge", self.scene.prices.challenge) or self.chance()[0] >= self.scene.solves:
+            return False
+        self.app.pass_challenge(account, guise)
+        return True
+
+    def sit_out(self, account: int, sight: Sight, guise: Guise) -> Steps:
+        """A claim is in review: perhaps it is granted after all."""
+        sight = yield self.app.reply(account, sight.claim)
+        if sight.word is Word.DONE:
+            yield self.after(HOUR_MS)
+            yield from self.turn_into_money(account, sight, guise, self.habits, Visit())
+
+    # --- money --------------------------------------------------------------------------------------------------------
+    def turn_into_money(self, account: int, sight: Sight, guise: Guise, habits: Habits, visit: Visit) -> Steps:
+        if habits.sells and account in self.recruits:
+            yield from self.sell(account, sight, guise, visit)
+        elif self.scene.terms[sight.terms]["kind"] == CouponKind.RIGHT:
+            yield from self.redeem(account, sight, guise, visit)
+        else:
+            yield from self.use(account, sight, guise, visit)
+
+    def patiently(
+        self, account: int, kind: EventKind, guise: Guise, visit: Visit, **ask: Any
+    ) -> Generator[Any, Any, Sight]:
+        """Ask again after the settlement where the app says so."""
+        sight = Sight(Word.WAITS)
+        for _ in range(PATIENCE):
+            sight = self.app.ask(account, kind, guise, **ask)
+            if sight.word is Word.CHALLENGED and self.solve(account, guise):
+                sight = self.app.ask(account, kind, guise, **ask)
+            if sight.word is not Word.WAITS:
+                break
+            yield self.app.settled()
+            yield self.after(SECOND_MS)
+        self.hear(sight.word, account, visit)
+        return sight
+
+    def order(self, account: int, sight: Sight, guise: Guise, visit: Visit) -> Generator[Any, Any, int]:
+        """Order and pay goods with a coupon; fen that it took off, 0 where it came to nothing."""
+        lines, number = self.scene.cart(sight.terms), self.app.next_order(account)
+        if not lines:
+            return 0
+        place, shipping = number % max(self.scene.places, 1), self.scene.shipping
+        held = yield from self.patiently(
+            account, EventKind.ORDER, guise, visit, lines=lines, order=number, shipping=shipping, place=place
+        )
+        if held.word is not Word.DONE:
+            return 0
+        if held.discount <= 0:
+            self.app.ask(account, EventKind.CANCEL, guise, order=number)
+            return 0
+        yield self.after(MINUTE_MS // 4)
+        paid = yield from self.patiently(account, EventKind.PAYMENT, guise, visit, order=number, amount=held.paid)
+        return paid.discount if paid.word is Word.DONE else 0
+
+    def use(self, account: int, sight: Sight, guise: Guise, visit: Visit) -> Steps:
+        """Order goods with a coupon, and sell the goods on."""
+        off = yield from self.order(account, sight, guise, visit)
+        if off > 0:
+            goods = sum(line[0] * line[1] for line in self.scene.cart(sight.terms))
+            self.take(account, off, int(goods * self.scene.goods_lost) + self.scene.shipping, visit)
+
+    def redeem(self, account: int, sight: Sight, guise: Guise, visit: Visit) -> Steps:
+        done = yield from self.patiently(account, EventKind.REDEEM, guise, visit, claim=sight.claim)
+        if done.word is Word.DONE:
+            self.take(account, int(self.scene.terms[sight.terms]["worth"]), 0, visit)
+
+    def take(self, account: int, face: int, lost: int, visit: Visit) -> None:
+        """Book what a redeemed coupon brought, and what was lost on the goods."""
+        visit.gain += face - lost
+        if account not in self.recruits:
+            self.books.honest += face - lost
+            return
+        self.earn(face, "face")
+        self.books.costs += lost
+        self.purse.earned -= lost
+
+    def sell(self, account: int, sight: Sight, guise: Guise, visit: Visit) -> Steps:
+        """Sell a coupon on: pass it to a buyer, or order for one where it cannot be passed on."""
+        terms = self.scene.terms[sight.terms]
+        face = int(max(terms["cost_most"], terms["off"], terms["worth"]))
+        buyer = int(self.chance()[0] * self.scene.customers)
+        if terms["transferable"]:
+            sight = yield from self.patiently(account, EventKind.TRANSFER, guise, visit, claim=sight.claim, other=buyer)
+            if sight.word is Word.PENDING:
+                sight = yield self.app.reply(account, sight.claim)
+                self.hear(sight.word, account, visit)
+            if sight.word is not Word.DONE:
+                return
+        elif (yield from self.order(account, sight, replace(guise, address=buyer * OWN), visit)) <= 0:
+            return
+        price = self.market.sell(face, self.env.now)
+        visit.gain += price
+        self.earn(price, "resale")
+
+    # --- honest, for comparison ---------------------------------------------------------------------------------------
+    def live_honestly(self, account: int) -> Steps:
+        """What the same person would get with one account of their own: measured beside, shared with nothing."""
+        guise, honest = own_guise(account), Habits()
+        yield self.after(DAY_MS)
+        while True:
+            yield from self.visit(account, guise, honest, Visit())
+            yield self.env.timeout(self.plan.rests_ms)
