@@ -90,7 +90,8 @@ class Watch:
     def counts(self, rule: Rule, sight: Sight) -> bool:
         if sight.late or not rule.is_live or not rule.counts_kind(sight.kind) or not sight.carries(rule):
             return False
-        return self.holds(rule.where, sight.facts()) if rule.where else True
+        is_no_event = sight.kind == EventKind.ORDER_UNPAID  # 10: there are no facts to ask of
+        return is_no_event or not rule.where or self.holds(rule.where, sight.facts())
 
     def see(self, sight: Sight) -> None:
         """Count an event, once."""

@@ -6,6 +6,7 @@ Numbers in docstrings are those of docs/readings.md "Fraud".
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cached_property
 from math import asin, cos, radians, sin, sqrt
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -89,8 +90,14 @@ class Fraud:
     ranges: tuple[tuple[int, int], ...] = ()  # of IPs, both ends in
     metres: Mapping[tuple[int, int], int] = field(default_factory=dict)  # between cities that have a place
 
+    @cached_property
+    def live_rules(self) -> dict[Home, list[Rule]]:
+        rules = [rule for _, rule in sorted(self.rules.items()) if rule.is_live]
+        return {home: [rule for rule in rules if rule.home == home] for home in Home}
+
     def live(self, home: Home) -> list[Rule]:
-        return [rule for _, rule in sorted(self.rules.items()) if rule.is_live and rule.home == home]
+        """In the order of slots."""
+        return self.live_rules[home]
 
 
 # --- from a parsed policy ---------------------------------------------------------------------------------------------

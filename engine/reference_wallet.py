@@ -403,9 +403,8 @@ class Wallets:
 
     def observe(self, sight: Sight, event: Row) -> None:
         """Fraud 8: the Ledger hears of what its rules count, granted ones apart."""
-        rules = self.watch.fraud.rules
-        counted = sum(1 << slot for slot in rules if self.watch.counted_there(sight) >> slot & 1 and
-                      not rules[slot].granted)  # fmt: skip
+        rules, counting = self.watch.fraud.rules, self.watch.counted_there(sight)
+        counted = sum(1 << slot for slot, rule in rules.items() if counting >> slot & 1 and not rule.granted)
         if counted:
             about = {name: sight.traced.get(name, NONE) for name in UNTRACED}
             self.request(

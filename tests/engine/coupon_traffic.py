@@ -216,6 +216,8 @@ class CouponTraffic(Traffic):
     It looks into the reference's wallets, so that most numbers are of something that is there.
     """
 
+    deeds = SHOPPING
+
     def __init__(self, policy: Policy, slots: dict[str, int], customers: Any, engine: Reference) -> None:
         super().__init__(policy, slots, customers)
         self.engine = engine
@@ -286,7 +288,7 @@ class CouponTraffic(Traffic):
         if rng.random() < 0.02:
             shopper.burst, shopper.burst_left = rng.choice(BURSTS), rng.choice([3, 20, 40, 80])
             shopper.burst_coupon = rng.choice([self.slot(rng), *self.stamps()])
-        weights = SHOPPING | ({} if self.claiming else {EventKind.CLAIM: 0})
+        weights = self.deeds | ({} if self.claiming else {EventKind.CLAIM: 0})
         able = self.able(self.active.customer)
         return rng.choices(list(weights), [w if able.get(kind, True) else w / 9 for kind, w in weights.items()])[0]
 

@@ -15,7 +15,7 @@ from engine.fraud_records import Agent, Verdict
 from engine.policy.fraud import core_rules
 from engine.policy.fraud_rules import BOUNDS, RuleRow
 from engine.records import EVENT, HOUR_MS, MINUTE_MS, NONE, SECOND_MS, EventKind, records
-from tests.engine.coupon_traffic import CouponTraffic, Happening, changed_shop, random_shop
+from tests.engine.coupon_traffic import SHOPPING, CouponTraffic, Happening, changed_shop, random_shop
 from tests.engine.traffic import optional, random_condition
 
 Row = dict[str, Any]
@@ -34,29 +34,34 @@ OWN_KINDS = (
     "login", "page_view", "claim", "checkout", "order", "payment", "cancel", "refund", "transfer", "redeem", "click",
     "login_failed", "register", "payment_declined", "check_in", "money_transfer", "group_join", "top_up",
 )  # fmt: skip
+TURNS = 4
 KEYS = ("customer", "campaign", "device", "ip", "card", "address", "code", "group", "receiver")
 CARRIERS = {"campaign": "claim", "receiver": "transfer", "order": "cancel"}
 ANSWERS = ("weaker", "challenge", "review", "deny")
 
 
 # --- policies ---------------------------------------------------------------------------------------------------------
-def random_frauds(rng: Random) -> tuple[Row, Row]:
-    """The documents of two policies of the same shop, the second with other rules."""
+def random_frauds(rng: Random, turn: int) -> tuple[Row, Row]:
+    """The documents of two policies of the same shop, the second with other rules. turn: whose turn it is."""
     first = random_shop(rng)
     for campaign in first["campaigns"].values():
         campaign.pop("holdout", None)
+    for coupon in first["coupons"].values():
+        coupon |= {} if "confirm_within" in coupon else {"transferable": "true"}
     second = changed_shop(rng, first)
-    first["fraud"] = random_fraud(rng)
+    first["fraud"] = random_fraud(rng, turn)
     second["fraud"] = changed_fraud(rng, first["fraud"])
     return first, second
 
 
-def random_fraud(rng: Random) -> Row:
-    rules = {name: random_change(rng, row) for name, row in core_rules().items()}
+def random_fraud(rng: Random, turn: int) -> Row:
+    """Of the core every TURNSth is on, and some others."""
+    turns = {name: row.number % TURNS == turn % TURNS or rng.random() < 0.15 for name, row in core_rules().items()}
+    rules = {name: random_change(rng, row) if turns[name] else {"mode": "off"} for name, row in core_rules().items()}
     own = {f"own_{number}": random_rule(rng) for number in range(rng.randrange(4))}
     lists = {
-        "block": [{"field": "device", "values": ["3"]}] + [random_listing(rng) for _ in range(rng.randrange(2))],
-        "allow": [random_listing(rng) for _ in range(rng.randrange(2))],
+        "block": [random_listing(rng) for _ in range(rng.choice([0, 1, 1, 2]))],
+        "allow": [random_listing(rng) for _ in range(rng.choice([0, 1]))],
     }
     return {
         "include": "core", "rules": {name: rule for name, rule in (rules | own).items() if rule}, "lists": lists,
@@ -68,10 +73,11 @@ def changed_fraud(rng: Random, fraud: Row) -> Row:
     """Some rules switched, some with other bounds, some gone, some new."""
     changed = copy.deepcopy(fraud)
     for name, row in core_rules().items():
-        if rng.random() < 0.4:
-            changed["rules"][name] = random_change(rng, row) or {"mode": "off"}
-        elif rng.random() < 0.3:
-            changed["rules"][name] = changed["rules"].get(name, {}) | {"mode": rng.choice(["off", "shadow", "active"])}
+        was_on = changed["rules"][name]["mode"] != "off"
+        if rng.random() < (0.3 if was_on else 0.1):
+            changed["rules"][name] = random_change(rng, row)
+        elif was_on and rng.random() < 0.4:
+            changed["rules"][name]["mode"] = rng.choice(["off", "shadow", "active"])
     for name in [name for name in changed["rules"] if name.startswith("own") and rng.random() < 0.4]:
         del changed["rules"][name]
     changed["rules"] |= {f"new_{number}": random_rule(rng) for number in range(rng.randrange(3))}
@@ -79,15 +85,13 @@ def changed_fraud(rng: Random, fraud: Row) -> Row:
 
 
 def random_change(rng: Random, row: RuleRow) -> Row:
-    """A core rule with small bounds; most are off, so that something else happens, too."""
-    if rng.random() < 0.6:
-        return {"mode": "off"}
+    """A core rule with small bounds."""
     bounds = BOUNDS[row.check]
-    change: Row = {"more_than": rng.choice([1, 1, 2, 3, 5])} if "more_than" in bounds else {}
+    change: Row = {"more_than": rng.choice([1, 1, 1, 2, 3])} if "more_than" in bounds else {}
     if row.within is not None and rng.random() < 0.7:
         change["within"] = rng.choice([within for within in WINDOWS if within and not no_day(row, within)])
     change |= {"worth": rng.choice(["1.00", "10.00"])} if row.check == "young_account" else {}
-    change |= {"within": rng.choice(["1d", "400d"])} if row.check == "young_account" else {}
+    change |= {"within": rng.choice(["400d", "3660d", "3660d"])} if row.check == "young_account" else {}
     change |= {"gap": rng.choice(["1s", "10min"])} if row.check == "pace" else {}
     change |= {"views": rng.choice([0, 1, 4])} if row.check == "no_browsing" else {}
     return change | random_manner(rng, row.judged_names)
@@ -142,7 +146,7 @@ def random_listing(rng: Random) -> Row:
 TRACED = {
     EventKind.LOGIN: 10, EventKind.LOGIN_FAILED: 12, EventKind.REGISTER: 12, EventKind.PAYMENT_DECLINED: 12,
     EventKind.CHECK_IN: 10, EventKind.MONEY_TRANSFER: 10, EventKind.GROUP_JOIN: 8, EventKind.PAGE_VIEW: 6,
-    EventKind.CHALLENGE_PASSED: 10, EventKind.PAYMENT: 3,
+    EventKind.CHALLENGE_PASSED: 10, EventKind.PAYMENT: 3, EventKind.CANCEL: 8,
 }  # fmt: skip
 FRAUD_BURSTS = tuple(kind for kind in TRACED if kind != EventKind.CHALLENGE_PASSED)
 RECENT = 12
@@ -150,6 +154,8 @@ RECENT = 12
 
 class FraudTraffic(CouponTraffic):
     """Shopping, and what fraud rules look at besides, each event with where it came from."""
+
+    deeds = SHOPPING | {EventKind.TRANSFER: 25, EventKind.ORDER: 20, EventKind.REDEEM: 18}
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
@@ -187,9 +193,11 @@ class FraudTraffic(CouponTraffic):
         if kind == EventKind.CHALLENGE_PASSED:
             customer, rule = rng.choice(self.challenged) if self.challenged else (person.customer, rng.randrange(62))
             person = self.people[customer]
-            ask = dict.fromkeys(ASK.names or (), 0) | {"rule": rule if rng.random() < 0.9 else rng.randint(NONE, 62)}
+            ask = asking() | {"rule": rule if rng.random() < 0.9 else rng.randint(NONE, 62)}
         self.fill(rng, event, person, kind)
         event.kind, event.customer, event.sequence = kind, person.customer, person.sequence
+        if kind == EventKind.CANCEL:
+            ask = self.about_order(rng, asking(), kind, person.customer)
         event.amount = rng.choice([1, 4_999, 10_000, 10_001]) if kind == EventKind.MONEY_TRANSFER else event.amount
         event.time_ms = self.next_shop_ms(rng, person, self.shoppers[person.customer])
         person.sequence += 1
@@ -225,6 +233,12 @@ class FraudTraffic(CouponTraffic):
             "inviter": rng.randrange(len(self.people)) if is_new and rng.random() < 0.6 else NONE,
             "group": one_of(GROUPS, 0.95 if is_member else 0.05), "agent": int(rng.choice(agents)),
         }  # fmt: skip
+
+
+def asking() -> dict[str, int]:
+    """An ASK of nothing yet."""
+    nothing = dict.fromkeys(("other", "order", "claim", "coupon", "place", "campaign", "rule"), NONE)
+    return dict.fromkeys(ASK.names or (), 0) | nothing
 
 
 def rng_of(edges: list[int], customer: int, number: int) -> list[int]:

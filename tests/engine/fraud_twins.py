@@ -17,7 +17,7 @@ class FraudStory(Story):
     traffic: FraudTraffic
 
     def __init__(self, seed: int, steps: int, events: int = 16) -> None:
-        super().__init__(seed, steps, events, random_frauds(Random(seed)))
+        super().__init__(seed, steps, events, random_frauds(Random(seed), seed))
 
     def live(self, events: int) -> None:
         super().live(events)

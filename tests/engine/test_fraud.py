@@ -245,3 +245,119 @@ def deed(bench: FraudBench, row: RuleRow, n: int, t: int) -> Happening:
             origin[name] = value
     lines = (cart_line("1.00", "1"),) if event.kind == EventKind.ORDER else ()
     return Happening(event, ask if event.kind in ASKING else None, lines, origin)
+
+
+# --- random traffic ---------------------------------------------------------------------------------------------------
+SEEDS, SEEDS_SHORT, STEPS = 80, 4, 100  # about 1 150 events each; of the long ones twice as many, and more
+
+
+def steps_of(seed: int) -> int:
+    return STEPS if seed < SEEDS_SHORT else 2 * STEPS + 30
+
+
+@cache
+def story(seed: int) -> FraudStory:
+    return FraudStory(seed, steps_of(seed))
+
+
+def seeds(short: int) -> list[Any]:
+    return [pytest.param(seed, marks=[] if seed < short else pytest.mark.long) for seed in range(SEEDS)]
+
+
+@pytest.mark.parametrize("seed", seeds(SEEDS_SHORT))
+def test_kernels_equal_the_reference(seed: int) -> None:
+    """Receipts, requests, wallets, replies and bulletins after every settlement; what rules did, at the end."""
+    told = story(seed)
+    twin = Compiled(told.shop, shards=1 + seed % 3, batch=(10_000, 7, 1)[seed % 3])
+    for number, step in enumerate(told.steps):
+        found = difference(step, twin)
+        assert found is None, f"seed {seed}, step {number}, until {step.until}: {found}"
+    counted = Counter(twin.tallied)
+    counted.update(twin.tallies())
+    assert +counted == +naive_tallies(told.engine)
+
+
+@pytest.mark.parametrize("seed", seeds(2))
+def test_shards_and_batches_do_not_matter(seed: int) -> None:
+    told = story(seed)
+    rng, digests = Random(seed), set()
+    for shards in (1, 2, 3):
+        twin = Compiled(told.shop, shards, rng.choice([1, 5, 10_000]))
+        for step in told.steps:
+            twin.live(step)
+        digests.add(twin.digest())
+    assert len(digests) == 1
+
+
+@pytest.mark.parametrize("seed", seeds(1))
+def test_a_snapshot_goes_on_to_the_same_digest(seed: int) -> None:
+    """Taken in the middle of a step, after rules have counted and before and after they change."""
+    told = story(seed)
+    for at in (len(told.steps) // 3, len(told.steps) * 2 // 3):
+        first, second = Compiled(told.shop, 2), Compiled(told.shop, 2)
+        for step in told.steps[:at]:
+            first.live(step)
+        here = told.steps[at]
+        half = len(here.happenings) // 2
+        if here.version != first.version:
+            first.change_policy()
+        first.decide(here.happenings[:half])
+        second.restore(first)
+        assert second.digest() == first.digest()
+        for twin in (first, second):
+            twin.decide(here.happenings[half:])
+            twin.account(here.until)
+            twin.hear(here.decided)
+            for step in told.steps[at + 1 :]:
+                twin.live(step)
+        assert second.digest() == first.digest()
+
+
+def test_compiled_equals_interpreted() -> None:
+    command = [sys.executable, "-m", "tests.engine.fraud_twins", "3", "40"]
+    done = subprocess.run(
+        command, cwd=ROOT, env=os.environ | {"NUMBA_DISABLE_JIT": "1", "PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    told = FraudStory(3, 40)
+    twin = Compiled(told.shop)
+    for step in told.steps:
+        twin.live(step)
+    assert done.stdout.strip() == twin.digest()
+
+
+# --- the traffic reaches everything -----------------------------------------------------------------------------------
+@pytest.mark.long
+def test_traffic_reaches_everything() -> None:
+    """Or the agreement above would say little: every rule fires and just does not, every answer is given."""
+    told = [story(seed) for seed in range(SEEDS)]
+    fired, near = Counter[str](), Counter[str]()
+    for one in told:
+        names = {slot: name for name, slot in one.shop.registry.rules.items()}
+        for slot, how_often in one.fired.items():
+            fired[names[slot]] += how_often
+        for slot, how_often in one.near.items():
+            near[names[slot]] += how_often
+    assert {name: fired[name] for name in core_rules() if fired[name] < 2} == {}
+    assert {name: near[name] for name in core_rules() if near[name] < 2} == {}
+    assert {(kind, word): n for kind, words in REACHED.items() for word in words.split()
+            if (n := sum(one.answers[kind, word] for one in told)) < 2} == {}  # fmt: skip
+    assert {edge for one in told for edge in one.edges} == set(EDGES)
+
+
+REACHED = {
+    "CLAIM": "PENDING ID_REUSED LIMIT DONE DENIED CHALLENGED IN_REVIEW FALLBACK OUT_OF_STOCK BUDGET",
+    "RESERVE": "DONE DENIED CHALLENGED IN_REVIEW OUT_OF_STOCK",
+    "ORDER": "DONE DENIED CHALLENGED WAITS",
+    "PAYMENT": "DONE DENIED CHALLENGED",
+    "REDEEM": "DONE DENIED CHALLENGED",
+    "TRANSFER": "DONE PENDING DENIED CHALLENGED IN_REVIEW",
+    "REVIEWED": "DONE LAPSED",
+    "LISTED": "DONE DENIED",
+}
+EDGES = (
+    "a shadow fires", "a rule warms", "a pass is used up", "a pass goes with a request", "a mark answers",
+    "a late ask", "a key is forgotten", "not judged", "somebody is allowed", "a review ends by itself",
+    "an event leaves a window to the millisecond",
+)  # fmt: skip

@@ -45,6 +45,7 @@ CUSTOMERS = 9
 TICK_MS = 10 * MINUTE_MS
 STEP_MS = (SECOND_MS, SECOND_MS, MINUTE_MS, MINUTE_MS, TICK_MS, TICK_MS, TICK_MS, HOUR_MS)
 DENY = int(Verdict.DENY)
+MARK = ("kind", "customer", "rule", "expires_ms", "time_ms")  # what a mark says
 LOST_KINDS = (RequestKind.CLAIM, RequestKind.RESERVE, RequestKind.CONFIRM, RequestKind.TRANSFER)
 
 
@@ -491,7 +492,8 @@ def spend_table(spend: dict[int, dict[Spend, int]], like: np.ndarray) -> list[li
 def by_customer(replies: list[Row]) -> dict[int, list[Row]]:
     found: dict[int, list[Row]] = {}
     for reply in replies:
-        found.setdefault(reply["customer"], []).append(reply)
+        said = {name: reply[name] for name in MARK} if reply["kind"] == RequestKind.OBSERVED else reply
+        found.setdefault(reply["customer"], []).append(said)
     return found
 
 
