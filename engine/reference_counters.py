@@ -23,6 +23,7 @@ COLUMNS = {
 LISTABLE = (Field.CUSTOMER, Field.DEVICE, Field.IP, Field.CARD, Field.ADDRESS)
 SHARED_THINGS = (Field.DEVICE, Field.CARD, Field.ADDRESS)  # that give a self-referral away
 JOINED_THINGS = (Field.DEVICE, Field.ADDRESS)
+OF_EVENTS = (Check.SELF_REFERRAL, Check.REFERRAL_CYCLE, Check.COLLUSION)
 SAME_IP_MS = 10 * MINUTE_MS
 LEVELS = 4
 ELSEWHERE = JUDGED_MASK & ~(1 << EventKind.CLAIM) & ~(1 << EventKind.TRANSFER)
@@ -190,7 +191,7 @@ class Counters:
         verdict, slot = self.of_shard(request, t)
         if own is not None and (own.verdict, -own.slot) > (verdict, -slot):
             verdict, slot = own.verdict, own.slot
-        self.tally(rules, RuleCell.JUDGED, t)
+        self.tally([rule for rule in rules if rule.check not in OF_EVENTS], RuleCell.JUDGED, t)
         self.tally(fired, RuleCell.FIRED, t)
         self.tally(blind, RuleCell.NOT_JUDGED, t)
         self.tally([own] if own is not None and slot == own.slot else [], RuleCell.ANSWERED, t)
@@ -222,10 +223,12 @@ class Counters:
 
     # --- 8 observations -----------------------------------------------------------------------------------------------
     def marks(self, request: Row, t: int) -> list[tuple[int, int]]:
-        """(rule, end) of each that fires and judges what never comes here."""
-        slots = request["counted"] if request["kind"] == RequestKind.OBSERVED else request["judging"]
+        """(rule, end) of each that fires and judges what never comes here, or judges there only."""
+        is_asked = request["kind"] != RequestKind.OBSERVED
+        slots = request["counted"] | (request["judging"] if is_asked else 0)
         fired = [rule for rule in self.rules_in(slots) if self.fires(rule, request, t)]
-        return [(rule.slot, self.mark_until(rule, request, t)) for rule in fired if rule.judges & ELSEWHERE]
+        told = [rule for rule in fired if rule.judges & ELSEWHERE or rule.check in OF_EVENTS]
+        return [(rule.slot, self.mark_until(rule, request, t)) for rule in told]
 
     def mark_until(self, rule: Rule, request: Row, t: int) -> int:
         if rule.check == Check.COUNT:

@@ -226,7 +226,7 @@ class ReferenceLedger:
         """One piece and its cost are reserved, or a transfer is under way, until somebody has decided."""
         id = request["customer"], request["claim"]
         if request["kind"] == RequestKind.TRANSFER:
-            answer = self.set_out(request)
+            answer = self.set_out(request | {"found": found})
         elif id in self.reservations or id in self.transfers or id in self.reviews:
             answer = Answer.NO_COUPON
         else:
@@ -317,7 +317,8 @@ class ReferenceLedger:
         arrived = request["kind"] == RequestKind.ARRIVED
         self.stock[given["coupon"]].moving -= 1
         self.stock[given["coupon"]].arrived += arrived
-        return [self.answered(given, {"answer": Answer.DONE if arrived else Answer.WALLET_FULL})]
+        parts = {"answer": Answer.DONE if arrived else Answer.WALLET_FULL}
+        return [self.answered(given, parts | given.get("found", {}))]
 
     # --- a settlement -------------------------------------------------------------------------------------------------
     def answered(self, request: Row, parts: Row) -> Row:
@@ -355,7 +356,7 @@ class ReferenceLedger:
         elif verdict == Verdict.REVIEW:
             parts = self.review(request, found, t)
         elif kind == RequestKind.TRANSFER:
-            parts = {"answer": self.set_out(request)}
+            parts = {"answer": self.set_out(request | {"found": found})}
             if parts["answer"] == Answer.PENDING:
                 return self.depart(request)
         else:

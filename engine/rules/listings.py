@@ -126,14 +126,13 @@ def listed_until(listed, decided, field, value, allowed, t):
 
 
 @kernel
-def request_until(listed, decided, request, key, allowed, t):
-    """Until when anything that a request carries is on a list; key: the Field looked at, NONE: all."""
+def request_until(listed, decided, request, allowed, t):
+    """Until when anything that a request carries is on a list."""
     until = LONG_AGO_MS
     if len(listed) == 0 and decided.size[0] == 0:
         return until
     for field in (_CUSTOMER, _DEVICE, _IP, _CARD, _ADDRESS):
-        if key in (NONE, field):
-            until = max(until, listed_until(listed, decided, field, listed_value(request, field), allowed, t))
+        until = max(until, listed_until(listed, decided, field, listed_value(request, field), allowed, t))
     return until
 
 

@@ -179,10 +179,10 @@ def fails_test(fraud, offers, request, slot, first, t):
 def apply_listed(fraud, offers, request, slot, found, t):
     """Until when the block list holds; LONG_AGO_MS. An allow list that is at work holds for the whole request."""
     rule = offers.rules[slot]
-    allowed = request_until(offers.listed, fraud.decided, request, int(rule.key), 1, t) > t
+    allowed = request_until(offers.listed, fraud.decided, request, 1, t) > t
     if allowed and is_answering(fraud, offers, slot, t):
         found.fired[2] = 1
-    blocked = request_until(offers.listed, fraud.decided, request, int(rule.key), 0, t)
+    blocked = request_until(offers.listed, fraud.decided, request, 0, t)
     return min(blocked, window_ends(rule, fraud.today, t))
 
 

@@ -35,6 +35,7 @@ OWN_KINDS = (
     "login_failed", "register", "payment_declined", "check_in", "money_transfer", "group_join", "top_up",
 )  # fmt: skip
 TURNS = 4
+UNBOUNDED = ("self_referral", "referral_cycle", "collusion")  # the reference keeps all that was seen together
 KEYS = ("customer", "campaign", "device", "ip", "card", "address", "code", "group", "receiver")
 CARRIERS = {"campaign": "claim", "receiver": "transfer", "order": "cancel"}
 ANSWERS = ("weaker", "challenge", "review", "deny")
@@ -94,6 +95,7 @@ def random_change(rng: Random, row: RuleRow) -> Row:
     change |= {"within": rng.choice(["400d", "3660d", "3660d"])} if row.check == "young_account" else {}
     change |= {"gap": rng.choice(["1s", "10min"])} if row.check == "pace" else {}
     change |= {"views": rng.choice([0, 1, 4])} if row.check == "no_browsing" else {}
+    change |= {"keys": 1_000} if row.check in UNBOUNDED else {}
     return change | random_manner(rng, row.judged_names)
 
 

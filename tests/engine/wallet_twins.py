@@ -5,6 +5,7 @@ python -m tests.engine.wallet_twins SEED STEPS: lives it by the references alone
 
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -30,6 +31,7 @@ from engine.reference_rules import Fraud, fraud_of
 from engine.reference_terms import Numbers
 from engine.reference_wallet import Row, marks_of
 from engine.rules.slabs import IDS, INSTANCES, ORDERS
+from tests.engine.claims import request_records
 from tests.engine.coupon_traffic import (
     CouponTraffic,
     Happening,
@@ -322,14 +324,17 @@ class Compiled:
         requests = [as_row(request) for account in self.accounts for request in account.requests]
         return requests, np.sum([account.spend for account in self.accounts], axis=0)
 
-    def hear(self) -> list[Row]:
-        """Settle what was accounted for and take the replies."""
+    def hear(self, decided: Sequence[Row] = ()) -> list[Row]:
+        """Settle what was accounted for, and what people ask of the Ledger, and take the replies."""
         number, out, refused = self.ledger.number + 1, [], []
         for place, account in enumerate(self.accounts):
             asked = [as_row(request) for request in account.requests]
             lost = np.array([is_lost(self.shop, request) for request in asked], np.bool_)
             requests = account.requests[~lost]
             requests["verdict"] = [verdict(self.shop, as_row(request)) for request in requests]
+            low, high = self.ranges[place]
+            people = request_records([row for row in decided if low <= row["customer"] < high])
+            requests = np.concatenate([requests, people])
             refused.append([refusal_of(as_row(request), self.now) for request in account.requests[lost]])
             part = Contribution(0, place, number, self.now, requests, account.spend, account.lives, number - 1)
             out += self.ledger.receive(part, self.now)
@@ -348,7 +353,7 @@ class Compiled:
             self.change_policy()
         self.decide(step.happenings)
         self.account(step.until)
-        self.hear()
+        self.hear(step.decided)
 
     def restore(self, other: "Compiled") -> None:
         """Go on from where another one is, perhaps under other numbers."""
@@ -472,7 +477,7 @@ def difference_of_settlements(step: Step, twin: Compiled) -> str | None:
         ("requests", by_id([plain(request) for request in step.requests]), by_id(requests)),
         ("spend", spend_table(step.spend, spend), spend.tolist()),
         *((f"wallet {row}", wallet, twin.wallet(row)) for row, wallet in enumerate(step.wallets)),
-        ("replies", by_customer(step.replies), by_customer(twin.hear())),
+        ("replies", by_customer(step.replies), by_customer(twin.hear(step.decided))),
     ]
     for what, expected, got in found:
         if expected != got:
