@@ -645,5 +645,8 @@ def is_cart(cart: tuple[Line, ...], shipping: int) -> bool:
 
 def marks_of(instance: Row) -> int:
     """Its INSTANCE.marks."""
-    names = {"received": InstanceMark.RECEIVED, "closed": InstanceMark.CLOSED, "prize": InstanceMark.PRIZE}
-    return sum(mark for name, mark in (names | {"weaker": InstanceMark.WEAKER}).items() if instance[name])
+    names = {
+        "received": InstanceMark.RECEIVED, "closed": InstanceMark.CLOSED, "prize": InstanceMark.PRIZE,
+        "weaker": InstanceMark.WEAKER, "in_review": InstanceMark.REVIEWED,
+    }  # fmt: skip
+    return sum(mark for name, mark in names.items() if instance[name])

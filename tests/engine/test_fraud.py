@@ -27,7 +27,6 @@ from tests.engine.fraud_twins import FraudStory, LedgerAlone
 from tests.engine.test_wallets import PEOPLE, READINGS_SHOP, ROOT, Bench, cart_line, duration_ms
 from tests.engine.wallet_twins import Compiled, Naive, difference, naive_tallies
 
-needs_shard = pytest.mark.skip("the shard's kernels are to come")
 
 # --- readings ---------------------------------------------------------------------------------------------------------
 CITIES = ["wuhan", "xian", "near", "nowhere"]
@@ -177,7 +176,6 @@ def verdict_of(word: str) -> int:
     return int(Verdict.ALLOW if word == "allow" else Verdict.DENY)
 
 
-@needs_shard
 @pytest.mark.parametrize(("rules", "text"), [pytest.param(rules, text, id=title) for title, rules, text in STORIES])
 def test_readings(rules: dict[str, Any], text: str) -> None:
     bench = FraudBench(rules)
@@ -208,7 +206,6 @@ COUNTED = [name for name, row in core_rules().items() if is_simple(row)]
 FIRST_MS = {"night_burst": HOUR_MS}  # an hour of the night; of others nine o'clock
 
 
-@needs_shard
 @pytest.mark.parametrize("name", COUNTED)
 @pytest.mark.parametrize(("case", "fires"), [("under", False), ("over", True), ("in", True), ("out", False)])
 def test_bounds(name: str, case: str, fires: bool) -> None:
@@ -285,7 +282,6 @@ def test_the_ledger_equals_its_reference(seed: int) -> None:
     assert twins[0].tallies() == +told.ledger.counters.tallies
 
 
-@needs_shard
 @pytest.mark.parametrize("seed", seeds(SEEDS_SHORT))
 def test_kernels_equal_the_reference(seed: int) -> None:
     """Receipts, requests, wallets, replies and bulletins after every settlement; what rules did, at the end."""
@@ -299,7 +295,6 @@ def test_kernels_equal_the_reference(seed: int) -> None:
     assert +counted == +naive_tallies(told.engine)
 
 
-@needs_shard
 @pytest.mark.parametrize("seed", seeds(2))
 def test_shards_and_batches_do_not_matter(seed: int) -> None:
     told = story(seed)
@@ -312,7 +307,6 @@ def test_shards_and_batches_do_not_matter(seed: int) -> None:
     assert len(digests) == 1
 
 
-@needs_shard
 @pytest.mark.parametrize("seed", seeds(1))
 def test_a_snapshot_goes_on_to_the_same_digest(seed: int) -> None:
     """Taken in the middle of a step, after rules have counted and before and after they change."""
@@ -337,7 +331,6 @@ def test_a_snapshot_goes_on_to_the_same_digest(seed: int) -> None:
         assert second.digest() == first.digest()
 
 
-@needs_shard
 def test_compiled_equals_interpreted() -> None:
     command = [sys.executable, "-m", "tests.engine.fraud_twins", "3", "40"]
     done = subprocess.run(

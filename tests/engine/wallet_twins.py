@@ -29,7 +29,7 @@ from engine.reference import Reference
 from engine.reference_ledger import ReferenceLedger
 from engine.reference_rules import Fraud, fraud_of
 from engine.reference_terms import Numbers
-from engine.reference_wallet import Row, marks_of
+from engine.reference_wallet import ASKING, Row, marks_of
 from engine.rules.slabs import IDS, INSTANCES, ORDERS
 from tests.engine.claims import request_records
 from tests.engine.coupon_traffic import (
@@ -310,7 +310,7 @@ class Compiled:
                 decisions, ghosts = shard.decide(events, inbox)
                 left = [as_row(ghost) for ghost in ghosts]
                 for n, event, decision in zip(numbers, events, decisions, strict=True):
-                    receipt = as_row(inbox.receipts[event.ask]) if event.ask != NONE else None
+                    receipt = as_row(inbox.receipts[event.ask]) if event.kind in ASKING and event.ask != NONE else None
                     found[n] = as_row(decision), receipt, []
                     while left and (left[0]["customer"], left[0]["sequence"]) == (event.customer, event.sequence):
                         found[n][2].append(left.pop(0))
@@ -407,6 +407,8 @@ class Compiled:
                 found[dates[d], coupon, Answer(answer)] += int(tallies.answers[d, coupon, answer])
             for d, coupon, cell in np.argwhere(tallies.cohorts).tolist():
                 found["cohort", dates[d], coupon, cell] += int(tallies.cohorts[d, coupon, cell])
+            for d, rule, cell in np.argwhere(tallies.rules).tolist():
+                found["rule", dates[d], rule, cell] += int(tallies.rules[d, rule, cell])
             for name, counts in tallies_of(shard).items():
                 found.update({(name, *key): count for key, count in counts.items()})
         return found
@@ -415,6 +417,7 @@ class Compiled:
 def naive_tallies(engine: Reference) -> Counter[Any]:
     found: Counter[Any] = Counter(engine.wallets.answers)
     found.update({("cohort", day, slot, int(cell)): n for (day, slot, cell), n in engine.wallets.cohorts.items() if n})
+    found.update({("rule", *key): n for key, n in engine.wallets.watch.tallies.items()})
     for name, counts in tallies_of_reference(engine).items():
         found.update({(name, *key): count for key, count in counts.items()})
     return found
