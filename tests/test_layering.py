@@ -103,7 +103,7 @@ LINES_MAX = 400
 LONG_FILES = {  # one subject each, and a limit of their own
     "engine/reference.py": 950,
     "engine/reference_ledger.py": 450,
-    "engine/reference_wallet.py": 650,
+    "engine/reference_wallet.py": 660,
     "engine/records.py": 490,
     "engine/coupon_records.py": 480,
     "engine/policy/yaml_source.py": 450,

@@ -27,7 +27,6 @@ from tests.engine.fraud_twins import FraudStory, LedgerAlone
 from tests.engine.test_wallets import PEOPLE, READINGS_SHOP, ROOT, Bench, cart_line, duration_ms
 from tests.engine.wallet_twins import Compiled, Naive, difference, naive_tallies
 
-
 # --- readings ---------------------------------------------------------------------------------------------------------
 CITIES = ["wuhan", "xian", "near", "nowhere"]
 PLACES = {
