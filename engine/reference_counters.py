@@ -203,11 +203,13 @@ class Counters:
         return [rule for rule in rules if self.is_active(rule, t) and (rule.check == Check.LISTED or not allowed)]
 
     def of_shard(self, request: Row, t: int) -> tuple[int, int]:
-        """The shard's verdict and its rule; the allow list may know more than the shard."""
-        rule = self.fraud.rules.get(request["rule"])
-        if self.is_allowed(request, t) and (rule is None or rule.check != Check.LISTED):
-            return Verdict.ALLOW, NONE
-        return request["verdict"], request["rule"]
+        """The shard's verdict and its rule; the allow list may know more than the shard, and leaves the block list."""
+        if not self.is_allowed(request, t):
+            return request["verdict"], request["rule"]
+        slots = request["fired"] & ~request["exempt"]
+        fired = [rule for slot, rule in self.fraud.rules.items() if slots >> slot & 1 and rule.check == Check.LISTED]
+        block = strongest([rule for rule in fired if rule.mode == Mode.ACTIVE])
+        return (Verdict.ALLOW, NONE) if block is None else (block.verdict, block.slot)
 
     def is_blind(self, rule: Rule, new: set[int], t: int) -> bool:
         """9: NOT_JUDGED."""

@@ -201,12 +201,15 @@ class ReferenceLedger:
         if answer != Answer.DONE:
             return {"answer": answer}
         self.stock[request["coupon"]].reserved += 1
-        return {"answer": answer, "expires_ms": self.open_reservation(request, t)}
+        return {"answer": answer, "expires_ms": self.open_reservation(request, t, self.waits_for(request))}
 
-    def open_reservation(self, request: Row, t: int) -> int:
+    def waits_for(self, request: Row) -> int:
+        """How long a prize waits for its customer."""
+        return int(self.policy["coupons"][request["coupon"]]["confirm_within_ms"])
+
+    def open_reservation(self, request: Row, t: int, waits_for: int) -> int:
         """A piece that is reserved is a prize's from now on; when it lapses."""
-        terms, rule = self.policy["terms"][request["terms"]], self.policy["coupons"].get(request["coupon"], {})
-        until: int = t + rule.get("confirm_within_ms", 0)
+        terms, until = self.policy["terms"][request["terms"]], t + waits_for
         self.stock[request["coupon"]].promised += 1
         self.counters.granted(request, t)
         self.reservations[request["customer"], request["claim"]] = {
@@ -234,7 +237,8 @@ class ReferenceLedger:
             self.stock[request["coupon"]].reserved += answer == Answer.DONE
         if answer not in (Answer.DONE, Answer.PENDING):
             return {"answer": answer}
-        self.reviews[id] = request | {"due_ms": t + REVIEW_MS, "found": found}
+        waits_for = self.waits_for(request) if request["kind"] == RequestKind.RESERVE else 0
+        self.reviews[id] = request | {"due_ms": t + REVIEW_MS, "found": found, "waits_for": waits_for}
         return {"answer": Answer.IN_REVIEW}
 
     def end_review(self, id: Id, granted: bool, t: int) -> None:
@@ -249,7 +253,7 @@ class ReferenceLedger:
 
     def granted_late(self, request: Row, t: int) -> Row:
         if request["kind"] == RequestKind.RESERVE:
-            return {"answer": Answer.DONE, "expires_ms": self.open_reservation(request, t)}
+            return {"answer": Answer.DONE, "expires_ms": self.open_reservation(request, t, request["waits_for"])}
         self.stock[request["coupon"]].granted += 1
         self.counters.granted(request, t)
         return {"answer": Answer.DONE}

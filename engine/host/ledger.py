@@ -310,7 +310,8 @@ class LedgerHost:
 
     def _replies_most(self, requests: np.ndarray) -> int:
         """Each request may have a reply and marks; a decision, or its time, ends a review."""
-        marks = int(np.bitwise_count(requests["counted"] & marking_rules(self.tables.rules)).sum())
+        listening = requests["counted"] | requests["judging"]
+        marks = int(np.bitwise_count(listening & marking_rules(self.tables.rules)).sum())
         reviews = min(int(self.shared.reservations.size[0]) + len(requests), len(self.shared.reservations.rows))
         return len(requests) + reviews + marks
 

@@ -137,10 +137,8 @@ def apply_counter(fraud, offers, request, slot, counts, judges, found, t):
             limit = limit_time(fraud.counters, book, row)
     if limit <= since:
         limit = LONG_AGO_MS
-    if judges:
-        tally(found, today, slot, _JUDGED)
-        if limit == LONG_AGO_MS and not known and book.forgotten_ms > since:
-            tally(found, today, slot, _NOT_JUDGED)
+    if judges and limit == LONG_AGO_MS and not known and book.forgotten_ms > since:
+        tally(found, today, slot, _NOT_JUDGED)
     return limit
 
 
@@ -195,12 +193,8 @@ def mark_end(fraud, offers, request, slot, counts, judges, first, found, t):
         limit = apply_counter(fraud, offers, request, slot, counts, judges, found, t)
         return limit if limit == LONG_AGO_MS else window_ends(rule, today, limit)
     if rule.check == _LISTED:
-        if judges:
-            tally(found, today, slot, _JUDGED)
         return apply_listed(fraud, offers, request, slot, found, t)
     if rule.check == _IP_RANGE:
-        if judges and request.ip != NONE:
-            tally(found, today, slot, _JUDGED)
         fires = request.ip != NONE and in_ranges(offers.ranges, int(request.ip))
     else:
         fires = counts and fails_test(fraud, offers, request, slot, first, t)
@@ -243,11 +237,15 @@ def propose_blocks(offers, fired, found):
 
 
 @kernel
+def is_of_events(rule):
+    """Whether a rule tests registrations or joins; on asks it answers by its marks alone."""
+    return rule.check in (_SELF_REFERRAL, _CYCLE, _COLLUSION)
+
+
+@kernel
 def marks_customers(rule):
     """Whether a rule answers asks that the Ledger does not see as requests, or tests what is not asked."""
-    if rule.check in (_SELF_REFERRAL, _CYCLE, _COLLUSION):
-        return True
-    return rule.judges & ~_REQUESTED != 0
+    return is_of_events(rule) or rule.judges & ~_REQUESTED != 0
 
 
 @kernel
@@ -259,6 +257,8 @@ def apply_rules(fraud, offers, request, judging, first, found, t):
     while listening >> slot:
         if (listening >> slot) & 1 and is_at_work(offers, slot):
             counts, judges = (counted >> slot) & 1, (judging >> slot) & 1
+            if judges and not is_of_events(offers.rules[slot]):
+                tally(found, fraud.today, slot, _JUDGED)
             end = mark_end(fraud, offers, request, slot, counts, judges, first, found, t)
             if end != LONG_AGO_MS:
                 own |= judges << slot
@@ -294,7 +294,7 @@ def weigh(fraud, offers, request, first, found, t):
     if not is_judged(request):
         return
     if allowed:
-        propose_blocks(offers, int(request.fired), found)
+        propose_blocks(offers, int(request.fired) & ~int(request.exempt), found)
     else:
         propose(found, int(request.verdict), int(request.rule))
     answering = int(found.verdict[1])

@@ -263,7 +263,7 @@ def test_a_rule_counts_what_it_did() -> None:
     bench.settle()
     cells = bench.ledger.found.cells.sum(axis=0)
     assert cells[0].tolist() == [7, 2, 2, 0]
-    assert cells[1].tolist() == [6, 6, 0, 0]
+    assert cells[1].tolist() == [7, 6, 0, 0]
     assert len(RuleCell) == 4
 
 
@@ -449,6 +449,43 @@ def test_a_group_or_a_customer_that_loses_its_place_takes_its_things_along() -> 
                 chained, at_thing = chained + 1, int(bonds.things[at_thing].chain)
         assert owned == chained == book.things_used - free
         assert book.things_used <= book.things_room == 32
+
+
+def test_groups_that_are_idle_make_room() -> None:
+    """Four groups of few members fit; the one idle longest is forgotten as a whole."""
+    rng, bench = Random(5), Bench([COLLUSION | {"keys": 4}])
+    joins: dict[int, list[tuple[int, int, int]]] = {}
+    expected = []
+    for at in range(300):
+        group, customer, device = rng.randrange(7), rng.randrange(4), rng.randrange(4)
+        joined = [*joins.pop(group, []), (customer, device, NONE)]
+        if len(joins) == 4:
+            del joins[next(iter(joins))]
+        joins[group] = joined
+        bench.does(at, customer, K.GROUP_JOIN, group=group, device_id=device)
+        if naive_share(joined):
+            expected.append(customer)
+    assert [reply["customer"] for reply in bench.settle()] == expected
+    assert 30 < len(expected) < 290
+
+
+def test_customers_who_are_idle_make_room() -> None:
+    rng, bench = Random(5), Bench([SELF_REFERRAL | {"keys": 4}])
+    seen: dict[int, set[int]] = {}
+    expected = []
+    for at in range(300):
+        customer, device, inviter = rng.randrange(7), rng.randrange(9), rng.randrange(7)
+        mine = seen.pop(customer, set()) | {device}
+        if len(seen) == 4:
+            del seen[next(iter(seen))]
+        seen[customer] = mine if len(mine) < 8 else set()
+        if len(mine) == 8:
+            break  # eight things on average are all that is promised
+        bench.does(at, customer, K.REGISTER, device_id=device, inviter=inviter)
+        if mine & seen.get(inviter, set()):
+            expected.append(customer)
+    assert [reply["customer"] for reply in bench.settle()] == expected
+    assert len(expected) > 20
 
 
 # --- lists ------------------------------------------------------------------------------------------------------------
