@@ -28,6 +28,7 @@ from engine.rules.experiments import assigned_arm, held_out, mix64
 from engine.rules.fatigue import end_snooze, packed_exposure
 from engine.rules.judge import judge, tell
 from engine.rules.observe import observe
+from engine.rules.pulse import count_exposure, count_payment, count_refusal
 from engine.rules.ranking import score, winner
 from engine.rules.reactions import convert, react, tally_cell
 from engine.rules.segments import segment
@@ -40,7 +41,7 @@ _LOGIN, _MOMENT, _CLAIM = int(EventKind.LOGIN), int(EventKind.MOMENT), int(Event
 _FIRST_REACTION, _LAST_REACTION = int(EventKind.CLICK), int(EventKind.NOT_SHOWN)
 _FIRST_USE = int(EventKind.FIRST_USE)
 _GHOST = int(Reaction.GHOST)
-_WAITS, _EXPOSURE_COST = int(Answer.WAITS), int(Spend.EXPOSURES)
+_WAITS, _PENDING, _EXPOSURE_COST = int(Answer.WAITS), int(Answer.PENDING), int(Spend.EXPOSURES)
 _C_EXPOSURES, _C_GHOSTS = int(Cell.EXPOSURES), int(Cell.GHOSTS)
 UNKNOWN_SEGMENT = -2
 
@@ -201,6 +202,8 @@ def claim_directly(shard, customer, event, decision, tables, tallies, day_number
     day = tables.days[day_number]
     found, _ = claim(shard.wallets, shard.outbox, row, coupon, slot, customer, event, tables, day, t)
     tallies.answers[day_number, coupon, found] += 1
+    if found != _PENDING:
+        count_refusal(tallies, slot, t)
     if watched:
         tell(shard, row, event, waiting, tables, t)
 
@@ -214,6 +217,7 @@ def show(shard, customer, ring, event, decision, tables, tallies, day_number, sl
     tallies.waterfall[day_number, slot, _SHOWN] += 1
     tally_cell(tallies, tables, day_number, slot, int(decision.customer), seg, _C_EXPOSURES, 1)
     spend_exposure(tables, tallies, campaign)
+    count_exposure(tallies, tables, slot, t)
     if campaign.direct:
         claim_directly(shard, customer, event, decision, tables, tallies, day_number, slot, t)
 
@@ -243,6 +247,7 @@ def learn(customer, ring, event, decision, tables, tallies, day_number, t):
     day = tables.days[day_number]
     first_use = observe(customer, event, day, t)
     kind = int(event.kind)
+    count_payment(customer, ring, event, tables, tallies, t)
     if kind != _MOMENT and customer.exposures > 0:
         if _FIRST_REACTION <= kind <= _LAST_REACTION:
             seg = segment(customer, event, tables, day, t)

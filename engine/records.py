@@ -424,6 +424,7 @@ class Tables(NamedTuple):
     metres: np.ndarray  # i8[cities, cities]: how far apart; NONE where a place is not known
     ranges: np.ndarray  # fraud_records.RANGE[...]
     listed: np.ndarray  # fraud_records.LISTED[...], ascending by (field, value)
+    breakers: np.ndarray  # breaker_records.BREAKER[...], in declaration order
 
 
 class Bulletin(NamedTuple):
@@ -445,6 +446,8 @@ class Tallies(NamedTuple):
     cohorts: np.ndarray  # i8[days, coupons, COUPON_CELLS]: what became of the coupons claimed on a day
     spend: np.ndarray  # i8[budgets, 3]: coupon_records.Spend since the last settlement
     rules: np.ndarray  # i8[days, rules, fraud_records.RULE_CELLS]
+    pulse: np.ndarray  # i8[minutes, breaker_records.COLUMNS, PULSES] since the last settlement; empty without breakers
+    pulse_minute: np.ndarray  # i8[1]: the first of these minutes
 
 
 class Cell(IntEnum):

@@ -10,7 +10,8 @@ from typing import Any
 
 from engine.coupon_records import NO_BUDGET, UNLIMITED, Answer, RequestKind, Spend
 from engine.fraud_records import REVIEW_MS, Verdict
-from engine.records import NEVER_MS, NONE, SHARE_ONE
+from engine.records import MINUTE_MS, NEVER_MS, NONE, SHARE_ONE
+from engine.reference_breaker import ReferenceBreakers
 from engine.reference_counters import COLUMNS, Counters
 from engine.reference_rules import Fraud
 
@@ -20,6 +21,7 @@ Id = tuple[int, int]  # (customer, number of a request or claim)
 MASK = 2**64 - 1
 GOLDEN = 0x9E3779B97F4A7C15
 UNANSWERED = (RequestKind.ARRIVED, RequestKind.RETURNED)
+MINUTE = 2  # after 0, what runs out, and 1, the tick
 JUDGED = (RequestKind.CLAIM, RequestKind.RESERVE, RequestKind.TRANSFER)
 REFUSALS = {Verdict.DENY: Answer.DENIED, Verdict.CHALLENGE: Answer.CHALLENGED}
 UNTRACED = dict.fromkeys((*COLUMNS.values(), "campaign", "inviter", "rule"), NONE)
@@ -88,6 +90,7 @@ class ReferenceLedger:
         self.counters = Counters()
         self.reviews: dict[Id, Row] = {}  # requests, with what was found, what is reserved and when it ends
         self.ended: list[Row] = []  # replies to reviews that are over
+        self.breakers = ReferenceBreakers({}, now)
         self.adopt(policy)
         if fraud is not None:
             self.counters.adopt(fraud, None)
@@ -132,10 +135,13 @@ class ReferenceLedger:
                 budget.in_force += rule["reserve"]
 
     def advance(self, t: int) -> None:
-        """Everything that is due by t, in order of time; at one instant prizes and reviews end before the tick."""
+        """Everything that is due by t, in order of time; at one instant prizes and reviews end first, breakers come
+        last."""
         while (due := min(self.due(), default=(NEVER_MS, 0, (0, 0))))[0] <= t:
-            time_ms, is_tick, id = due
-            if is_tick:
+            time_ms, tick, id = due
+            if tick == MINUTE:
+                self.breakers.judge(time_ms)
+            elif tick:
                 self.tick(time_ms)
             elif id in self.reviews:
                 self.end_review(id, True, time_ms)
@@ -146,6 +152,7 @@ class ReferenceLedger:
     def due(self) -> list[tuple[int, int, Id]]:
         due = [(row["expires_ms"], 0, id) for id, row in self.reservations.items()]
         due += [(row["due_ms"], 0, id) for id, row in self.reviews.items()]
+        due += [(self.breakers.judged + MINUTE_MS, MINUTE, (0, 0))]
         return [*due, (self.ticked + self.tick_ms, 1, (0, 0))]
 
     def end_reservation(self, id: Id, confirmed: bool) -> None:
@@ -365,7 +372,9 @@ class ReferenceLedger:
                 return self.depart(request)
         else:
             parts = (self.claim if kind == RequestKind.CLAIM else self.reserve)(request, verdict, t)
-        return self.said_of(request, parts | found)
+        reply = self.said_of(request, parts | found)
+        self.breakers.count_claim(request, reply, self.policy["terms"], t)
+        return reply
 
     def said_of(self, request: Row, parts: Row) -> Row:
         granted = (Answer.DONE, Answer.FALLBACK, Answer.IN_REVIEW)

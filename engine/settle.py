@@ -4,10 +4,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from engine.breaker_records import Breakers
 from engine.compiled import entry, kernel, routine
 from engine.coupon_records import NO_BUDGET, Answer, RequestKind
 from engine.fraud_records import Verdict
 from engine.records import NONE
+from engine.rules.breaker import count_claim, judge_breakers, next_judged
 from engine.rules.budgets import add_spend, carries, is_used_up, release_reserve
 from engine.rules.grants import confirm_or_release, end_reservation, grant, send
 from engine.rules.listings import take_listing
@@ -57,6 +59,7 @@ class Shared(NamedTuple):
     reservations: Reservations
     remembered: Remembered
     fraud: Fraud
+    breakers: Breakers
 
 
 class Offers(NamedTuple):
@@ -70,6 +73,7 @@ class Offers(NamedTuple):
     rules: np.ndarray  # RULE[...]
     ranges: np.ndarray  # RANGE[...]
     listed: np.ndarray  # LISTED[...]
+    breakers: np.ndarray  # BREAKER[...]
 
 
 class Desk(NamedTuple):
@@ -110,15 +114,19 @@ def run_out(shared, offers, desk, row, due, now):
 
 @routine
 def advance(shared, offers, desk, t, now):
-    """Let run out and tick what is due by t, in order of time; at one instant what runs out comes first."""
+    """Let run out and tick what is due by t, in order of time; at one instant what runs out comes first, and breakers
+    are judged last."""
     clock = shared.clock[0]
     while True:
         due, next_tick = first_expiry(shared.reservations), int(clock.ticked_ms + clock.tick_ms)
-        if due <= t and due <= next_tick:
+        minute = next_judged(shared.breakers)
+        if due <= t and due <= next_tick and due <= minute:
             run_out(shared, offers, desk, int(shared.reservations.heap[0]), due, now)
-        elif next_tick <= t:
+        elif next_tick <= t and next_tick <= minute:
             clock.ticked_ms = next_tick
             tick(shared, offers, next_tick)
+        elif minute <= t:
+            judge_breakers(shared.breakers, offers.breakers, minute)
         else:
             break
 
@@ -126,7 +134,8 @@ def advance(shared, offers, desk, t, now):
 @kernel
 def is_due(shared, t):
     clock = shared.clock[0]
-    return first_expiry(shared.reservations) <= t or clock.ticked_ms + clock.tick_ms <= t
+    ticks = clock.ticked_ms + clock.tick_ms <= t or next_judged(shared.breakers) <= t
+    return ticks or first_expiry(shared.reservations) <= t
 
 
 # --- transfers --------------------------------------------------------------------------------------------------------
@@ -209,6 +218,7 @@ def settle_one(shared, offers, desk, request, t, now, number):
 def carry_out(shared, offers, desk, reply, request, verdict, t, now, number):
     """Do what a request asks for under a verdict, remember and say it."""
     answer(shared, offers, desk, reply, request, verdict, t, now)
+    count_claim(shared.breakers, offers.terms, request, reply, t)
     remember(shared.remembered, reply, number)
     if reply.answer == _PENDING:
         address_receiver(reply, request)

@@ -46,7 +46,7 @@ class AdversaryWorker:
 
     def apply(self, settled: Settled | None) -> None:
         if settled is not None:
-            self.shard.take_bulletin(settled.bulletin.in_stock, settled.bulletin.in_budget)
+            self.shard.take_bulletin(settled.bulletin)
             if len(settled.replies):
                 self.shard.apply(settled.replies, settled.time_ms)
             if self.underworld is not None:

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from engine.breaker_records import BREAKER
 from engine.coupon_records import BUDGET, COUPON, LIVES, NO_BUDGET, REQUEST, TERMS, Answer, RequestKind, Spend
 from engine.fraud_records import LISTED, RANGE, RULE
 from engine.host.ledger import TICK_MS, LedgerHost
@@ -80,7 +81,7 @@ def drop_tables() -> Tables:
     fields |= {"coupons": coupons, "terms": terms, "campaigns": campaigns}
     fields |= {"budgets": records(0, BUDGET), "channel_budgets": np.full(CHANNELS, NO_BUDGET, np.int16)}
     fields |= {"rules": records(0, RULE), "ranges": records(0, RANGE), "listed": records(0, LISTED)}
-    fields |= {"days": records(0, DAY)}
+    fields |= {"days": records(0, DAY), "breakers": records(0, BREAKER)}
     return Tables(**fields)
 
 

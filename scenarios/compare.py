@@ -26,7 +26,7 @@ from scenarios.build import doubts
 from scenarios.document import MARGIN
 from scenarios.expect import CONFIDENCE as EXPECTED_CONFIDENCE
 from scenarios.expect import Expectation, Verdict
-from scenarios.load import LoadedScenario, compiled_all, peaks_of, spans_of, without_coupons
+from scenarios.load import LoadedScenario, compiled_all, peaks_of, spans_of, step_of, without_coupons
 from scenarios.rivals import Rival, arm_twins, twins
 from scenarios.run import campaign_blocks, new_run_id, warm_up, worth_of
 from scenarios.study import Cache, Study, Task, WorldPlan
@@ -92,8 +92,8 @@ def plan_worlds(loaded: LoadedScenario, rivals: Sequence[Rival]) -> WorldPlan:
         )
         for rival, policy in zip(lived, compiled[1:], strict=True)
     )
-    shared = any(policy.policy.coupons or policy.policy.budgets for policy in compiled)
-    spans = spans_of(loaded.scenario, ZoneInfo(loaded.policy.time_zone), shared)
+    step_ms = step_of([policy.policy for policy in compiled])
+    spans = spans_of(loaded.scenario, ZoneInfo(loaded.policy.time_zone), step_ms)
     return WorldPlan(
         loaded.scenario, loaded.population, without_coupons(compiled[0], loaded.paused),
         slots_of(slots, loaded.paused), branches, tuple(contrasts), truth, spans, loaded.scenario.compare.customers,

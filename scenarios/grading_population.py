@@ -9,7 +9,7 @@ import numpy as np
 from engine.records import CUSTOMER, WEEK_MS, records
 from results.statistics import chi_square_p
 from scenarios.build import model_of
-from scenarios.load import compiled, load_scenario, spans_of
+from scenarios.load import SETTLE_NOTHING_SHARED_MS, compiled, load_scenario, spans_of
 from scenarios.population_document import Cards
 from sim.cohort import empty_crowd
 from sim.model import VISITOR, Crowd, Model, Span
@@ -44,7 +44,7 @@ def cdnow_model() -> tuple[Model, Crowd]:
     population = population.model_copy(
         update={"purchases": population.purchases.model_copy(update=CDNOW), "cards": Cards()}
     )
-    spans = spans_of(loaded.scenario, ZoneInfo(loaded.policy.time_zone), False)
+    spans = spans_of(loaded.scenario, ZoneInfo(loaded.policy.time_zone), SETTLE_NOTHING_SHARED_MS)
     model = model_of(population, compiled(loaded)[0], spans, (loaded.scenario.seed, 0))
     return model, empty_crowd(0, 1, model, spans)
 

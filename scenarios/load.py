@@ -223,8 +223,17 @@ def compiled(loaded: LoadedScenario, replication: int = 0) -> tuple[CompiledPoli
     return both[0], both[1]
 
 
-def spans_of(scenario: Scenario, zone: ZoneInfo, shares: bool) -> Spans:
-    """When a scenario's phases begin and end. shares: whether customers share stock or a budget."""
+def step_of(policies: Sequence[Policy]) -> int:
+    """From one settlement to the next, ms, in a run under these policies."""
+    if any(policy.breakers for policy in policies):
+        return MINUTE_MS
+    return (
+        SETTLE_SHARED_MS if any(policy.coupons or policy.budgets for policy in policies) else SETTLE_NOTHING_SHARED_MS
+    )
+
+
+def spans_of(scenario: Scenario, zone: ZoneInfo, step_ms: int) -> Spans:
+    """When a scenario's phases begin and end. step_ms: between settlements."""
 
     def midnight(days: int) -> int:
         return wall_ms(scenario.start + timedelta(days=days), 0, zone)
@@ -234,7 +243,7 @@ def spans_of(scenario: Scenario, zone: ZoneInfo, shares: bool) -> Spans:
         midnight(0),
         midnight(scenario.days),
         midnight(scenario.days + scenario.after),
-        SETTLE_SHARED_MS if shares else SETTLE_NOTHING_SHARED_MS,
+        step_ms,
     )
 
 
@@ -243,17 +252,12 @@ def plan_of(loaded: LoadedScenario, *, replication: int = 0, record: bool = Fals
     baseline, policy = compiled(loaded, replication)
     slots = policy.registry.slots
     paused = tuple(slots[name] for name in loaded.paused if name in slots)
-    spans = spans_of(loaded.scenario, ZoneInfo(loaded.policy.time_zone), shares(loaded))
+    spans = spans_of(loaded.scenario, ZoneInfo(loaded.policy.time_zone), step_of((loaded.policy, loaded.baseline)))
     return RunPlan(
         loaded.population, without_coupons(baseline, loaded.paused), policy, paused, paused, spans,
         loaded.scenario.seed, replication, record=record, customers=loaded.scenario.customers,
         peaks=peaks_of(policy.policy, spans),
     )  # fmt: skip
-
-
-def shares(loaded: LoadedScenario) -> bool:
-    """Whether customers share stock or a budget under either policy."""
-    return any(policy.coupons or policy.budgets for policy in (loaded.policy, loaded.baseline))
 
 
 def without_coupons(compiled: CompiledPolicy, names: Sequence[str]) -> CompiledPolicy:

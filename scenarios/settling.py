@@ -70,8 +70,9 @@ class Settling:
         for shard, account in enumerate(accounts):
             # The shards have just applied the settlement before this one: its replies need not be kept any longer.
             contribution = Contribution(
-                self.ledger.epoch, shard, number, until_ms, account.requests, account.spend, account.lives, number - 1
-            )
+                self.ledger.epoch, shard, number, until_ms, account.requests, account.spend, account.lives, number - 1,
+                pulse=account.pulse, pulse_minute=account.pulse_minute,
+            )  # fmt: skip
             for answer in self.ledger.receive(contribution, until_ms):
                 assert isinstance(answer, Settled), f"the Ledger refused a contribution: {answer}"
                 settled[answer.shard] = answer

@@ -44,8 +44,9 @@ class RunPlan:
 
     @property
     def shares(self) -> bool:
-        """Whether customers share stock or a budget, so that a Ledger settles."""
-        return any(part.policy.coupons or part.policy.budgets for part in (self.baseline, self.policy))
+        """Whether customers share stock, a budget or a breaker, so that a Ledger settles."""
+        policies = (self.baseline.policy, self.policy.policy)
+        return any(policy.coupons or policy.budgets or policy.breakers for policy in policies)
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,7 @@ class CohortWorker:
     def apply(self, settled: Settled | None) -> None:
         """What the Ledger settled reaches the shard, then the customers."""
         if settled is not None:
-            self.shard.take_bulletin(settled.bulletin.in_stock, settled.bulletin.in_budget)
+            self.shard.take_bulletin(settled.bulletin)
             if len(settled.replies):
                 self.shard.apply(settled.replies, settled.time_ms)
                 self.cohort.apply(settled.replies, settled.time_ms)

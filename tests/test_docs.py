@@ -450,6 +450,12 @@ def test_fraud_rules_shown_are_rules() -> None:
         assert policy.fraud.appeal is not None
 
 
+def test_breakers_shown_are_breakers() -> None:
+    text = (LIBRARY / "policies" / "bank_card.yaml").read_text("utf-8")
+    policy = load_text(text + block_with("docs/policy.md", "yaml", "payments_fail"), "shop.yaml", Policy)
+    assert [breaker.measure for breaker in policy.breakers.values()] == ["payment_failures", "complaints", "spend"]
+
+
 def told_rule(row: RuleRow) -> list[str]:
     """What docs/fraud.md says of a core rule: what it counts, per what, and its bounds."""
     traced, count = tuple(core_rules()["accounts_per_device"].count or []), tuple(row.count or [])

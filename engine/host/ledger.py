@@ -18,6 +18,7 @@ from engine.coupon_records import (
     Spend,
 )
 from engine.fraud_records import RULES_MAX, Verdict
+from engine.host.breaking import breakers_for, carried_breakers, close, held, take_pulse
 from engine.host.ledger_arrays import (
     REQUESTS_MAX,
     LedgerMoves,
@@ -90,7 +91,9 @@ class LedgerHost:
         self.budgets: dict[str, int] = {}
         self.tables = tables
         first, end = self.shards[0][0], self.shards[-1][1]
-        self.shared = empty_shared(now, tick_ms)._replace(fraud=empty_fraud(tables.rules, end - first))
+        self.shared = empty_shared(now, tick_ms)._replace(
+            fraud=empty_fraud(tables.rules, end - first), breakers=breakers_for(tables, now)
+        )
         self.shared.clock[0].first, self.shared.clock[0].end = first, end
         self.open: dict[int, Contribution] = {}
         self.kept: dict[int, list[Settled]] = {}
@@ -108,7 +111,7 @@ class LedgerHost:
         self._rename(tables, coupons, budgets, self.now_ms)
         self.offers = Offers(
             tables.coupons, tables.terms, tables.budgets, tables.campaigns,
-            tables.days, tables.rules, tables.ranges, tables.listed,
+            tables.days, tables.rules, tables.ranges, tables.listed, tables.breakers,
         )  # fmt: skip
         self.found = found_for(tables)
         self.campaigns_open = np.ones(len(tables.campaigns), np.int8)
@@ -132,7 +135,8 @@ class LedgerHost:
         renumber(self.shared, moves, (list(self.coupons.values()), list(self.budgets.values())))
         clock = self.shared.clock[0]
         fraud = carried_fraud(self.shared.fraud, before.rules, tables, int(clock.end - clock.first), now)
-        self.shared, self.tables = self.shared._replace(fraud=fraud), tables
+        breakers = carried_breakers(self.shared.breakers, tables, self.now_ms)
+        self.shared, self.tables = self.shared._replace(fraud=fraud, breakers=breakers), tables
         self.coupons = {name: int(moves.coupons[slot]) for name, slot in self.coupons.items()} | dict(coupons)
         self.budgets = {name: int(moves.budgets[slot]) for name, slot in self.budgets.items()} | dict(budgets)
 
@@ -141,6 +145,10 @@ class LedgerHost:
         self.campaigns_open[:] = 1
         for slot in slots:
             self.campaigns_open[slot] = 0
+
+    def close_breaker(self, number: int, slot: int, t: int) -> bool:
+        """Somebody decides that what breaker `number` paused runs again: a campaign, or with NONE all it watches."""
+        return close(self.shared.breakers, number, slot, t)
 
     def restock(self, coupon: str, pieces: int, t: int) -> None:
         """Pieces of a coupon (by name) are delivered at t, between two settlements."""
@@ -181,7 +189,8 @@ class LedgerHost:
         """What all may read until the next settlement; arrays of its own."""
         slots = len(self.tables.campaigns)
         ones = np.ones(slots, np.int8)
-        bulletin = Bulletin(self.campaigns_open.copy(), ones, ones.copy(), np.zeros(slots, np.int64))
+        run = self.campaigns_open & (1 - held(self.shared.breakers, self.offers.breakers, slots))
+        bulletin = Bulletin(run, ones, ones.copy(), np.zeros(slots, np.int64))
         write_bulletin(bulletin, self.shared, self.offers, self.tables.campaigns, self.tables.channel_budgets)
         return bulletin
 
@@ -277,6 +286,7 @@ class LedgerHost:
         number, time_ms = self.number + 1, parts[0].time_ms
         for part in parts:
             self.forget(*self.shards[part.shard], part.acknowledged)
+            take_pulse(self.shared.breakers, part.pulse_minute, part.pulse)
         granted = self.shared.stock["granted"].copy()
         requests = joined([part.requests for part in parts])
         replies = self._settle(

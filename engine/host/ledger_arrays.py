@@ -8,6 +8,7 @@ import numpy as np
 
 from engine.coupon_records import BUDGETS_MAX, COUPONS_MAX, REPLY, REQUEST, UNLIMITED, Answer, RequestKind
 from engine.fraud_records import RULE, RULES_MAX
+from engine.host.breaking import copied_breakers, no_breakers
 from engine.host.ledger_fraud import copied_fraud, empty_fraud
 from engine.records import NEVER_MS, NONE, records
 from engine.rules.budgets import FUND
@@ -65,6 +66,7 @@ def empty_shared(now: int, tick_ms: int) -> Shared:
         no_reservations(LEAST_ROOM),
         no_replies(LEAST_ROOM),
         empty_fraud(records(0, RULE), 0),
+        no_breakers(),
     )
 
 
@@ -86,6 +88,7 @@ def copied(shared: Shared) -> Shared:
         copied_reservations(shared.reservations),
         Remembered(*(array.copy() for array in shared.remembered)),
         copied_fraud(shared.fraud),
+        copied_breakers(shared.breakers),
     )
 
 

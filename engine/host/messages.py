@@ -1,10 +1,11 @@
 """What shards and the Ledger say to each other. Batches are numbered; every message carries the supervisor's epoch."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 
 import numpy as np
 
+from engine.breaker_records import NO_PULSE
 from engine.records import Bulletin
 
 
@@ -32,6 +33,8 @@ class Contribution:
     lives: np.ndarray  # i8[coupon slots, LIVES]: instances by state, with the replies up to settlement number - 1
     acknowledged: int = 0  # replies up to this settlement are in the shard's snapshot: they may be forgotten
     breach: str = ""  # an invariant that the shard found broken, in words
+    pulse: np.ndarray = field(default_factory=NO_PULSE.copy)  # as in Tallies
+    pulse_minute: int = 0
 
 
 @dataclass(frozen=True)

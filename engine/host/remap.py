@@ -147,6 +147,17 @@ def moved_spend(spend: np.ndarray, moves: Moves | None, budgets: int) -> np.ndar
     return table
 
 
+def moved_pulse(pulse: np.ndarray, moves: Moves | None) -> np.ndarray:
+    """What breakers go by and the Ledger has not heard yet, under the new numbers of campaigns."""
+    if moves is None:
+        return pulse
+    table = np.zeros_like(pulse)
+    table[:, 0] = pulse[:, 0]
+    used = np.flatnonzero(pulse[:, 1:].any(axis=(0, 2)))
+    table[:, 1 + renumbered(used, moves.campaigns, "campaigns")] = pulse[:, 1 + used]
+    return table
+
+
 def renumbered(numbers: np.ndarray, moves: np.ndarray, what: str) -> np.ndarray:
     """NONE stays NONE."""
     moved = np.full(len(numbers), NONE, np.int64)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.apply import apply
+from engine.breaker_records import COLUMNS, PULSE_MINUTES, PULSES
 from engine.compiled import entry
 from engine.coupon_records import ANSWERS, COUPON_CELLS, LINES_MAX, REPLY, REQUEST, Inbox, Spend, Wallets
 from engine.days import day_index
@@ -18,6 +19,7 @@ from engine.host.remap import (
     move_campaigns,
     move_requests,
     move_wallets,
+    moved_pulse,
     moved_spend,
     moves_between,
     names_in,
@@ -38,6 +40,7 @@ from engine.records import (
     CELL_MEASURES,
     DECISION,
     EVENT,
+    MINUTE_MS,
     REASONS,
     Bulletin,
     EventKind,
@@ -75,6 +78,8 @@ def empty_tallies(tables: Tables) -> Tallies:
         np.zeros((days, len(tables.coupons), COUPON_CELLS), np.int64),
         np.zeros((len(tables.budgets), len(Spend)), np.int64),
         np.zeros((days, len(tables.rules), RULE_CELLS), np.int64),
+        np.zeros((PULSE_MINUTES if len(tables.breakers) else 0, COLUMNS, PULSES), np.int64),
+        np.zeros(1, np.int64),
     )
 
 
@@ -109,6 +114,8 @@ class Snapshot:
     watch: Watch
     requests: np.ndarray  # REQUEST[n]
     spend: np.ndarray  # i8[budgets, len(Spend)]
+    pulse: np.ndarray  # as in Tallies
+    pulse_minute: int
 
 
 @dataclass(frozen=True)
@@ -118,6 +125,8 @@ class Account:
     requests: np.ndarray  # REQUEST[n]
     spend: np.ndarray  # i8[budgets, len(Spend)] since the last account
     lives: np.ndarray  # i8[COUPONS_MAX, LIVES]: its coupons ever by present state
+    pulse: np.ndarray  # as in Contribution
+    pulse_minute: int
 
 
 class CustomerShard:
@@ -135,13 +144,14 @@ class CustomerShard:
 
         names: slots of campaigns. Raises AssertionError where the policy's registry does not know what a customer has.
         """
-        before, spend = self.known, self.tallies.spend
+        before, tallies = self.known, self.tallies
         self._begin(tables, names)
-        self._take_numbers(before, spend)
+        self._take_numbers(before, tallies.spend, tallies.pulse, int(tallies.pulse_minute[0]))
 
     def _begin(self, tables: Tables, names: Mapping[str, int]) -> None:
         self.tables, self.known = tables, names_in(tables, names)
         self.bulletin, self.tallies = open_bulletin(len(tables.campaigns)), empty_tallies(tables)
+        self.own_open, self.ledger_open = self.bulletin.open.copy(), self.bulletin.open.copy()
         self.ghosts_max = most_ghosts(tables)
         self._provide()
 
@@ -155,7 +165,7 @@ class CustomerShard:
             self.arrays = self.arrays._replace(watch=watch)
         self.arrays.watch.rows[0] = rows_of_an_event(self.tables) if self.has_watch else 0
 
-    def _take_numbers(self, before: Names, spend: np.ndarray) -> None:
+    def _take_numbers(self, before: Names, spend: np.ndarray, pulse: np.ndarray, minute: int) -> None:
         """Give what customers remember, and what the Ledger has not heard of, the numbers it has now."""
         moves, arrays = moves_between(before, self.known), self.arrays
         if moves is not None:
@@ -164,6 +174,9 @@ class CustomerShard:
             move_requests(self._waiting(), moves)
         move_rules(arrays.watch, self._waiting(), before.rules, self.tables)
         self.tallies.spend[:] = moved_spend(spend, moves, len(self.tables.budgets))
+        self.tallies.pulse_minute[0] = minute
+        if len(pulse) and len(self.tallies.pulse):
+            self.tallies.pulse[:] = moved_pulse(pulse, moves)
 
     def _waiting(self) -> np.ndarray:
         outbox = self.arrays.outbox
@@ -190,10 +203,11 @@ class CustomerShard:
         return len(self.arrays.watch.heads) > 0
 
     def pause(self, slots: Iterable[int]) -> None:
-        """Pause exactly these campaigns; all others are open."""
-        self.bulletin.open[:] = 1
+        """Pause exactly these campaigns; all others are open unless the Ledger pauses them."""
+        self.own_open[:] = 1
         for slot in slots:
-            self.bulletin.open[slot] = 0
+            self.own_open[slot] = 0
+        self.bulletin.open[:] = self.own_open & self.ledger_open
 
     @property
     def customers(self) -> np.ndarray:
@@ -249,11 +263,15 @@ class CustomerShard:
         requests, spend = self._waiting().copy(), self.tallies.spend.copy()
         outbox.waiting[0] = 0
         self.tallies.spend[:] = 0
-        return Account(requests, spend, self.arrays.wallets.lives.copy())
+        pulse, minute = self.tallies.pulse.copy(), int(self.tallies.pulse_minute[0])
+        self.tallies.pulse[:], self.tallies.pulse_minute[0] = 0, t // MINUTE_MS
+        return Account(requests, spend, self.arrays.wallets.lives.copy(), pulse, minute)
 
-    def take_bulletin(self, in_stock: np.ndarray, in_budget: np.ndarray) -> None:
-        """What the Ledger says of stock and budgets, by campaign."""
-        self.bulletin.in_stock[:], self.bulletin.in_budget[:] = in_stock, in_budget
+    def take_bulletin(self, bulletin: Bulletin) -> None:
+        """What the Ledger says of stock, budgets and breakers. What the shard itself has paused stays paused."""
+        self.ledger_open[:] = bulletin.open
+        self.bulletin.open[:] = self.own_open & self.ledger_open
+        self.bulletin.in_stock[:], self.bulletin.in_budget[:] = bulletin.in_stock, bulletin.in_budget
 
     def check(self) -> None:
         """Raises AssertionError where an invariant of a wallet was broken."""
@@ -292,7 +310,8 @@ class CustomerShard:
         return Snapshot(
             self.known, int(arrays.first[0]), arrays.customers.copy(), arrays.rings.copy(),
             Wallets(*(array.copy() for array in arrays.wallets)), Watch(*(array.copy() for array in arrays.watch)),
-            self._waiting().copy(), self.tallies.spend.copy(),
+            self._waiting().copy(), self.tallies.spend.copy(), self.tallies.pulse.copy(),
+            int(self.tallies.pulse_minute[0]),
         )  # fmt: skip
 
     def restore(self, snapshot: Snapshot) -> None:
@@ -310,7 +329,7 @@ class CustomerShard:
         watch = Watch(*(array.copy() for array in snapshot.watch))
         self.arrays = self.arrays._replace(wallets=wallets, outbox=outbox, watch=watch)
         self._provide()
-        self._take_numbers(snapshot.names, snapshot.spend)
+        self._take_numbers(snapshot.names, snapshot.spend, snapshot.pulse, snapshot.pulse_minute)
 
 
 def lines_to_keep(events: np.ndarray, inbox: Inbox) -> int:

@@ -11,7 +11,9 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field
 
+from engine.breaker_records import BREAKERS_MAX
 from engine.coupon_records import BUDGETS_MAX, COUPONS_MAX
+from engine.policy.breaker import Breaker, breaker_names
 from engine.policy.budget import Budget
 from engine.policy.campaign import Campaign, Caps, ChannelName
 from engine.policy.checks import Checks, ascending, known, repeated, reserved
@@ -174,6 +176,7 @@ class Policy(Block):
     budgets: Annotated[dict[Identifier, Budget], Field(max_length=BUDGETS_MAX)] = {}
     coupons: Annotated[dict[Identifier, Coupon], Field(max_length=COUPONS_MAX)] = {}
     fraud: Fraud = Fraud()
+    breakers: Annotated[dict[Identifier, Breaker], Field(max_length=BREAKERS_MAX)] = {}
     lint: LintBlock = LintBlock()
     campaigns: Annotated[dict[Identifier, Campaign], Field(max_length=CAMPAIGNS_MAX)] = {}
 
@@ -187,6 +190,8 @@ class Policy(Block):
         yield self.segments_are_conditions
         yield from self.coupon_checks()
         yield from self.fraud_checks()
+        for name, breaker in self.__dict__.get("breakers", {}).items():
+            yield partial(lambda name, breaker: breaker_names(name, breaker, self.campaigns), name, breaker)
         for name in self.campaigns:
             yield partial(self.topic_is_declared, name)
             yield partial(self.pages_are_declared, name)

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from engine.policy.breaker_tables import breaker_table
 from engine.policy.calendar_days import day_table, timetable, wall_ms
 from engine.policy.campaign import Campaign
 from engine.policy.compiling import Conditions, fill_caps, salt
@@ -261,6 +262,7 @@ def compile_policy(
         **campaigns._asdict(),
         **coupons._asdict(),
         **fraud._asdict(),
+        breakers=breaker_table(policy, registry.slots),
     )
     dwells = {campaign.trigger.dwell for campaign in policy.campaigns.values() if campaign.trigger.dwell}
     return CompiledPolicy(policy, tables, registry, timetable(policy, first, last), tuple(sorted(dwells)))

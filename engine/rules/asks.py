@@ -10,6 +10,7 @@ from engine.rules.claims import claim, transfer
 from engine.rules.ids import body_hash, id_row, keep_answer, remember_id, repeat_answer
 from engine.rules.judge import judge, tell
 from engine.rules.orders import cancel, checkout, held_order, pay_order, redeem_by_hand, refund
+from engine.rules.pulse import count_refusal
 from engine.rules.wallets import lapse
 from engine.rules.watch import count_case, note_pass
 
@@ -18,7 +19,8 @@ _CANCEL, _REFUND, _TRANSFER = int(EventKind.CANCEL), int(EventKind.REFUND), int(
 _REDEEM, _PAYMENT = int(EventKind.REDEEM), int(EventKind.PAYMENT)
 _CHALLENGE_PASSED = int(EventKind.CHALLENGE_PASSED)
 _NO_ANSWER, _DONE, _NO_ORDER = int(Answer.NONE), int(Answer.DONE), int(Answer.NO_ORDER)
-_WAITS, _DENIED, _CHALLENGED = int(Answer.WAITS), int(Answer.DENIED), int(Answer.CHALLENGED)
+_WAITS, _PENDING = int(Answer.WAITS), int(Answer.PENDING)
+_DENIED, _CHALLENGED = int(Answer.DENIED), int(Answer.CHALLENGED)
 
 
 @kernel
@@ -142,5 +144,7 @@ def answer_ask(shard, row, customer, event, inbox, tables, tallies, day_number, 
         keep_answer(wallets, row, int(ask.id), receipt)
     if event.kind == _CLAIM and 0 <= ask.coupon < len(tables.coupons) and tables.coupons[ask.coupon].used:
         tallies.answers[day_number, ask.coupon, receipt.answer] += 1
+        if receipt.answer != _PENDING:
+            count_refusal(tallies, int(ask.campaign), t)
     refused = receipt.answer == _DENIED or receipt.answer == _CHALLENGED
     return not refused and (event.kind != _PAYMENT or receipt.answer == _DONE)

@@ -2,6 +2,7 @@
 
 from engine.compiled import entry, kernel
 from engine.coupon_records import RequestKind
+from engine.rules.breaker import sum_breakers
 from engine.rules.digest import add
 from engine.rules.experiments import mix64
 from engine.rules.fraud_digest import sum_fraud
@@ -80,6 +81,7 @@ def sum_lane(shared, seed, total):
     for place in range(table.size[0]):
         add_word(total, open_hash(add(seed, 4), table, int(table.heap[place]), shared.stock))
     sum_fraud(shared.fraud, int(shared.clock[0].first), seed, total)
+    sum_breakers(shared.breakers, seed, total)
 
 
 @entry

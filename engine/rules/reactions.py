@@ -16,6 +16,7 @@ from engine.rules.fatigue import (
     reaction_bits,
     snooze,
 )
+from engine.rules.pulse import count_complaint
 
 _CLICK, _CLOSE, _MUTE = int(EventKind.CLICK), int(EventKind.CLOSE), int(EventKind.MUTE)
 _SNOOZE, _COMPLAINT, _NOT_SHOWN = int(EventKind.SNOOZE), int(EventKind.COMPLAINT), int(EventKind.NOT_SHOWN)
@@ -59,6 +60,7 @@ def react_negatively(customer, ring, place, event, tables, tallies, day_number, 
         tally_cell(tallies, tables, day_number, slot, int(event.customer), segment, _C_NEGATIVES, 1)
     if kind == _COMPLAINT:
         tally_cell(tallies, tables, day_number, slot, int(event.customer), segment, _C_COMPLAINTS, 1)
+        count_complaint(tallies, slot, t)
         return
     close_view(customer, int(event.page_view))
     if before & _CLOSED == 0:

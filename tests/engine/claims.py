@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from engine.breaker_records import BREAKER
 from engine.coupon_records import (
     BUDGET,
     COUPON,
@@ -32,7 +33,7 @@ START_MS = 1_800_000_000_000
 STEP_MS = 10 * MINUTE_MS
 CUSTOMERS = 60
 NO_RULES = {name: records(0, dtype) for name, dtype in (("rules", RULE), ("ranges", RANGE), ("listed", LISTED))}
-NO_RULES["days"] = records(0, DAY)
+NO_RULES |= {"days": records(0, DAY), "breakers": records(0, BREAKER)}
 GRANTED = (Answer.DONE, Answer.FALLBACK)
 
 Row = dict[str, Any]

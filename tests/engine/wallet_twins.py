@@ -297,7 +297,7 @@ class Compiled:
 
     def take_bulletin(self, bulletin: Bulletin) -> None:
         for shard in self.shards:
-            shard.take_bulletin(bulletin.in_stock, bulletin.in_budget)
+            shard.take_bulletin(bulletin)
 
     def decide(self, happenings: list[Happening]) -> list[tuple[Row, Row | None, list[Row]]]:
         """Decision, receipt and ghosts of every event, in the events' order."""
