@@ -62,6 +62,9 @@ def compare(
     ] = None,
     without: Annotated[list[str] | None, typer.Option(help="The scenario's policy without this campaign.")] = None,
     each: Annotated[bool, typer.Option("--each", help="Leave out each campaign in turn, and all of them.")] = False,
+    each_rule: Annotated[
+        bool, typer.Option("--each-rule", help="Leave out each fraud rule that answers in turn, and all of them.")
+    ] = False,
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="The scenario's policy with a field set: fatigue.caps[1].most=3.")
     ] = None,
@@ -75,7 +78,7 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Compare policies in twin worlds and say which is better, by how much, and how sure that is."""
-    given = {"policy": policy or [], "without": without or [], "each": each, "set": set_ or []}
+    given = {"policy": policy or [], "without": without or [], "each": each, "each_rule": each_rule, "set": set_ or []}
     how = {"customers": customers, "worlds": worlds, "seed": seed, "early": early, "address": address}
     finish(commands.compare(scenario, given, as_json, out, assumption_sets=assumption_sets, **how))
 

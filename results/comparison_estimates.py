@@ -11,6 +11,12 @@ Keyed = Iterator[tuple[str, Estimate]]
 BY_WORLD = "the world as unit, Student's t"
 
 
+def competed(database: Database) -> bool:
+    """Did customers of any world compete for stock or budget, or meet adversaries? Then they are not independent."""
+    sums = "(SELECT sum(shared_refusals) FROM lives), (SELECT sum(crews) FROM accounts)"
+    return any(database.rows(f"SELECT {sums}")[0])
+
+
 def baskets(database: Database, reference: str, rivals: list[str], confidence: float) -> Keyed:
     """Goods at list price by order, of every policy, and each rival less the reference; nothing without orders."""
     if not database.number("SELECT coalesce(sum(total), 0) FROM levels WHERE of = '' AND measure = 'orders'"):

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from results.comparison_estimates import competed
 from results.comparison_marks import Findings, head, none, right, row, rows_table, sources
 from results.comparison_tables import MONEY
 from results.comparison_words import PER_THOUSAND, fine
-from results.comparisons import Pair, competed, difference, paired_customers
+from results.comparisons import Pair, difference, paired_customers
 from results.markup import computed, number, queried
 from results.paired import FEW_DIFFERENCES, PairedWorlds
 from results.query import quoted

@@ -33,6 +33,10 @@ COMPARISON_SCHEMAS: dict[str, pa.Schema] = {
         sums=["granted", "redeemed", "expired", "discount"],
         counts_=["out_of_stock", "over_budget", "refused"],
     ),
+    # What fraud rules said of whom, by policy; money in fen. Empty where nobody says where customers come from.
+    "rules": pa.schema([("world", pa.int64()), ("policy", pa.string()), *SCHEMAS["rules"]]),
+    "rule_pairs": pa.schema([("world", pa.int64()), ("policy", pa.string()), *SCHEMAS["rule_pairs"]]),
+    "accounts": pa.schema([("world", pa.int64()), ("policy", pa.string()), *SCHEMAS["accounts"]]),
     "holdouts": pa.schema([("world", pa.int64()), *SCHEMAS["outcomes"]]),
     "spend_bins": pa.schema([("world", pa.int64()), *SCHEMAS["spend_bins"]]),
     "assumptions": schema_of(counts=["draw"], words=["behaviour"], sums=["factor", "value"], words_=["unit"]),

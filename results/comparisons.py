@@ -1,14 +1,15 @@
 """The figures of a comparison: differences between policies, truths of campaigns by twin worlds, estimates beside them.
 
 Each value is SQL over the comparison's tables; its interval follows from the sums of the second query. The unit of
-analysis is the customer, unless customers competed for something in any world: then it is the world (FIDELITY 10).
+analysis is the customer, unless they competed or met adversaries in any world: then it is the world (FIDELITY 10).
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from results.comparison_estimates import baskets, true_returns
+from results.comparison_estimates import baskets, competed, true_returns
+from results.comparison_fraud import fraud_figures
 from results.comparison_tables import FLAGS, MONEY
 from results.paired import PairedCustomers, PairedFlags, PairedWorlds, pairing_factor
 from results.query import Database, quoted
@@ -65,11 +66,6 @@ def scale_of(measure: str) -> int:
     return 100 if measure in MONEY else 1  # fen to yuan
 
 
-def competed(database: Database) -> bool:
-    """Did customers of any world compete for stock or budget? Then they are not independent."""
-    return database.number("SELECT coalesce(sum(shared_refusals), 0) FROM lives") > 0
-
-
 def study_estimates(database: Database, manifest: Manifest, confidence: float = CONFIDENCE) -> Estimates:
     """Every figure of a comparison: `difference[cap_3/profit]`, `true_relative_lift[first_use]`, …"""
     return dict(figures(database, manifest, confidence))
@@ -88,6 +84,7 @@ def figures(database: Database, manifest: Manifest, confidence: float) -> Keyed:
             yield f"level[{policy}/{measure}]", level(database, policy, measure, confidence)
     yield from baskets(database, reference, manifest["rivals"], confidence)
     yield from true_returns(database, manifest, confidence)
+    yield from fraud_figures(database, manifest, confidence)
     for campaign in manifest["truth"]:
         yield from truths(database, campaign, confidence)
         yield from growths(database, manifest, campaign, confidence)

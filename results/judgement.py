@@ -3,7 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
-from results.comparisons import Pair, competed, difference, level, unit_of
+from results.comparison_estimates import competed
+from results.comparisons import Pair, difference, level, unit_of
 from results.query import Database
 from results.sequential import early_stop, stein_interval
 from results.statistics import CONFIDENCE, Estimate, Interval

@@ -153,6 +153,30 @@ class PairedWorlds:
         return Interval(middle - half, middle + half)
 
 
+@dataclass(frozen=True)
+class RatioOfWorlds:
+    """Σ x ÷ Σ y over worlds (x, y). The unit is the world."""
+
+    pairs: tuple[tuple[float, float], ...]
+
+    @property
+    def worlds(self) -> int:
+        return len(self.pairs)
+
+    @property
+    def value(self) -> float | None:
+        total = math.fsum(y for _, y in self.pairs)
+        return math.fsum(x for x, _ in self.pairs) / total if total else None
+
+    def interval(self, confidence: float = CONFIDENCE) -> Interval:
+        """Delta method (Deng 2018): each world stands for ratio + (x - ratio y) ÷ mean y."""
+        ratio = self.value
+        if ratio is None:
+            return Interval(None, None, "nothing to divide by")
+        mean = math.fsum(y for _, y in self.pairs) / self.worlds
+        return PairedWorlds(tuple(ratio + (x - ratio * y) / mean for x, y in self.pairs)).interval(confidence)
+
+
 def pairing_factor(a: Sequence[float] | Floats, b: Sequence[float] | Floats) -> float | None:
     """Width of the interval with independent seeds over its width with common random numbers; `a`, `b`: a figure a
     world under each policy, in the same order. None under two worlds or where the policies differ by a constant."""

@@ -38,6 +38,15 @@ _POPULATION_COUNTS = (
     "discounts_anyway", "refunds", "refunded",
 )  # fmt: skip
 
+_RULE_COUNTS = (
+    "judged", "fired", "answered", "not_judged", "fired_fraud", "fired_good", "alone_fraud", "alone_good",
+    "answered_fraud", "answered_good", "stopped_fraud", "stopped_good", "alone_face_fraud", "alone_face_good",
+)  # fmt: skip
+_ACCOUNT_COUNTS = (
+    "asks", "accounts", "active", "denied", "held", "failed", "weaker", "harmed", "challenged", "passed", "crews",
+    "persons", "face", "resale", "rewards", "costs", "honest", "refused",
+)  # fmt: skip
+
 SCHEMAS: dict[str, pa.Schema] = {
     "waterfall": schema_of(dates=["date"], words=["phase", "campaign", "reason"], counts=["candidates"]),
     "decisions": schema_of(dates=["date"], words=["phase", "reason"], counts=["decisions"]),
@@ -81,6 +90,11 @@ SCHEMAS: dict[str, pa.Schema] = {
     "spend_days": schema_of(
         dates=["date"], words=["phase", "campaign"], flags=["held_out"], counts=["customers"], sums=["spend", "squares"]
     ),
+    # Fraud rules since launch, by what accounts truly are; empty where no population says where customers come from.
+    # Money in fen. `alone`: asks at which no other rule fired; `stopped`: face value in asks it answered with less.
+    "rules": schema_of(words=["rule", "mode", "answer"], counts=_RULE_COUNTS),
+    "rule_pairs": schema_of(words=["rule", "other"], counts=["fraud", "good"]),
+    "accounts": schema_of(words=["kind", "truth"], counts=_ACCOUNT_COUNTS),
     # Written from the manifest, so that every number of the report has a query.
     "run": schema_of(
         counts=["customers", "customer_base", "before_days", "campaign_days", "after_days", "events"],
@@ -109,8 +123,8 @@ NULLABLE = {
     *(("coupons", name) for name in ("pieces", "worst_cost")),
     ("budgets", "out_after_ms"),
 }
-# Refunds, and coupons passed on, take away from cohorts of days long gone.
-SIGNED = {"cohorts", "coupon_days"}
+# Refunds, and coupons passed on, take away from cohorts of days long gone; a person may lose on goods sold on.
+SIGNED = {"cohorts", "coupon_days", "accounts"}
 
 # What names one row. Tables of disjoint customers add by these.
 KEYS: dict[str, tuple[str, ...]] = {
@@ -129,6 +143,9 @@ KEYS: dict[str, tuple[str, ...]] = {
     "cohorts": ("date", "phase", "coupon", "since_launch", "young"),
     "coupon_days": ("date", "phase", "coupon"),
     "spend_days": ("date", "phase", "campaign", "held_out"),
+    "rules": ("rule", "mode", "answer"),
+    "rule_pairs": ("rule", "other"),
+    "accounts": ("kind", "truth"),
 }
 OF_THE_LEDGER = ("stock", "budgets", "budget_days")  # one for all customers: nothing to add up
 REQUIRED = (*KEYS, *OF_THE_LEDGER)

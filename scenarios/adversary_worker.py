@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from engine.coupon_records import COUPON_CELLS
+from engine.coupon_records import COUPON_CELLS, Inbox
 from engine.host.messages import Settled
 from engine.host.shard import Account, CustomerShard
 from engine.records import Tallies
@@ -17,6 +17,7 @@ from scenarios.calendar import calendar_of
 from scenarios.settling import Shards
 from scenarios.worker import RunPlan, SoFar, WorkerResult, owned
 from sim.adversaries.underworld import Takings, Underworld, accounts_of, kinds_of, profiles_of
+from sim.judged import no_verdicts, note_receipts, note_replies
 
 
 class AdversaryWorker:
@@ -35,11 +36,8 @@ class AdversaryWorker:
         self.shard.pause(plan.paused_before)
         self.before: Tallies = self.shard.tallies
         self.underworld: Underworld | None = None
-
-    @property
-    def kinds(self) -> np.ndarray:
-        """What each account truly is: i1[n], Account."""
-        return kinds_of(self.crews)
+        self.kinds = kinds_of(self.crews)  # what each account truly is: i1[n], Account
+        self.verdicts = no_verdicts()
 
     def takings(self) -> list[Takings]:
         return self.underworld.takings() if self.underworld else []
@@ -50,6 +48,8 @@ class AdversaryWorker:
             if len(settled.replies):
                 self.shard.apply(settled.replies, settled.time_ms)
             if self.underworld is not None:
+                tables, replies = self.shard.tables, settled.replies.view(np.recarray)
+                note_replies(self.verdicts, self.kinds, self.first, tables.coupons, tables.terms, replies)
                 self.underworld.hear(settled.replies)
 
     def step(self, settled: Settled | None, until_ms: int) -> Account:
@@ -69,7 +69,14 @@ class AdversaryWorker:
         stream = (plan.seed, plan.replication)
         scene = scene_of(plan.population, plan.policy, plan.spans, drops, stream, self.first)
         cities = self.shard.customers["home_city"].copy()
-        self.underworld = Underworld(scene, self.crews, self.first, cities, self.shard.decide, self._enrol)
+        self.underworld = Underworld(scene, self.crews, self.first, cities, self.decide, self._enrol)
+
+    def decide(self, events: np.ndarray, inbox: Inbox) -> tuple[np.ndarray, np.ndarray]:
+        """What the shard decides, noted against what the accounts truly are."""
+        decided = self.shard.decide(events, inbox)
+        tables = self.shard.tables
+        note_receipts(self.verdicts, self.kinds, self.first, tables.coupons, tables.terms, events, inbox)
+        return decided
 
     def _enrol(self, account: int, t: int) -> None:
         self.shard.customers["joined_ms"][account - self.first] = t
@@ -96,9 +103,10 @@ class AdversaryWorker:
         return cells
 
     def result(self, like: WorkerResult) -> WorkerResult:
-        """Digest and tallies; of the population's statistics nothing but the events is theirs."""
+        """Digest and tallies; of the population's statistics nothing but events and verdicts is theirs."""
         statistics = {name: np.zeros_like(table) for name, table in like.statistics.items()}
         statistics["events"] += self.underworld.app.events if self.underworld else 0
+        statistics |= {"rules": self.verdicts.rules, "together": self.verdicts.together, "asks": self.verdicts.asks}
         return WorkerResult(self.shard.digest(), statistics, self.before, self.shard.tallies)
 
 

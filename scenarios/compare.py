@@ -150,7 +150,8 @@ class Worlds:
 
     @property
     def shared(self) -> bool:
-        return any(life["shared_refusals"] for world in self.rows.values() for life in world["lives"])
+        refused = any(life["shared_refusals"] for world in self.rows.values() for life in world["lives"])
+        return refused or any(account["crews"] for world in self.rows.values() for account in world["accounts"])
 
     def wanted(self) -> int:
         """Worlds after which the interval of the goal is as narrow as asked for (Stein's two stages)."""

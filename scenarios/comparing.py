@@ -79,7 +79,7 @@ def about_rivals(loaded: Any, how: dict[str, Any]) -> Any:
 
 def chosen(loaded: Any, given: dict[str, Any]) -> list[Any]:
     """The policies to compare, the reference first. Raises DocumentError and UsageError with all problems."""
-    from scenarios.rivals import from_file, left_out, own, variants, with_fields, without
+    from scenarios.rivals import from_file, left_out, own, rules_left_out, variants, with_fields, without
 
     problems: list[str] = []
     found = []
@@ -92,6 +92,7 @@ def chosen(loaded: Any, given: dict[str, Any]) -> list[Any]:
 
     others = [f"without_{campaign}" for campaign in given["without"]] + [CHANGED] * bool(given["set"])
     others += [f"without_{name}" for name in (*loaded.policy.campaigns, "all")] * given["each"]
+    others += [rival.name for rival in rules_left_out(loaded)] if given["each_rule"] else []
     names = file_names(given["policy"], [*others, *([loaded.policy.policy] if len(given["policy"]) == 1 else [])])
     for path, name in zip(given["policy"], names, strict=True):
         tried(from_file, path, name, loaded)
@@ -103,12 +104,14 @@ def chosen(loaded: Any, given: dict[str, Any]) -> list[Any]:
         raise DocumentError(problems)
     if given["each"]:
         found += left_out(loaded)
+    if given["each_rule"]:
+        found += rules_left_out(loaded)
     if not found:
         found = variants(loaded)
         if not found and not loaded.scenario.compare.truth:
             raise UsageError(
-                f"{loaded.path}: nothing to compare with: give --policy FILE, --without CAMPAIGN, --each or "
-                "--set FIELD=VALUE, or write policies under compare: in the scenario"
+                f"{loaded.path}: nothing to compare with: give --policy FILE, --without CAMPAIGN, --each, "
+                "--each-rule or --set FIELD=VALUE, or write policies under compare: in the scenario"
             )
     return found if len(given["policy"]) > 1 else [own(loaded), *found]
 
@@ -138,6 +141,8 @@ def command_words(path: Path, given: dict[str, Any], how: dict[str, Any]) -> Ite
             yield from (f"--{name}", str(value))
     if given["each"]:
         yield "--each"
+    if given["each_rule"]:
+        yield "--each-rule"
     for name in ("customers", "worlds", "seed", "assumption_sets"):
         if how[name] is not None:
             yield from (f"--{name.replace('_', '-')}", str(how[name]))

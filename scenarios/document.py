@@ -20,6 +20,8 @@ WORLDS_LEAST, WORLDS_MAX, WORLD_CUSTOMERS_MAX = 10, 2_000, 2_000_000
 POLICIES_MAX = 20
 MARGIN = re.compile(r"(\d+(?:\.\d+)?)(%?)")  # 0.05 in the measure's own unit, or 1% of the level of the reference
 
+WAYS = ("policy", "without", "without_rules", "set")
+
 GoalMeasure = Literal["profit", "payments", "first_payments", "spend", "instalments", "visits", "fraud_loss"]
 GuardedMeasure = Literal[
     "profit", "payments", "first_payments", "spend", "instalments", "visits", "fraud_loss", "negatives",
@@ -35,19 +37,21 @@ class Without(Block):
 
 
 class Variant(Block):
-    """Another policy: a file, or the scenario's own policy without some campaigns or with some fields set."""
+    """Another policy: a file, or the scenario's own policy without some campaigns or fraud rules, or with some fields
+    set. without_rules: [] leaves out all of them."""
 
     policy: Text | None = None
     without: list[Identifier] | None = None
+    without_rules: list[Identifier] | None = None
     set: dict[Text, Raw] | None = None  # path → YAML; `none` takes the field out
 
     def cross_checks(self) -> Checks:
         yield self.one_way
 
     def one_way(self) -> Iterator[Problem]:
-        given = [name for name in ("policy", "without", "set") if getattr(self, name) is not None]
+        given = [name for name in WAYS if getattr(self, name) is not None]
         if len(given) != 1:
-            yield (), f"must have exactly one of policy, without, set (got {' and '.join(given) or 'none of them'})"
+            yield (), f"must have exactly one of {', '.join(WAYS)} (got {' and '.join(given) or 'none of them'})"
 
 
 class Goal(Block):

@@ -4,9 +4,15 @@ import difflib
 from collections.abc import Iterator
 
 from engine.policy.document import Policy
+from results.comparison_fraud import RULES_OFF, WITHOUT
+from results.comparison_fraud import key as figure_key
 from scenarios.document import Compare
 from scenarios.expect import Expectation
+from scenarios.fraud_outputs import kind_name
+from scenarios.origins_build import shares_of
+from scenarios.population_document import Population
 from sim.cohort import MEASURES
+from sim.origin_model import HONEST
 
 SHOWN_MAX = 6
 _OF_TRUTH = (
@@ -20,7 +26,7 @@ _OF_ARMS = ("first_clicks", "first_closes", "estimated_first_clicks", "estimated
 _OF_RIVALS = ("difference", "relative_difference")
 
 
-def comparison_figures(policy: Policy, compare: Compare) -> list[str]:
+def comparison_figures(policy: Policy, compare: Compare, population: Population | None = None) -> list[str]:
     """Every figure that the comparison of a scenario will have."""
     measures = [measure for measure in MEASURES if not measure.startswith("before_")]
     rivals = list(compare.policies)
@@ -30,6 +36,7 @@ def comparison_figures(policy: Policy, compare: Compare) -> list[str]:
     if policy.coupons:
         found += [f"basket_value[{name}]" for name in (policy.policy, *rivals)]
         found += [f"basket_difference[{rival}]" for rival in rivals]
+    found += fraud_figures(policy, compare, population) if population else []
     for campaign in compare.truth:
         found += [pattern.format(campaign) for pattern in _OF_TRUTH]
         found += [f"true_roi[{campaign}]"] if policy.campaigns[campaign].coupon else []
@@ -38,9 +45,28 @@ def comparison_figures(policy: Policy, compare: Compare) -> list[str]:
     return found
 
 
-def misread_comparison(expectation: Expectation, policy: Policy, compare: Compare) -> Iterator[str]:
+def fraud_figures(policy: Policy, compare: Compare, population: Population) -> list[str]:
+    """What judges fraud rules, where the population says who is who."""
+    crews = [*population.adversaries.crews.given()] if population.adversaries else []
+    groups = [kind_name(kind) for kind, people in zip(HONEST, shares_of(population.origins), strict=True) if people]
+    found = []
+    for name in (policy.policy, *compare.policies):
+        for kind in ("", *crews) if crews else ():
+            found.append(figure_key("fraud_money", name, kind))
+            if RULES_OFF in compare.policies and name != RULES_OFF:
+                found.append(figure_key("fraud_stopped", name, kind))
+        found += [figure_key(word, name) for word in ("fraud_charged_back", "fraud_stopped_naive") if crews]
+        found += [f"fraud_money_without[{name.removeprefix(WITHOUT)}]"] if crews and name.startswith(WITHOUT) else []
+        for group in ("", *groups) if groups else ():
+            found += [figure_key(word, name, group) for word in ("fraud_harmed", "fraud_challenges_passed")]
+    return found
+
+
+def misread_comparison(
+    expectation: Expectation, policy: Policy, compare: Compare, population: Population | None = None
+) -> Iterator[str]:
     """What is wrong with the figure an expectation of a comparison names: `must …`."""
-    there = comparison_figures(policy, compare)
+    there = comparison_figures(policy, compare, population)
     if expectation.metric in there:
         return
     same = [figure for figure in there if figure.partition("[")[0] == expectation.name]

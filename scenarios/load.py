@@ -118,8 +118,9 @@ def load_scenario(path: Path, options: Options = Options(), copies: Path | None 
     policy = reader.read(paths.get("policy.yaml"), Policy, below(changes, "policy"))
     population = reader.read(paths.get("population.yaml"), Population, below(changes, "population"))
     baseline = reader.read(paths["baseline.yaml"], Policy) if "baseline.yaml" in paths else policy
+    people = population.document if population else None
     if policy:
-        reader.say(loaded.source, misnamed(loaded.document, policy.document))
+        reader.say(loaded.source, misnamed(loaded.document, policy.document, people))
     if policy and population:
         reader.say(population.source, misfits(population.document, policy.document))
     reader.check()
@@ -174,7 +175,7 @@ def named_files(
     return {"scenario.yaml": path} | {f"{name}.yaml": file for name, file in files.items() if name not in missing}
 
 
-def misnamed(scenario: Scenario, policy: Policy) -> list[tuple[str, str]]:
+def misnamed(scenario: Scenario, policy: Policy, population: Population | None) -> list[tuple[str, str]]:
     """(path in the scenario, what must be) of every campaign and figure that the policy does not have."""
     problems: list[tuple[str, str]] = []
     fields, names = scenario.__dict__, policy.__dict__.get("campaigns")
@@ -195,8 +196,8 @@ def misnamed(scenario: Scenario, policy: Policy) -> list[tuple[str, str]]:
             problems += [(f"expect[{i}]", sentence) for sentence in misread(Expectation.parse(text), policy)]
     if compare is not None and not problems:
         for i, text in enumerate(compare.__dict__.get("expect", [])):
-            with suppress(ExpectationError, UnreadableError, KeyError):
-                found = misread_comparison(Expectation.parse(text), policy, compare)
+            with suppress(ExpectationError, UnreadableError, KeyError, AttributeError):  # of what is broken anyway
+                found = misread_comparison(Expectation.parse(text), policy, compare, population)
                 problems += [(f"compare.expect[{i}]", sentence) for sentence in found]
     return problems
 

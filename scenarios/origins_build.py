@@ -6,7 +6,7 @@ from engine.records import SHARE_ONE, records
 from scenarios.origins_document import Origins
 from sim.origin_model import HONEST, LOOK_ALIKES, ORIGINS, Account
 
-_FIELDS = {
+FIELDS = {
     Account.FAMILY: "family",
     Account.DORMITORY: "dormitory",
     Account.OFFICE: "office",
@@ -19,18 +19,26 @@ def share(millionths: int) -> float:
     return millionths / SHARE_ONE
 
 
+def shares_of(origins: Origins | None) -> np.ndarray:
+    """Shares of customers by honest Account (f8[n]); zeros where nobody says where customers come from."""
+    shares = np.zeros(len(HONEST))
+    if origins is not None:
+        for kind in LOOK_ALIKES:
+            shares[kind] = share(getattr(origins.groups, FIELDS[kind]).share)
+        shares[Account.ALONE] = max(0.0, 1.0 - shares.sum())
+    return shares
+
+
 def origins_row(origins: Origins | None) -> np.recarray:
     """The ORIGINS row of a document; no row where there is none."""
     if origins is None:
         return records(0, ORIGINS)
     table = records(1, ORIGINS)
     row, groups = table[0], origins.groups
-    shares, people = np.zeros(len(HONEST)), np.zeros(len(HONEST))
+    people = np.zeros(len(HONEST))
     for kind in LOOK_ALIKES:
-        group = getattr(groups, _FIELDS[kind])
-        shares[kind], people[kind] = share(group.share), getattr(group, "people", 0.0)
-    shares[Account.ALONE] = max(0.0, 1.0 - shares.sum())
-    row.kinds[:], row.people[:] = np.cumsum(shares), people
+        people[kind] = getattr(getattr(groups, FIELDS[kind]), "people", 0.0)
+    row.kinds[:], row.people[:] = np.cumsum(shares_of(origins)), people
     row.shared_device = share(origins.family_device)
     row.away, row.trip_ms = share(groups.frequent_flyer.away), groups.frequent_flyer.trip
     row.mobile, row.behind = share(origins.mobile.share), origins.mobile.behind

@@ -7,6 +7,7 @@ from pathlib import Path
 from engine.policy.campaign import Arm, Holdout
 from engine.policy.checks import known
 from engine.policy.document import Policy
+from engine.policy.fraud_rules import Rule
 from engine.policy.yaml_source import NO_CHANGES, DocumentError, file_text, read, read_text
 from engine.records import SHARE_ONE
 from scenarios.build import misfits
@@ -14,6 +15,7 @@ from scenarios.document import Variant, Without
 from scenarios.load import LoadedScenario
 
 NOBODY, EVERYBODY = 0, SHARE_ONE
+RULES_OFF = "rules_off"  # the rival against which fraud rules are judged
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,29 @@ def without(names: Sequence[str], name: str, loaded: LoadedScenario) -> Rival:
     return replace(own(loaded), name=name, paused=tuple(names))
 
 
+def without_rules(names: Sequence[str], name: str, loaded: LoadedScenario) -> Rival:
+    """The scenario's own policy with these fraud rules off; with none named, all of them. Raises DocumentError."""
+    fraud = loaded.policy.fraud
+    rows = fraud.rows()
+    problems = [sentence for word in names for _, sentence in known(word, (), "the policy's fraud rules", list(rows))]
+    if not rows:
+        problems = ["rules must be of a policy that has some under fraud (got none)"]
+    if problems:
+        raise DocumentError(f"{loaded.path}: without {sentence}" for sentence in problems)
+    off = {rule: fraud.rules.get(rule, Rule()).model_copy(update={"mode": "off"}) for rule in names or rows}
+    policy = loaded.policy.model_copy(update={"fraud": fraud.model_copy(update={"rules": {**fraud.rules, **off}})})
+    return replace(own(loaded), name=name, policy=policy)
+
+
+def rules_left_out(loaded: LoadedScenario) -> list[Rival]:
+    """Leave-one-out, rule by rule of those that answer, and the policy without any."""
+    answering = [name for name, row in loaded.policy.fraud.rows().items() if row.mode in (None, "active")]
+    return [
+        without_rules([], RULES_OFF, loaded),
+        *(without_rules([name], f"without_rule_{name}", loaded) for name in answering),
+    ]
+
+
 def fitting(rival: Rival, loaded: LoadedScenario) -> Rival:
     """A rival that the population can live under. Raises DocumentError."""
     problems = misfits(loaded.population, rival.policy)
@@ -112,6 +137,8 @@ def variant_of(name: str, variant: str | Variant, loaded: LoadedScenario) -> Riv
         return from_file(loaded.path.parent / variant.policy, name, loaded)
     if variant.without is not None:
         return without(variant.without, name, loaded)
+    if variant.without_rules is not None:
+        return without_rules(variant.without_rules, name, loaded)
     return with_fields(variant.set or {}, name, loaded)
 
 

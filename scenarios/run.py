@@ -28,6 +28,7 @@ from scenarios.coupon_outputs import CouponOutputs, coupon_blocks
 from scenarios.diary import Diary
 from scenarios.exits import UsageError
 from scenarios.expect import CONFIDENCE, Expectation, Verdict
+from scenarios.fraud_outputs import FraudOutputs
 from scenarios.load import LoadedScenario, Options, plan_of
 from scenarios.lone_world import LoneWorld
 from scenarios.outputs import ONLY_ARM, Days, Outputs
@@ -284,6 +285,8 @@ def run_scenario(loaded: LoadedScenario, options: RunOptions, progress: Progress
     days = Days(plan.policy, scenario.start, scenario.before, scenario.days, scenario.after)
     outputs = Outputs(lived.everybody, plan.baseline, plan.policy, days)
     tables = outputs.tables() | CouponOutputs(plan, days, outputs.tallies, lived.ledger, lived.diary).tables()
+    fraud = FraudOutputs(plan.policy, outputs.statistics, outputs.tallies[1], lived.ledger, lived.takings)
+    tables |= fraud.tables()
     manifest = manifest_of(loaded, plan, options, lived, time.perf_counter() - began)
     options.out.mkdir(parents=True, exist_ok=True)
     verdicts: list[Verdict] = []

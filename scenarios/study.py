@@ -122,7 +122,7 @@ class Player:
     def _lived(self, past: LoneWorld, plan: WorldPlan, branch: Branch, replication: int) -> Life:
         world = past.fork(plan.run_plan(branch, replication))
         world.run(since=plan.spans.launch)
-        return Life.of(branch, world.worker, plan.truth, world.settling)
+        return Life.of(branch, world, plan.truth)
 
 
 # --- cache ------------------------------------------------------------------------------------------------------------

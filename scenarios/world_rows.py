@@ -1,7 +1,7 @@
 """What is kept of one world: rows of sums, per branch and per contrast of two branches, customer by customer."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,9 +11,10 @@ from engine.host.ledger import LedgerHost
 from engine.host.shard import combined
 from engine.policy.tables import CompiledPolicy
 from engine.records import Cell, Reason
-from scenarios.outputs import Columns, Days, Outputs, declared
-from scenarios.settling import Settling
-from scenarios.worker import CohortWorker, WorkerResult
+from scenarios.fraud_outputs import FRAUD_TABLES, STATISTICS, FraudOutputs
+from scenarios.lone_world import LoneWorld
+from scenarios.outputs import Columns, Days, Outputs, added_tallies, declared, summed
+from scenarios.worker import WorkerResult
 from sim.cohort import MEASURES
 from sim.model import Daily
 
@@ -55,21 +56,22 @@ class Life:
     assigned: dict[str, np.ndarray]  # by campaign with a holdout: 0 assigned, 1 held out, 2 held out from everything
     ledger: LedgerHost | None = None
     refused: np.ndarray | None = None  # claims by the Ledger since launch: i8[coupon slots, ANSWERS]
+    fraud: dict[str, Columns] = field(default_factory=dict)  # what fraud rules said of whom: see FraudOutputs
 
     @classmethod
-    def of(
-        cls, branch: Branch, worker: CohortWorker, campaigns: Sequence[str], settling: Settling | None = None
-    ) -> "Life":
+    def of(cls, branch: Branch, world: LoneWorld, campaigns: Sequence[str]) -> "Life":
+        worker, settling, result = world.worker, world.settling, world.worker.result()
         slots = branch.policy.registry.slots
         there = [name for name in campaigns if name in branch.policy.policy.campaigns]
         return cls(
             branch,
             worker.cohort.measures(),
             {name: worker.cohort.reached(slots[name]) for name in there},
-            worker.result(),
+            result,
             {name: worker.shard.assignment(slots[name]) for name in there},
             settling.ledger if settling else None,
             settling.refused if settling else None,
+            fraud_of(world, result) if world.plan.population.origins else {},
         )
 
     def values(self, of: str) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -91,7 +93,7 @@ def rows_of(
 ) -> Rows:
     """Everything kept of a world. own: the branch whose holdouts are analysed; segments: of each customer at launch."""
     by_name = {life.branch.name: life for life in lives}
-    tables = ("levels", "differences", "few", "phases", "by_campaign", "by_coupon", "lives")
+    tables = ("levels", "differences", "few", "phases", "by_campaign", "by_coupon", "lives", *FRAUD_TABLES)
     rows: Rows = {name: [] for name in tables}
     for life in lives:
         rows["levels"] += level_rows(life)
@@ -99,6 +101,8 @@ def rows_of(
         rows["by_campaign"] += campaign_rows(life, days)
         rows["by_coupon"] += coupon_rows(life)
         rows["lives"].append(life_row(life))
+        for name, columns in life.fraud.items():
+            rows[name] += [{"policy": life.branch.name, **row} for row in as_rows(columns)]
     for contrast in contrasts:
         a, b = by_name[contrast.policy], by_name[contrast.against]
         for row, few in contrast_rows(contrast, a, b, segments, names):
@@ -106,6 +110,16 @@ def rows_of(
             rows["few"] += few
     rows |= holdout_rows(by_name[own], days)
     return rows
+
+
+def fraud_of(world: LoneWorld, result: WorkerResult) -> dict[str, Columns]:
+    """What fraud rules said, of whom, and what crews took. result: of the customers."""
+    schemers = world.adversaries
+    results = [result, *([schemers.result(result)] if schemers else [])]
+    statistics = {name: summed(each.statistics[name] for each in results) for name in STATISTICS}
+    tallies = added_tallies([each.measured for each in results])
+    takings = schemers.takings() if schemers else []
+    return FraudOutputs(world.plan.policy, statistics, tallies, world.ledger, takings).tables()
 
 
 def level_rows(life: Life) -> Iterator[Row]:

@@ -8,6 +8,7 @@ import numpy as np
 from engine.compiled import entry, kernel
 from engine.records import CUSTOMER, EVENT, NONE, WEEK_MS, records
 from sim.behaviour import plan
+from sim.judged import KINDS, Standing, no_verdicts, standings
 from sim.measures import flush_all_touches, reset_measures
 from sim.model import OUTCOME, TOUCHES_MAX, VISITOR, Crowd, Daily, Measure, Model, Seen, Span, Stage
 from sim.origin_model import TRACE
@@ -61,6 +62,7 @@ def empty_crowd(first: int, count: int, model: Model, spans: Spans) -> Crowd:
         span=spans.array(),
         shoppers=records(count if len(model.shop) else 0, SHOPPER),
         traces=records(count if len(model.origins) else 0, TRACE),
+        verdicts=no_verdicts(),
     )
 
 
@@ -138,12 +140,21 @@ class Cohort:
     def launch(self) -> None:
         """Day 0: measurement begins."""
         reset_measures(self.crowd)
+        for table in self.crowd.verdicts:
+            table[:] = 0
 
     def kinds(self) -> np.ndarray:
         """What each customer truly is (i1[n], Account); all alone where nobody says where customers come from."""
         if len(self.crowd.traces) == 0:
             return np.zeros(len(self.crowd.visitors), np.int8)
         return self.crowd.traces["kind"].copy()
+
+    def standings(self) -> np.ndarray:
+        """What fraud rules did to customers of each kind since launch: i8[KINDS, len(Standing)]."""
+        if len(self.crowd.traces) == 0:
+            return np.zeros((KINDS, len(Standing)), np.int64)
+        active = self.crowd.visitors["visits"] > 0
+        return standings(self.crowd.traces["kind"], self.crowd.traces["harms"], active)
 
     def fork(self) -> "Cohort":
         """The same customers at the same moment, to live on under another policy."""
@@ -193,6 +204,10 @@ class Cohort:
             "spend_bins": spend_bins,
             "sums": sums,
             "products": products,
+            "rules": self.crowd.verdicts.rules,
+            "together": self.crowd.verdicts.together,
+            "asks": self.crowd.verdicts.asks,
+            "standings": self.standings(),
         }
 
 

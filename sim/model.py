@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sim.judged import Verdicts
+
 SLOTS_PER_DAY = 4  # dominating calendar: at most so many visits a day
 DEPTH_MAX = 60  # pages of one visit
 TOUCHES_MAX = 20  # the histogram's last bar is "20 or more"
@@ -323,6 +325,7 @@ class Crowd(NamedTuple):
     span: np.ndarray  # i8[6]: start, launch, campaign end, end of the run, step, next settlement, all ms
     shoppers: np.ndarray  # SHOPPER[n], or SHOPPER[0] where nobody shops with coupons
     traces: np.ndarray  # TRACE[n], or TRACE[0] where nobody says where customers come from
+    verdicts: Verdicts
 
 
 class Span(IntEnum):

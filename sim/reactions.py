@@ -18,6 +18,7 @@ from engine.records import (
 from sim.arrivals import annoy, annoyance_at
 from sim.behaviour import plan
 from sim.challenges import take_refusal, take_verdict
+from sim.judged import note_receipt, note_reply
 from sim.measures import (
     count_click,
     count_event,
@@ -28,7 +29,7 @@ from sim.measures import (
     outcome_row,
 )
 from sim.model import Mark, Span, Stage
-from sim.origins import is_traced
+from sim.origins import is_traced, trace_of
 from sim.pages import DWELL_PLACES, PLACES_PER_VIEW, VIEWS_PER_VISIT
 from sim.payments import PAGE_EVENT_AFTER_MS, order_paid
 from sim.population import taste
@@ -241,6 +242,9 @@ def wait(model, crowd, visitor, customer, event):
 def take_answer(model, crowd, visitor, customer, event, inbox, t):
     """What the customer asked for has been answered."""
     shopper, receipt = shopper_of(crowd, customer), inbox.receipts[event.ask]
+    if is_traced(crowd):
+        kind, ask = int(trace_of(crowd, customer).kind), inbox.asks[event.ask]
+        note_receipt(crowd.verdicts, kind, model.coupons, model.terms, event, ask, receipt)
     if is_traced(crowd) and take_refusal(model, crowd, visitor, customer, event, receipt, t, PAGE_EVENT_AFTER_MS):
         return
     if event.kind == _CHECKOUT:
@@ -296,5 +300,7 @@ def absorb_replies(model, crowd, replies, t):
         visitor = crowd.visitors[customer - first]
         take_reply(model, crowd, shopper_of(crowd, customer), customer, replies[i], t)
         if is_traced(crowd):
+            kind = int(trace_of(crowd, customer).kind)
+            note_reply(crowd.verdicts, kind, model.coupons, model.terms, replies[i])
             take_verdict(model, crowd, customer, replies[i], t)
         plan(model, crowd, visitor, customer, t)

@@ -16,7 +16,7 @@ _PAYMENT, _REFUND_EVENT, _TRANSFER = int(EventKind.PAYMENT), int(EventKind.REFUN
 _NOT_ELIGIBLE, _IMPERSONAL = int(Answer.NOT_ELIGIBLE), int(Answer.PERSONALISATION_OFF)
 _MINOR = int(Answer.MINOR)
 _DONE, _PENDING, _FALLBACK = int(Answer.DONE), int(Answer.PENDING), int(Answer.FALLBACK)
-_R_TRANSFER, _R_CONFIRM = int(RequestKind.TRANSFER), int(RequestKind.CONFIRM)
+_R_CLAIM, _R_RESERVE, _R_TRANSFER = int(RequestKind.CLAIM), int(RequestKind.RESERVE), int(RequestKind.TRANSFER)
 _DROP, _LISTED, _CLAIMING = int(Draw.DROP), int(Draw.LISTED), int(Draw.CLAIMING)
 _SENSITIVITY, _GIVING, _COLLECTING = int(Draw.SENSITIVITY), int(Draw.GIVING), int(Draw.COLLECTING)
 _REDEEM, _RIGHT = int(EventKind.REDEEM), int(CouponKind.RIGHT)
@@ -326,8 +326,8 @@ def plan_collection(model, shopper, customer, slot, claim, t):
 def take_reply(model, crowd, shopper, customer, reply, t):
     """What a customer does when the coupon is granted, or refused."""
     slot = int(reply.coupon)
-    if reply.kind == _R_CONFIRM:
-        return
+    if reply.kind not in (_R_CLAIM, _R_RESERVE, _R_TRANSFER):
+        return  # of a confirmation, or the mark of a fraud rule: about no coupon
     if reply.kind == _R_TRANSFER:
         if reply.number == NONE:
             shopper.held |= 1 << slot

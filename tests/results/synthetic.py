@@ -113,13 +113,14 @@ def synthetic_run(
 
 
 COUPON_TABLES = ("claims", "cohorts", "coupon_days", "spend_days", "stock", "budgets", "budget_days")
+FRAUD_TABLES = ("rules", "rule_pairs", "accounts")
 SHOPPING = ("claims", "orders", "goods", "lines", "pieces", "lines_added", "discounts", "discounts_anyway", "refunds",
             "refunded")  # fmt: skip
 
 
 def without_coupons() -> dict[str, dict[str, Any]]:
-    """The tables of a policy that has none."""
-    return {name: {column: [] for column in SCHEMAS[name].names} for name in COUPON_TABLES}
+    """The tables of a policy that has none, and no fraud rules."""
+    return {name: {column: [] for column in SCHEMAS[name].names} for name in (*COUPON_TABLES, *FRAUD_TABLES)}
 
 
 def _past(rng: np.random.Generator, customers: int) -> dict[str, np.ndarray]:

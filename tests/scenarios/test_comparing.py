@@ -23,7 +23,7 @@ BROKEN: list[tuple[str, str]] = [
      "compare.truth[0] must be one of the policy's campaigns: spring, bill_ready (got sprng, did you mean spring?)"),
     ("compare: {truth: [spring], arms: [bill_ready]}", "compare.arms[0] must be one of truth, spring (got bill_ready)"),
     ("compare: {policies: {a: {without: [spring], set: {x: 1}}}}",
-     "compare.policies.a must have exactly one of policy, without, set (got without and set)"),
+     "compare.policies.a must have exactly one of policy, without, without_rules, set (got without and set)"),
     ("compare: {expect: ['difference[a/profit] >= 0']}",
      "compare.expect[0] must be a figure of the comparison: level (got difference[a/profit])"),
     ("compare: {policies: {a: {without: [spring]}}, expect: ['difference[a/profit] > 0']}",
@@ -62,7 +62,7 @@ def test_a_field_set_wrongly_is_told_where_it_stands(change: str, sentence: str,
 @pytest.mark.parametrize(
     ("words", "sentences"),
     [
-        ((), ["nothing to compare with: give --policy FILE, --without CAMPAIGN, --each or --set FIELD=VALUE"]),
+        ((), ["nothing to compare with: give --policy FILE, --without CAMPAIGN, --each, --each-rule"]),
         (("--worlds", 3, "--customers", 5), ["--worlds must be between 10 and 2000 (got 3)", "--customers must"]),
         (("--set", "reward"), ["--set must be FIELD=VALUE (got reward)"]),
         (("--policy", "none.yaml"), ["none.yaml: the document must be a file that exists"]),
