@@ -6,6 +6,7 @@ from engine.fraud_records import JUDGED_MASK, Agent, Check, Field, Home, Mode, R
 from engine.records import NONE, EventKind
 from engine.rules.checkout_candidates import names
 from engine.rules.claims import new_request
+from engine.rules.listings import first_listed
 from engine.rules.wallets import instance_row
 from engine.rules.watch import count_case, use_up
 
@@ -26,23 +27,9 @@ _CUSTOMER, _AGENT_SCRIPT = int(Field.CUSTOMER), int(Agent.SCRIPT)
 
 # --- lists ------------------------------------------------------------------------------------------------------------
 @kernel
-def first_entry(listed, field, value):
-    """First row of a list (ascending) that is not before (field, value)."""
-    low, high = 0, len(listed)
-    while low < high:
-        middle = (low + high) // 2
-        entry = listed[middle]
-        if entry.field < field or (entry.field == field and entry.value < value):
-            low = middle + 1
-        else:
-            high = middle
-    return low
-
-
-@kernel
 def is_listed(listed, field, value, allowed, t):
-    """Whether somebody or something is on the allow list (allowed = 1) or the block list of the policy."""
-    at = first_entry(listed, field, value)
+    """Whether somebody is on the allow list (allowed = 1) or the block list of the policy."""
+    at = first_listed(listed, field, value)
     while at < len(listed) and listed[at].field == field and listed[at].value == value:
         if listed[at].allowed == allowed and t < listed[at].until_ms:
             return True

@@ -221,6 +221,17 @@ def test_a_verdict(ask: str, verdict: str, answer: str, done: str) -> None:
         assert (said.requests[0]["verdict"], said.requests[0]["rule"], said.requests[0]["fired"]) == (answers, 0, 1)
 
 
+def test_an_ask_that_is_refused_is_nobodys_goal() -> None:
+    tables = tables_with({0: rule("script", ORDERED, check=Check.SCRIPT)})
+    tables = tables._replace(goals=tables.goals.copy(), campaigns=tables.campaigns.copy())
+    tables.goals[K.ORDER], tables.campaigns[0].goal = 1, K.ORDER
+    scene = Scene(tables)
+    scene.happens(K.BALANCE_QUERY, ms("9h"))
+    scene.settle(ms("9h+1s"))
+    assert scene.happens(K.ORDER, ms("9h+2s"), agent=3).decision.credited == NONE
+    assert scene.happens(K.ORDER, ms("9h+2s"), agent=2).decision.credited == 0
+
+
 def wallet_of(scene: Scene) -> list[Any]:
     wallets = scene.shard.arrays.wallets
     counts = [wallets.heads, wallets.claims, wallets.requests, wallets.open, wallets.lives]
@@ -373,11 +384,14 @@ def test_a_listing_of_something_else_is_not_the_customers() -> None:
 
 # --- what is not counted ----------------------------------------------------------------------------------------------
 def test_what_waits_comes_late_or_comes_again_is_neither_counted_nor_judged() -> None:
-    scene = Scene(tables_with({0: rule("orders", ORDERED, window_ms=HOUR_MS, most=1)}))
+    log_ins = rule("log-ins", kinds(K.LOGIN), window_ms=HOUR_MS, most=1)
+    scene = Scene(tables_with({0: rule("orders", ORDERED, window_ms=HOUR_MS, most=1), 1: log_ins}))
     scene.happens(K.CLAIM, ms("9h"))
     assert scene.happens(K.ORDER, ms("9h")).answer == Answer.WAITS
     scene.settle(ms("9h+1s"))
     assert scene.happens(K.ORDER, ms("9h")).answer == Answer.DONE  # late
+    assert scene.sightings() == []
+    scene.happens(K.LOGIN, ms("9h"))  # late, too
     assert scene.sightings() == []
     for _ in range(3):
         said = scene.happens(K.ORDER, ms("9h+1s"), id=7, order=50)
@@ -634,9 +648,18 @@ def test_a_warming_rule_fires_as_if_in_shadow() -> None:
     assert (said.fired, said.receipt.rule, said.answer) == (6, 2, Answer.CHALLENGED)
 
 
+def test_a_rule_that_is_warming_goes_on_doing_so() -> None:
+    scene = Scene(tables_with({}))
+    for at, rules in (("9h", {0: core(35)}), ("9h+5min", {3: core(35), 0: core(19)})):
+        scene.settle(ms(at))
+        scene.shard.adopt(tables_with(rules), scene.shard.names)
+    assert scene.watch.warm_ms[[3, 0]].tolist() == [MIDNIGHT_MS + ms("9h+10min"), MIDNIGHT_MS + ms("10h+5min")]
+
+
 def test_no_rule_warms_at_the_beginning_of_a_world() -> None:
     scene = Scene(tables_with({}))
-    scene.shard.adopt(tables_with({0: core(35)}), scene.shard.names)
+    scene.shard.adopt(tables_with({0: core(35), 1: core(2)}), scene.shard.names)
+    assert (scene.watch.warm_ms < 0).all()
     assert live(scene, "fail*6@9h order@9h").answer == Answer.CHALLENGED
 
 
