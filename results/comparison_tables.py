@@ -31,7 +31,7 @@ COMPARISON_SCHEMAS: dict[str, pa.Schema] = {
         counts=["world"],
         words=["policy", "coupon"],
         sums=["granted", "redeemed", "expired", "discount"],
-        counts_=["out_of_stock", "over_budget", "refused"],
+        counts_=["out_of_stock", "over_budget", "refused", "out_after_ms"],
     ),
     "holdouts": pa.schema([("world", pa.int64()), *SCHEMAS["outcomes"]]),
     "spend_bins": pa.schema([("world", pa.int64()), *SCHEMAS["spend_bins"]]),
@@ -46,4 +46,5 @@ COMPARISON_SCHEMAS: dict[str, pa.Schema] = {
 }  # fmt: skip
 COMPARISON_NULLABLE = {("verdicts", name) for name in ("value", "low", "high", "level", "limit", "worlds_needed")} | {
     ("assumptions", "value"),
+    ("by_coupon", "out_after_ms"),
 }
