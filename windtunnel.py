@@ -24,7 +24,7 @@ Out = Annotated[Path, typer.Option("--out", help="Folder that keeps the runs.")]
 @app.command()
 def new(
     folder: Annotated[Path, typer.Argument(help="Folder to write into; must not exist or be empty.")],
-    preset: Annotated[str, typer.Option(help="Which preset: bank-card.")] = "bank-card",
+    preset: Annotated[str, typer.Option(help="Which preset: bank-card, coupon-platform.")] = "bank-card",
 ) -> None:
     """Write a policy, a population and a scenario with comments, runnable at once."""
     finish(commands.new(folder, preset))

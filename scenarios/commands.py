@@ -11,6 +11,7 @@ from scenarios.exits import Exit, UsageError
 LIBRARY = Path(__file__).resolve().parent / "library"
 PRESETS = {
     "bank-card": ("first_use.scenario.yaml", "policies/bank_card.yaml", "populations/bank_card.yaml"),
+    "coupon-platform": ("winback.scenario.yaml", "policies/coupon_shop.yaml", "populations/coupon_shop.yaml"),
 }
 
 

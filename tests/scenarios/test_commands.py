@@ -86,7 +86,7 @@ lint SHOP/people.yaml                           | SHOP/people.yaml:1: policy mus
 new SHOP                                        | SHOP must not exist or be an empty folder (got a folder with files in it); nothing was written
 new SHOP/policy.yaml                            | SHOP/policy.yaml must not exist or be an empty folder (got a file); nothing was written
 new SHOP/policy.yaml/sub                        | SHOP/policy.yaml/sub must be a folder that can be made (got Not a directory)
-new HERE/x --preset shop                        | --preset must be one of bank-card (got shop)
+new HERE/x --preset shop                        | --preset must be one of bank-card, coupon-platform (got shop)
 bench --only nothing                            | --only must be one of
 """  # noqa: E501
 ROWS = [tuple(part.strip() for part in row.split("|")) for row in WRONG.strip().splitlines()]
