@@ -11,7 +11,7 @@ from engine.policy.yaml_source import NO_CHANGES, DocumentError, file_text, read
 from engine.records import SHARE_ONE
 from scenarios.build import misfits
 from scenarios.document import Variant, Without
-from scenarios.load import LoadedScenario
+from scenarios.load import LoadedScenario, renumbered
 
 NOBODY, EVERYBODY = 0, SHARE_ONE
 
@@ -72,9 +72,10 @@ def without(names: Sequence[str], name: str, loaded: LoadedScenario) -> Rival:
 
 def fitting(rival: Rival, loaded: LoadedScenario) -> Rival:
     """A rival that the population can live under. Raises DocumentError."""
-    problems = misfits(loaded.population, rival.policy)
+    problems = [("names", f"must fit the population: {p} {s}") for p, s in misfits(loaded.population, rival.policy)]
+    problems += renumbered(rival.policy, loaded.baseline)
     if problems:
-        raise DocumentError.at(rival.source, [("names", f"must fit the population: {p} {s}") for p, s in problems])
+        raise DocumentError.at(rival.source, problems)
     return rival
 
 
