@@ -10,6 +10,7 @@ from engine.coupon_records import ANSWERS
 from engine.host.ledger import LedgerHost
 from engine.host.messages import Contribution, Settled
 from engine.host.shard import Account
+from engine.records import Bulletin
 from scenarios.diary import Diary
 from scenarios.worker import CohortWorker, RunPlan, SoFar
 
@@ -20,6 +21,8 @@ class Shards(Protocol):
     def step(self, settled: Sequence[Settled | None], since_ms: int, until_ms: int) -> list[Account]: ...
 
     def apply(self, settled: Sequence[Settled | None]) -> None: ...
+
+    def take_bulletin(self, bulletin: Bulletin) -> None: ...
 
     def so_far(self) -> Sequence[SoFar]: ...
 
@@ -39,6 +42,7 @@ class OneWorker:
         self.worker = worker
         self.moment, self.rush = worker.moment, worker.rush
         self.launch, self.end_campaign = worker.launch, worker.end_campaign
+        self.take_bulletin = worker.take_bulletin
 
     def step(self, settled: Sequence[Settled | None], since_ms: int, until_ms: int) -> list[Account]:
         return [self.worker.step(settled[0], since_ms, until_ms)]
@@ -62,6 +66,11 @@ class Settling:
         self.ledger = LedgerHost(start.tables, start.coupons, start.budgets, ends, plan.spans.start)
         self.settled: list[Settled | None] = [None] * len(bounds)
         self.refused_before = self.ledger.shared.stock["refused"].copy()  # by coupon and answer, at launch
+        self._publish()
+
+    def _publish(self) -> None:
+        """What is out of stock or used up under a policy just taken up is so from its first event on."""
+        self.shards.take_bulletin(self.ledger.bulletin())
 
     def advance(self, since_ms: int, until_ms: int) -> None:
         accounts = self.shards.step(self.settled, since_ms, until_ms)
@@ -100,6 +109,7 @@ class Settling:
         self.shards.launch()
         self.ledger.adopt(self.plan.policy.tables, self.plan.policy.coupons, self.plan.policy.budgets)
         self.refused_before = self.ledger.shared.stock["refused"].copy()
+        self._publish()
 
     def end_campaign(self) -> None:
         self.shards.end_campaign()

@@ -10,7 +10,7 @@ from engine.coupon_records import Inbox
 from engine.host.messages import Settled
 from engine.host.shard import Account, CustomerShard
 from engine.policy.tables import CompiledPolicy
-from engine.records import Tables, Tallies
+from engine.records import Bulletin, Tables, Tallies
 from results.estimators import bin_edges
 from scenarios.build import model_of
 from scenarios.inline import compiled_waves
@@ -134,10 +134,13 @@ class CohortWorker:
     def apply(self, settled: Settled | None) -> None:
         """What the Ledger settled reaches the shard, then the customers."""
         if settled is not None:
-            self.shard.take_bulletin(settled.bulletin.in_stock, settled.bulletin.in_budget)
+            self.take_bulletin(settled.bulletin)
             if len(settled.replies):
                 self.shard.apply(settled.replies, settled.time_ms)
                 self.cohort.apply(settled.replies, settled.time_ms)
+
+    def take_bulletin(self, bulletin: Bulletin) -> None:
+        self.shard.take_bulletin(bulletin.in_stock, bulletin.in_budget)
 
     def step(self, settled: Settled | None, since_ms: int, until_ms: int) -> Account:
         """From one settlement to the next: take the last one's replies, live, and account for it."""

@@ -23,8 +23,8 @@ from engine.host.ledger_arrays import (
     change_pieces,
     copied,
     digest_of,
+    empty_desk,
     empty_shared,
-    forget_replies,
     moves_of,
     renumber,
     scratch_for,
@@ -33,12 +33,12 @@ from engine.host.ledger_arrays import (
 from engine.host.ledger_invariants import breaches
 from engine.host.messages import Contribution, Moment, Refusal, Refused, Settled
 from engine.records import MINUTE_MS, Bulletin, Tables, records
-from engine.settle import Desk, Offers, Shared, release_rations, settle, write_bulletin
+from engine.rules.requests import forget_replies
+from engine.settle import Offers, Shared, release_rations, settle, write_bulletin
 
 TICK_MS = 10 * MINUTE_MS
 release = entry(release_rations)
 SETTLEMENTS_KEPT = 2  # messages of the last ones can be asked for again
-_OPENING = (RequestKind.RESERVE, RequestKind.TRANSFER)
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,8 @@ class LedgerHost:
         self.kept: dict[int, list[Settled]] = {}
         self.calendar: list[Moment] = []
         self.told = 0  # moments that have gone out
-        self.sorting = scratch_for(1)
+        self.desk = empty_desk()
+        self._read_clock()
         self.adopt(tables, coupons, budgets)
 
     # --- what the driver asks -----------------------------------------------------------------------------------------
@@ -140,15 +141,6 @@ class LedgerHost:
         """The FUND row of a budget, by name."""
         return self.shared.funds[self.budgets[budget]]
 
-    @property
-    def number(self) -> int:
-        """Of the latest settlement; 0 before the first."""
-        return int(self.shared.clock[0].number)
-
-    @property
-    def now_ms(self) -> int:
-        return int(self.shared.clock[0].now_ms)
-
     def bulletin(self) -> Bulletin:
         """What all may read until the next settlement; arrays of its own."""
         slots = len(self.tables.campaigns)
@@ -164,7 +156,7 @@ class LedgerHost:
     def copy(self) -> "LedgerHost":
         """A second Ledger in the same state, for a world that goes another way from here."""
         twin = copy.copy(self)
-        twin.sorting = scratch_for(1)
+        twin.desk = empty_desk()
         twin.campaigns_open = self.campaigns_open.copy()
         twin.open = {}
         twin.restore(self.snapshot())
@@ -190,6 +182,7 @@ class LedgerHost:
         self.kept, self.calendar = dict(snapshot.kept), list(snapshot.calendar)
         self.told = snapshot.told
         self.open = {}
+        self._read_clock()
         self._rename(coupons, budgets)
 
     # --- messages -----------------------------------------------------------------------------------------------------
@@ -247,27 +240,30 @@ class LedgerHost:
         number, time_ms = self.number + 1, parts[0].time_ms
         for part in parts:
             self.forget(*self.shards[part.shard], part.acknowledged)
-        granted = self.shared.stock["granted"].copy()
         requests = joined([part.requests for part in parts])
         replies = self._settle(
             requests, added([part.spend for part in parts], BUDGETS_MAX, len(Spend)), time_ms, number
         )
         lives = added([part.lives for part in parts], COUPONS_MAX, LIVES)
         broken = [part.breach for part in parts if part.breach]
-        broken += breaches(self.shared, lives, granted, self.coupons, self.budgets)
+        broken += breaches(self.shared, lives, self.coupons, self.budgets)
         assert not broken, f"settlement {number} at {time_ms} ms: " + "; ".join(broken)
         return self._keep(number, time_ms, replies)
 
     def _settle(self, requests: np.ndarray, spend: np.ndarray, time_ms: int, number: int) -> np.ndarray:
         """Run the settlement; returns all replies, REPLY[m]."""
         n = len(requests)
-        openings = int(np.isin(requests["kind"], _OPENING).sum())
-        self.shared = with_room(self.shared, n, openings)
-        if n > len(self.sorting.keys):
-            self.sorting = scratch_for(n)
-        desk = Desk(self.sorting, records(1, REPLY), records(n, REPLY), np.zeros(1, np.int64))
+        self.shared = with_room(self.shared, n, openings_in(requests))
+        if n > len(self.desk.sorting.keys):
+            self.desk = self.desk._replace(sorting=scratch_for(n))
+        desk = self.desk._replace(replies=records(n, REPLY)) if n else self.desk  # the replies are given away
         count = settle(requests, spend, self.shared, self.offers, desk, time_ms, number)
+        self.number, self.now_ms = number, time_ms
         return desk.replies[:count]
+
+    def _read_clock(self) -> None:
+        """Number (0 before the first) and time of the latest settlement: asked for too often to be looked up."""
+        self.number, self.now_ms = int(self.shared.clock[0].number), int(self.shared.clock[0].now_ms)
 
     def _keep(self, number: int, time_ms: int, replies: np.ndarray) -> list[Settled]:
         """The messages that go out, kept in case one is asked for again."""
@@ -298,8 +294,18 @@ def added(parts: list[np.ndarray], rows: int, columns: int) -> np.ndarray:
     return total
 
 
+def openings_in(requests: np.ndarray) -> int:
+    """How many of REQUEST[n] open a row among the reservations."""
+    if len(requests) == 0:
+        return 0
+    kinds = requests["kind"]
+    return int(np.count_nonzero((kinds == RequestKind.RESERVE) | (kinds == RequestKind.TRANSFER)))
+
+
 def said_to(replies: np.ndarray, first: int, end: int) -> np.ndarray:
     """The replies to the customers in [first, end)."""
+    if len(replies) == 0:
+        return replies
     customers = replies["customer"]
     mine = (customers >= first) & (customers < end)
     return replies if mine.all() else replies[mine]

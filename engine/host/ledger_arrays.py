@@ -1,11 +1,11 @@
-"""The Ledger's arrays: made, given room, renumbered by name, forgotten, hashed."""
+"""The Ledger's arrays: made, given room, renumbered by name, hashed."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from engine.coupon_records import BUDGETS_MAX, COUPONS_MAX, REPLY, UNLIMITED, Answer
+from engine.coupon_records import BUDGETS_MAX, COUPONS_MAX, REPLY, UNLIMITED
 from engine.records import NEVER_MS, NONE, records
 from engine.rules.budgets import FUND
 from engine.rules.digest import LANE_SEEDS
@@ -13,7 +13,7 @@ from engine.rules.ledger_digest import sum_ledger
 from engine.rules.requests import DIGITS, PASSES, Remembered, Sorting, link_replies
 from engine.rules.reservations import RESERVATION, Reservations, link_reservations
 from engine.rules.stock import STOCK
-from engine.settle import CLOCK, Shared
+from engine.settle import CLOCK, Desk, Shared
 
 REQUESTS_MAX = 2_000_000  # of one settlement
 REPLIES_MAX = 4_000_000  # remembered until acknowledged
@@ -72,6 +72,10 @@ def scratch_for(room: int) -> Sorting:
     )
 
 
+def empty_desk() -> Desk:
+    return Desk(scratch_for(1), records(1, REPLY), records(0, REPLY), np.zeros(1, np.int64))
+
+
 def copied(shared: Shared) -> Shared:
     return Shared(
         shared.clock.copy(),
@@ -115,21 +119,6 @@ def grown_reservations(old: Reservations, room: int) -> Reservations:
     new.size[0] = old.size[0]
     link_reservations(new)
     return new
-
-
-# --- forgotten --------------------------------------------------------------------------------------------------------
-def forget_replies(remembered: Remembered, first: int, end: int, number: int) -> None:
-    """Forget what settlements up to `number` said to the customers in [first, end); open transfers stay."""
-    count = int(remembered.size[0])
-    rows, said = remembered.rows[:count], remembered.said[:count]
-    customers = rows["customer"]
-    gone = (said <= number) & (customers >= first) & (customers < end) & (rows["answer"] != Answer.PENDING)
-    if not gone.any():
-        return
-    kept = np.flatnonzero(~gone)
-    remembered.rows[: len(kept)], remembered.said[: len(kept)] = rows[kept], said[kept]
-    remembered.size[0] = len(kept)
-    link_replies(remembered)
 
 
 # --- by name ----------------------------------------------------------------------------------------------------------

@@ -8,13 +8,21 @@ import numpy as np
 import pytest
 
 from engine.coupon_records import GRANTED_LIVES, Answer, CouponCell
+from engine.records import DAY_MS
 from scenarios.lone_world import LoneWorld
 from scenarios.run import Lived, RunOptions, live
-from sim.model import Daily
+from sim.cohort import Cohort
+from sim.model import Crowd, Daily, Span
 from tests.sim.interpreted import command
-from tests.sim.shop_worlds import library_plan, shop_plan
+from tests.sim.shop_worlds import EAGER, library_plan, shop_plan
 
 CUSTOMERS, DAYS = 1_200, (3, 8, 4)
+COSTLY_POPUPS = {  # and most visits at midnight, when a campaign begins
+    "policy.budgets.messages": "{amount: 1.00, channels: [push, popup]}",
+    "policy.campaigns.offer_of_the_week.cost": "0.05",
+    "policy.fatigue.quiet_hours": "none",
+    "population.visits.hours": str([20] + [1] * 23),
+}
 
 
 @cache
@@ -60,6 +68,32 @@ def test_a_fork_lives_on_as_the_world_itself() -> None:
     assert world.digest == twin.digest == expected().digest
 
 
+def test_replies_leave_everybody_filed_under_the_step_they_are_due_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    apply, told = Cohort.apply, []  # told: replies at a time
+
+    def checked(cohort: Cohort, replies: np.ndarray, t: int) -> None:
+        apply(cohort, replies, t)
+        told.append(len(replies))
+        crowd = cohort.crowd
+        start, step, end = (int(crowd.span[one]) for one in (Span.START, Span.STEP, Span.END))
+        due = {((t - start) // step, row) for row, t in enumerate(crowd.visitors["due_ms"].tolist()) if t < end}
+        assert sorted(filed(crowd)) == sorted(due)
+
+    monkeypatch.setattr(Cohort, "apply", checked)
+    LoneWorld(shop_plan(150, 2, 5, 2), 150).run()
+    assert max(told) > 10 and len(told) > 100
+
+
+def filed(crowd: Crowd) -> list[tuple[int, int]]:
+    """(step, row) of everybody in the calendar queue."""
+    places = []
+    for place, row in enumerate(crowd.heads.tolist()):
+        while row >= 0:
+            places.append((place, row))
+            row = int(crowd.visitors["queue_next"][row])
+    return places
+
+
 def test_compiling_does_not_matter() -> None:
     done = command("shop_digest", "40", "9")
     assert done.returncode == 0, done.stderr
@@ -92,6 +126,28 @@ def test_a_budget_that_runs_out_refuses_and_is_kept() -> None:
     assert lived.ledger.stock("everyday_10").refused[Answer.BUDGET] > 0
     discounts = sum(part.cohorts[:, slot, CouponCell.DISCOUNT].sum() for part in tallies_of(lived))
     assert 0 < discounts <= fund.spent
+
+
+@pytest.mark.parametrize("forked", [False, True])
+def test_a_budget_used_up_before_launch_is_shut_at_launch(forked: bool) -> None:
+    """From the first event on: what were spent until the next settlement would be beyond the budget."""
+    plan = library_plan("winback", CUSTOMERS, *DAYS, EAGER | COSTLY_POPUPS)
+    world = LoneWorld(plan, CUSTOMERS)
+    world.run(until=plan.spans.launch)
+    assert world.ledger is not None
+    spent = int(world.ledger.fund("messages").spent)
+    assert spent >= world.ledger.fund("messages").in_force
+    world = world.fork(plan) if forked else world
+    world.run(since=plan.spans.launch, until=plan.spans.launch + DAY_MS)
+    assert world.ledger is not None
+    assert world.ledger.fund("messages").spent == spent
+
+
+def test_what_a_budget_cannot_carry_is_shut_from_the_start() -> None:
+    world = LoneWorld(library_plan("winback", 100, 1, 1, 0, {"policy.budgets.everyday": "{amount: 5.00}"}), 100)
+    slot = world.plan.policy.registry.slots["offer_of_the_week"]
+    assert not world.worker.shard.bulletin.in_budget[slot]
+    assert world.worker.shard.bulletin.in_budget.sum() == len(world.worker.shard.bulletin.in_budget) - 1
 
 
 def tallies_of(lived: Lived) -> list:  # type: ignore[type-arg]
