@@ -114,10 +114,10 @@ def explain(
 @app.command()
 def replay(
     run_folder: Annotated[Path, typer.Argument(help="The folder of a run made with --record.")],
-    policy: Annotated[Path, typer.Option(help="Another policy file to decide on the same events.")],
+    policy: Annotated[Path | None, typer.Option(help="Another policy file to decide on the same events.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Say which decisions of a recorded run another policy changes."""
+    """Meet a recorded run again, decision by decision; say what another policy would have decided and granted."""
     finish(commands.replay(run_folder, policy, as_json))
 
 

@@ -121,9 +121,9 @@ def recorded(policy: str, customers: int, days: int) -> Recorded:
     worker = CohortWorker(plan, 0, customers)
     profiles = worker.shard.customers.copy()
     result = live(plan, worker)
-    assert result.events is not None and result.decisions is not None
-    events = result.events
+    assert result.recorded is not None
+    events, decisions = result.recorded.events, result.recorded.decision_log
     scrambled = (events["customer"].astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(32)
     order = np.lexsort((events["sequence"], scrambled, events["time_ms"]))
     candidates = int(result.measured.waterfall.sum())
-    return Recorded(plan, profiles, events[order], result.decisions[order], result.digest, candidates)
+    return Recorded(plan, profiles, events[order], decisions[order], result.digest, candidates)

@@ -169,7 +169,7 @@ def explain(folder: Path, customer: int, level: str, as_json: bool) -> int:
     return guarded(action)
 
 
-def replay(folder: Path, policy: Path, as_json: bool) -> int:
+def replay(folder: Path, policy: Path | None, as_json: bool) -> int:
     def action() -> int:
         from scenarios.replay import recorded_run, replayed
         from scenarios.replay_text import lines_of

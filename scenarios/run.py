@@ -25,11 +25,11 @@ from scenarios.build import doubts
 from scenarios.calendar import calendar_of
 from scenarios.coupon_outputs import CouponOutputs, coupon_blocks
 from scenarios.diary import Diary
-from scenarios.exits import UsageError
 from scenarios.expect import CONFIDENCE, Expectation, Verdict
 from scenarios.load import LoadedScenario, Options, plan_of
 from scenarios.lone_world import LoneWorld
 from scenarios.outputs import ONLY_ARM, Days, Outputs
+from scenarios.recording import SettlementLog, write_recording
 from scenarios.settling import Settling
 from scenarios.team import Team
 from scenarios.worker import RunPlan, WorkerResult
@@ -100,6 +100,7 @@ class Lived:
     results: list[WorkerResult]
     ledger: LedgerHost | None = None
     diary: Diary | None = None
+    log: SettlementLog | None = None
 
     @property
     def digest(self) -> str:
@@ -111,7 +112,8 @@ def live(plan: RunPlan, customers: int, options: RunOptions, progress: Progress)
     on_ray, shards = options.on_ray(customers), options.shard_count(customers)
     with cluster(options.address) if on_ray else nullcontext():
         team = Team(plan, customers, shards, on_ray)
-        settled = Settling(team, plan, team.bounds, Diary(plan)) if plan.shares else None
+        log = SettlementLog() if plan.record else None
+        settled = Settling(team, plan, team.bounds, Diary(plan), log) if plan.shares else None
         try:
             World(
                 settled or team, plan.spans, calendar_of(plan), lambda t: progress(done(plan, t)), store=settled
@@ -119,7 +121,7 @@ def live(plan: RunPlan, customers: int, options: RunOptions, progress: Progress)
             if settled is None:
                 return Lived(team.results())
             settled.finish()
-            return Lived(team.results(), settled.ledger, settled.diary)
+            return Lived(team.results(), settled.ledger, settled.diary, log)
         finally:
             team.close()
 
@@ -257,8 +259,6 @@ def run_scenario(loaded: LoadedScenario, options: RunOptions, progress: Progress
     what a worker raised, after keeping it in a folder `…-failed`.
     """
     plan = plan_of(loaded, record=options.record)
-    if options.record and plan.shares:
-        raise UsageError("--record must be left out where the policy has coupons or budgets: claims are not kept yet")
     warm_up(plan)
     began = time.perf_counter()
     try:
@@ -283,10 +283,8 @@ def run_scenario(loaded: LoadedScenario, options: RunOptions, progress: Progress
         render(folder)
 
     with RunWriter(options.out, manifest["run_id"]) as writer:
-        for result in lived.results:
-            if result.events is not None and result.decisions is not None:
-                writer.record("events", result.events)
-                writer.record("decision_log", result.decisions)
+        if options.record:
+            write_recording(writer, [result.recorded for result in lived.results if result.recorded], lived.log)
         folder = writer.commit(manifest, tables, loaded.texts, finish)
     run = open_run(folder)
     return RunResult(run, metrics(run), verdicts)

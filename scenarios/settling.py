@@ -35,6 +35,14 @@ class Shards(Protocol):
     def end_campaign(self) -> None: ...
 
 
+class Log(Protocol):
+    """Hears what each worker is told: as a policy is taken up, and at a settlement."""
+
+    def post(self, bulletin: Bulletin) -> None: ...
+
+    def take(self, settled: Sequence[Settled]) -> None: ...
+
+
 class OneWorker:
     """A single worker as a team."""
 
@@ -58,9 +66,14 @@ class Settling:
     """What the world drives: shards live a step, the Ledger settles it, replies ride with the next step."""
 
     def __init__(
-        self, shards: Shards, plan: RunPlan, bounds: Sequence[tuple[int, int]], diary: Diary | None = None
+        self,
+        shards: Shards,
+        plan: RunPlan,
+        bounds: Sequence[tuple[int, int]],
+        diary: Diary | None = None,
+        log: Log | None = None,
     ) -> None:
-        self.shards, self.plan, self.diary = shards, plan, diary
+        self.shards, self.plan, self.diary, self.log = shards, plan, diary, log
         ends = [(first, first + count) for first, count in bounds]
         start = plan.baseline
         self.ledger = LedgerHost(start.tables, start.coupons, start.budgets, ends, plan.spans.start)
@@ -70,7 +83,10 @@ class Settling:
 
     def _publish(self) -> None:
         """What is out of stock or used up under a policy just taken up is so from its first event on."""
-        self.shards.take_bulletin(self.ledger.bulletin())
+        bulletin = self.ledger.bulletin()
+        self.shards.take_bulletin(bulletin)
+        if self.log is not None:
+            self.log.post(bulletin)
 
     def advance(self, since_ms: int, until_ms: int) -> None:
         accounts = self.shards.step(self.settled, since_ms, until_ms)
@@ -85,6 +101,8 @@ class Settling:
                 assert isinstance(answer, Settled), f"the Ledger refused a contribution: {answer}"
                 settled[answer.shard] = answer
         self.settled = settled
+        if self.log is not None:
+            self.log.take([one for one in settled if one is not None])
         if self.diary is not None:
             self.diary.note(until_ms, self.ledger, self.shards)
 
@@ -128,6 +146,6 @@ class Settling:
     def fork(self, shards: Shards, plan: RunPlan) -> "Settling":
         """The same Ledger at the same moment, for shards that live on under another policy."""
         twin = copy.copy(self)
-        twin.shards, twin.plan = shards, plan
+        twin.shards, twin.plan, twin.diary, twin.log = shards, plan, None, None
         twin.ledger, twin.settled = self.ledger.copy(), list(self.settled)
         return twin

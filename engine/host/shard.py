@@ -12,6 +12,7 @@ from engine.compiled import entry
 from engine.coupon_records import ANSWERS, COUPON_CELLS, LINES_MAX, REPLY, REQUEST, Inbox, Spend, Wallets
 from engine.days import day_index
 from engine.decide import Shard, decide, empty_shard
+from engine.host.messages import Settled
 from engine.host.remap import (
     Names,
     move_campaigns,
@@ -219,6 +220,12 @@ class CustomerShard:
     def take_bulletin(self, in_stock: np.ndarray, in_budget: np.ndarray) -> None:
         """What the Ledger says of stock and budgets, by campaign."""
         self.bulletin.in_stock[:], self.bulletin.in_budget[:] = in_stock, in_budget
+
+    def take(self, settled: Settled) -> None:
+        """What the Ledger settled: its bulletin, then its replies."""
+        self.take_bulletin(settled.bulletin.in_stock, settled.bulletin.in_budget)
+        if len(settled.replies):
+            self.apply(settled.replies, settled.time_ms)
 
     def check(self) -> None:
         """Raises AssertionError where an invariant of a wallet was broken."""
