@@ -1,18 +1,21 @@
 """Worlds that shop with coupons: one answer whatever the shards and chunks, nothing lost, nothing oversold."""
 
 import json
-from dataclasses import replace
+from collections import defaultdict
+from dataclasses import dataclass, field, replace
 from functools import cache
 
 import numpy as np
 import pytest
 
-from engine.coupon_records import GRANTED_LIVES, Answer, CouponCell
-from engine.records import DAY_MS
+from engine.coupon_records import GRANTED_LIVES, Answer, CouponCell, Inbox, Life, Wallets
+from engine.records import DAY_MS, NONE, EventKind
+from scenarios.calendar import calendar_of
 from scenarios.lone_world import LoneWorld
 from scenarios.run import Lived, RunOptions, live
 from sim.cohort import Cohort
 from sim.model import Crowd, Daily, Span
+from sim.waves import waves_of
 from tests.sim.interpreted import command
 from tests.sim.shop_worlds import EAGER, library_plan, shop_plan
 
@@ -161,6 +164,76 @@ def test_the_world_does_everything_that_is_counted() -> None:
         Daily.INDUCED_BROUGHT_FORWARD, Daily.INDUCED_SWITCHED, Daily.INDUCED_ADDED,
     ):  # fmt: skip
         assert total(expected(), measure) > 0, measure.name
+
+
+# --- one visit --------------------------------------------------------------------------------------------------------
+@dataclass
+class Visit:
+    """What a customer asked for since the log-in, what was answered, when; and what a payment redeemed."""
+
+    asked: list[tuple[EventKind, Answer, int]] = field(default_factory=list)
+    claimed_ms: dict[int, int] = field(default_factory=dict)  # by the instance's number
+    redeemed: set[int] = field(default_factory=set)  # numbers
+
+    def note(self, event: np.record, receipt: np.record) -> None:
+        kind, answer, t = EventKind(event["kind"]), Answer(receipt.answer), int(event["time_ms"])
+        self.asked.append((kind, answer, t))
+        if (kind, answer) == (EventKind.CLAIM, Answer.PENDING):
+            self.claimed_ms.setdefault(int(receipt.number), t)
+
+    def first(self, kind: EventKind, answer: Answer) -> int:
+        return next((t for *found, t in self.asked if found == [kind, answer]), 0)
+
+
+def visits_of(world: LoneWorld) -> list[Visit]:
+    """Live a world; its visits in which something was asked for."""
+    worker, visits, present = world.worker, [], defaultdict(Visit)
+    decide = worker.decide
+
+    def watched(events: np.ndarray, inbox: Inbox) -> tuple[np.ndarray, np.ndarray]:
+        decided = decide(events, inbox)
+        for event in events:
+            customer = int(event["customer"])
+            if event["kind"] == EventKind.LOGIN:
+                present[customer] = Visit()
+            elif event["ask"] != NONE:
+                visit = present[customer]
+                visits.extend([] if visit.asked else [visit])
+                visit.note(event, inbox.receipts[event["ask"]])
+                if event["kind"] == EventKind.PAYMENT:
+                    visit.redeemed |= redeemed_by(worker.shard.arrays.wallets, customer)
+        return decided
+
+    worker._choose_play = lambda: setattr(worker, "play", waves_of(watched))  # type: ignore[method-assign]
+    worker._choose_play()
+    world.run()
+    return visits
+
+
+def redeemed_by(wallets: Wallets, customer: int) -> set[int]:
+    found, at = set(), int(wallets.heads[customer, 0])
+    while at >= 0:
+        if wallets.instances[at].state == Life.REDEEMED:
+            found.add(int(wallets.instances[at].number))
+        at = int(wallets.instances[at].next)
+    return found
+
+
+def test_one_visit_claims_and_redeems() -> None:
+    """On the way to the cart lies the page that lists coupons. The claim is with the Ledger, the cart waits for its
+    reply, and the order uses what was claimed."""
+    path = {"population.purchase_path": "[coupons, cart, order, receipt]"}
+    world = LoneWorld(library_plan("winback", 300, 1, 6, 1, EAGER | path), 300)
+    both = [visit for visit in visits_of(world) if visit.redeemed & visit.claimed_ms.keys()]
+    for visit in both:
+        claimed_ms = min(visit.claimed_ms[number] for number in visit.redeemed & visit.claimed_ms.keys())
+        waited_ms = visit.first(EventKind.CHECKOUT, Answer.WAITS)
+        priced_ms, ordered_ms, paid_ms = (
+            visit.first(kind, Answer.DONE) for kind in (EventKind.CHECKOUT, EventKind.ORDER, EventKind.PAYMENT)
+        )
+        settled_ms = calendar_of(world.plan).next_settlement(claimed_ms)
+        assert claimed_ms < waited_ms < settled_ms <= priced_ms < ordered_ms < paid_ms
+    assert len(both) >= 10
 
 
 # --- a stampede -------------------------------------------------------------------------------------------------------
