@@ -171,8 +171,9 @@ def explain(folder: Path, customer: int, level: str, as_json: bool) -> int:
 
 def replay(folder: Path, policy: Path | None, as_json: bool) -> int:
     def action() -> int:
-        from scenarios.replay import recorded_run, replayed
+        from scenarios.replay import replayed
         from scenarios.replay_text import lines_of
+        from scenarios.run_folder import recorded_run
 
         run = recorded_run(folder)
         with progress("replay") as tell:

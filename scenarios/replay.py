@@ -30,7 +30,6 @@ from scenarios.replay_limits import limits
 from scenarios.replay_record import Steps, check_numbers, log_of, require, settlements_of
 from scenarios.replay_settled import Replay
 from scenarios.replay_twins import AFTER, BEFORE, Other, Piece, Twins
-from scenarios.run_folder import existing_run
 from scenarios.team import partition_bounds
 from scenarios.worker import RunPlan
 
@@ -39,17 +38,6 @@ NUMBERED = ("pages", "cities", "tiers", "tags", "categories", "brands", "product
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------
-def recorded_run(folder: Path) -> Run:
-    """The run of a folder. Raises UsageError where it is none or kept no events, with the command that keeps them."""
-    run = existing_run(folder)
-    if not all((folder / "tables" / f"{name}.parquet").is_file() for name in ("events", "decision_log")):
-        command = run.manifest["command"]
-        command += "" if "--record" in command.split() else " --record"
-        raise UsageError(f"{folder} kept no events, so there is nothing to replay (got a run without --record)\n"
-                         f"record it with: {command}")  # fmt: skip
-    return run
-
-
 def other_policy(path: Path, loaded: LoadedScenario, plan: RunPlan) -> Other:
     """Read and compile the policy to compare with. Raises DocumentError with everything that is wrong with it."""
     reader = Reader()
