@@ -32,7 +32,7 @@ def recorded_run(folder: Path) -> Run:
     if not all((folder / "tables" / f"{name}.parquet").is_file() for name in ("events", "decision_log")):
         command = run.manifest["command"]
         command += "" if "--record" in command.split() else " --record"
-        raise UsageError(f"{folder} kept no events, so there is nothing to replay or to tell coupons from (got a run without --record)\n"
+        raise UsageError(f"{folder} kept no events, which this is told from (got a run without --record)\n"
                          f"record it with: {command}")  # fmt: skip
     return run
 
