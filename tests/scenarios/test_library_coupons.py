@@ -29,7 +29,7 @@ FAULTS: list[tuple[str, str, dict[str, str], str]] = [
     ("urgency", "nothing off", {f"{COUPONS}.offer.off": "0.01"}, "redemption_rate"),
     ("first_order", "nothing off", {f"{COUPONS}.first_order_20.off": "0.01"}, "relative_lift"),
     ("first_order", "a threshold out of reach", {f"{COUPONS}.first_order_20.over": "5000.00"}, "relative_lift"),
-    ("first_order", "offered to old customers", {f"{CAMPAIGNS}.welcome.audience": "not new"}, "uptake"),
+    ("first_order", "offered to old customers", {f"{CAMPAIGNS}.welcome.audience": "not new"}, "relative_lift"),
     ("repurchase", "after thirty purchases", {f"{CAMPAIGNS}.thank_you.trigger.when": "purchases == 30"}, "exposures"),
     ("repurchase", "nothing off", {f"{COUPONS}.third_time_15.off": "0.01"}, "relative_lift"),
     ("repurchase", "has to be claimed", {f"{CAMPAIGNS}.thank_you.issue": "click"}, "granted"),
