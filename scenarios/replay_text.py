@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import Any
 
 from results.words import reason
-from scenarios.replay_coupon_text import coupon_lines
+from scenarios.replay_coupon_text import coupon_lines, money_words
 from scenarios.replay_table import percent, table
 
 KINDS_MOST = 12  # kinds of first differences told; --json has them all
@@ -51,6 +51,15 @@ def met_again(found: Mapping[str, Any]) -> Iterator[str]:
 def answer(found: Mapping[str, Any]) -> Iterator[str]:
     """The two sentences that a reader came for."""
     changed, customers = found["customers_with_a_different_decision"], found["customers"]
+    if not changed and found["coupons"] and found["coupons"]["customers_with_another_answer_or_price"]:
+        moved = found["coupons"]["customers_with_another_answer_or_price"]
+        get = "gets" if moved == 1 else "get"
+        yield (
+            f"{moved:,} of {customers:,} customers ({percent(moved, customers)}) {get} another answer or another price "
+            f"for their coupons under {found['other_policy']}; the messages they see are the same."
+        )
+        yield money_words(found["coupons"])
+        return
     if not changed:
         yield f"None of {customers:,} customers meets a different decision under {found['other_policy']}."
         yield f"All {found['decisions']:,} decisions since launch show what they showed."

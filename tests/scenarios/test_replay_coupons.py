@@ -191,6 +191,7 @@ def test_fewer_pieces_are_granted_to_the_first(run: Run, tmp_path: Path) -> None
     assert paid["discount_after"] <= paid["discount_before"]
     assert paid["paid_after"] - paid["paid_before"] == paid["discount_before"] - paid["discount_after"]
     assert any("Claims answered otherwise" in line for line in lines_of(found))
+    assert "another answer or another price" in next(lines_of(found))
 
 
 def test_a_coupon_less(run: Run, tmp_path: Path) -> None:
