@@ -191,7 +191,14 @@ def test_fewer_pieces_are_granted_to_the_first(run: Run, tmp_path: Path) -> None
     assert paid["discount_after"] <= paid["discount_before"]
     assert paid["paid_after"] - paid["paid_before"] == paid["discount_before"] - paid["discount_after"]
     assert any("Claims answered otherwise" in line for line in lines_of(found))
-    assert "another answer or another price" in next(lines_of(found))
+
+
+def test_where_only_prices_change_these_lead(run: Run, tmp_path: Path) -> None:
+    cheaper = ("    kind: amount_off\n    off: 10.00\n", "    kind: amount_off\n    off: 5.00\n")
+    found = replayed(run, other(tmp_path, run, cheaper))
+    moved = found["coupons"]["customers_with_another_answer_or_price"]
+    assert found["customers_with_a_different_decision"] == 0 < moved
+    assert next(lines_of(found)).startswith(f"{moved:,} of {CUSTOMERS} customers"), next(lines_of(found))
 
 
 def test_a_coupon_less(run: Run, tmp_path: Path) -> None:
