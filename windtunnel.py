@@ -24,7 +24,7 @@ Out = Annotated[Path, typer.Option("--out", help="Folder that keeps the runs.")]
 @app.command()
 def new(
     folder: Annotated[Path, typer.Argument(help="Folder to write into; must not exist or be empty.")],
-    preset: Annotated[str, typer.Option(help="Which preset: bank-card.")] = "bank-card",
+    preset: Annotated[str, typer.Option(help="Which preset: bank-card, coupon-platform.")] = "bank-card",
 ) -> None:
     """Write a policy, a population and a scenario with comments, runnable at once."""
     finish(commands.new(folder, preset))
@@ -117,10 +117,10 @@ def explain(
 @app.command()
 def replay(
     run_folder: Annotated[Path, typer.Argument(help="The folder of a run made with --record.")],
-    policy: Annotated[Path, typer.Option(help="Another policy file to decide on the same events.")],
+    policy: Annotated[Path | None, typer.Option(help="Another policy file to decide on the same events.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Say which decisions of a recorded run another policy changes."""
+    """Meet a recorded run again, decision by decision; say what another policy would have decided and granted."""
     finish(commands.replay(run_folder, policy, as_json))
 
 

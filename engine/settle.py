@@ -238,7 +238,7 @@ def settle(requests, spend, shared, offers, desk, now, number):
     clock = shared.clock[0]
     clock.number = number
     for slot in range(len(shared.stock)):
-        shared.stock[slot].arrived = 0
+        shared.stock[slot].arrived, shared.stock[slot].granted_before = 0, shared.stock[slot].granted
     for slot in range(len(spend)):
         add_spend(shared.funds[slot], spend[slot], now)
     sort_requests(requests, offers.coupons, desk.sorting)

@@ -1,4 +1,5 @@
-"""Figures of a comparison that speak of coupons: baskets, and what an offer truly returned. The unit is the world."""
+"""Figures of a comparison that speak of coupons and of sales: baskets, sales during the campaign and afterwards, what
+became of each coupon, and what an offer truly returned. The unit is the world."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,6 +10,18 @@ from results.statistics import Estimate, Interval
 
 Keyed = Iterator[tuple[str, Estimate]]
 BY_WORLD = "the world as unit, Student's t"
+PHASES = {"during": "campaign", "afterwards": "after"}
+SALES = (
+    "payments", "payment_amount", "orders", "goods", "pieces", "lines_added", "discounts", "discounts_anyway", "claims",
+    "refunds", "refunded",
+)  # fmt: skip
+REDEEMED = "redeemed / granted"
+HOURS = "out_after_ms / 3600000.0"
+# Of a coupon: the figure of a policy, that of a rival less the reference, what it is in a world, which count, its unit.
+OF_COUPON = (
+    ("redemption_rate", "redemption_difference", REDEEMED, "granted > 0", "share"),
+    ("stock_out_hour", "stock_out_difference", HOURS, "out_after_ms IS NOT NULL", "hours"),
+)
 
 
 def competed(database: Database) -> bool:
@@ -47,6 +60,47 @@ def basket_sql(policy: str) -> str:
     return f"SELECT g.world, g.total / o.total / 100.0 AS yuan FROM {both} WHERE o.total > 0"
 
 
+# --- sales, and each coupon -------------------------------------------------------------------------------------------
+def sales(database: Database, reference: str, rivals: list[str], confidence: float) -> Keyed:
+    """What was sold in the campaign's days and in the tail, as a share above or below the reference: a campaign that
+    brings purchases forward is followed by a dip."""
+    for rival in rivals:
+        for word, phase in PHASES.items():
+            for measure in SALES:
+                a, b = (counted_sql(policy, phase, measure) for policy in (rival, reference))
+                tail = f"FROM ({a}) AS a JOIN ({b}) AS b USING (world)"
+                by_world = f"SELECT a.count / b.count - 1 {tail} WHERE b.count > 0 ORDER BY world"
+                value = f"SELECT sum(a.count) / nullif(sum(b.count), 0) - 1 {tail}"
+                yield f"{word}[{rival}/{measure}]", estimated(database, value, by_world, "share", confidence)
+
+
+def counted_sql(policy: str, phase: str, measure: str) -> str:
+    where = f"policy = {quoted(policy)} AND phase = {quoted(phase)} AND measure = {quoted(measure)}"
+    return f"SELECT world, count FROM phases WHERE {where}"
+
+
+def coupons(database: Database, reference: str, rivals: list[str], confidence: float) -> Keyed:
+    """Of every coupon of the reference: the share redeemed, and how long the stock lasted where it ran out."""
+    names = f"SELECT DISTINCT coupon FROM by_coupon WHERE policy = {quoted(reference)} ORDER BY coupon"
+    for (coupon,) in database.rows(names):
+        for name, difference, figure, counts, unit in OF_COUPON:
+            for policy in (reference, *rivals):
+                rows = f"FROM by_coupon WHERE policy = {quoted(policy)} AND coupon = {quoted(coupon)} AND {counts}"
+                by_world = f"SELECT {figure} {rows} ORDER BY world"
+                found = estimated(database, f"SELECT avg({figure}) {rows}", by_world, unit, confidence)
+                yield f"{name}[{policy}/{coupon}]", found
+            for rival in rivals:
+                a, b = (
+                    f"(SELECT world, {figure} AS figure FROM by_coupon WHERE policy = {quoted(policy)}"
+                    f" AND coupon = {quoted(coupon)} AND {counts})" for policy in (rival, reference)
+                )  # fmt: skip
+                tail = f"FROM {a} AS a JOIN {b} AS b USING (world)"
+                by_world = f"SELECT a.figure - b.figure {tail} ORDER BY world"
+                value = f"SELECT avg(a.figure - b.figure) {tail}"
+                yield f"{difference}[{rival}/{coupon}]", estimated(database, value, by_world, unit, confidence)
+
+
+# --- what an offer returned -------------------------------------------------------------------------------------------
 def true_returns(database: Database, manifest: dict[str, Any], confidence: float) -> Keyed:
     """Of every campaign that offers a coupon and whose truth was asked for."""
     offers = {campaign["name"] for campaign in manifest["campaigns"] if campaign.get("coupon")}

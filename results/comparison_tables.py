@@ -31,7 +31,7 @@ COMPARISON_SCHEMAS: dict[str, pa.Schema] = {
         counts=["world"],
         words=["policy", "coupon"],
         sums=["granted", "redeemed", "expired", "discount"],
-        counts_=["out_of_stock", "over_budget", "refused"],
+        counts_=["out_of_stock", "over_budget", "refused", "out_after_ms"],
     ),
     # What fraud rules said of whom, by policy; money in fen. Empty where nobody says where customers come from.
     "rules": pa.schema([("world", pa.int64()), ("policy", pa.string()), *SCHEMAS["rules"]]),
@@ -50,4 +50,5 @@ COMPARISON_SCHEMAS: dict[str, pa.Schema] = {
 }  # fmt: skip
 COMPARISON_NULLABLE = {("verdicts", name) for name in ("value", "low", "high", "level", "limit", "worlds_needed")} | {
     ("assumptions", "value"),
+    ("by_coupon", "out_after_ms"),
 }

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from results.comparison_estimates import baskets, competed, true_returns
+from results.comparison_estimates import baskets, competed, coupons, sales, true_returns
 from results.comparison_fraud import fraud_figures
 from results.comparison_tables import FLAGS, MONEY
 from results.paired import PairedCustomers, PairedFlags, PairedWorlds, pairing_factor
@@ -82,7 +82,8 @@ def figures(database: Database, manifest: Manifest, confidence: float) -> Keyed:
     for policy in (reference, *manifest["rivals"]):
         for measure in measures_of(database):
             yield f"level[{policy}/{measure}]", level(database, policy, measure, confidence)
-    yield from baskets(database, reference, manifest["rivals"], confidence)
+    for of_policies in (baskets, sales, coupons):
+        yield from of_policies(database, reference, manifest["rivals"], confidence)
     yield from true_returns(database, manifest, confidence)
     yield from fraud_figures(database, manifest, confidence)
     for campaign in manifest["truth"]:

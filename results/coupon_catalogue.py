@@ -17,6 +17,9 @@ NEVER = "it never ran out"
 PAID = """(SELECT payer, coupon, redeemed, (d * until_share) // 1000000 - (d * from_share) // 1000000 AS paid
 FROM payers JOIN (SELECT coupon, sum(discount) AS d, sum(redeemed) AS redeemed FROM cohorts
 WHERE since_launch GROUP BY coupon) AS taken USING (coupon)) AS paid"""
+# Each claim once in `claims`, as often as it was sent in `population`.
+SENT = """(SELECT (SELECT sum(claims) FROM population WHERE phase <> 'before') AS sent,
+(SELECT sum(claims) FROM claims WHERE phase <> 'before') AS received) AS sent"""
 _BOTH = ("run", "coupon")
 
 
@@ -83,11 +86,23 @@ COUPON_METRICS = (
         "plain", "claims", _BOTH, unit_of_analysis="claim", goal_allowed=False, of_coupons=True,
         missing="nobody claimed",
     ),
+    Metric(
+        "claims_repeated", "claims sent again", "重复领取请求占比", "share", "sum(sent) - sum(received)", "sum(sent)",
+        "Of all claims sent, those that were double clicks or sent anew for want of an answer; they are answered "
+        "as the first was.", "plain", SENT, unit_of_analysis="claim", goal_allowed=False, where="true", of_coupons=True,
+        missing="nobody claimed",
+    ),
     _of_coupons("coupons_granted", "coupons granted", "发放张数", "Coupons issued to customers since launch.",
                 "sum(granted)", "phase <> 'before'"),
     _of_coupons("coupons_redeemed", "coupons redeemed", "核销张数",
                 "Coupons redeemed since launch, less those that came back with a refund.",
                 "sum(redeemed) - sum(returned)", SINCE_LAUNCH),
+    Metric(
+        "returned_share", "share of coupons that came back", "退券占比", "share", "sum(returned)", "sum(redeemed)",
+        "Coupons that came back with a refund, of those redeemed since launch.", "plain", "cohorts", _BOTH,
+        unit_of_analysis="coupon", goal_allowed=False, where=SINCE_LAUNCH, of_coupons=True,
+        missing="none was redeemed",
+    ),
     _of_coupons("coupons_open", "coupons still open", "未到期张数",
                 "Coupons that customers could still use when the run ended.",
                 "sum(granted) - sum(redeemed) + sum(returned) - sum(expired)", "true"),
@@ -158,6 +173,12 @@ COUPON_METRICS = (
     Metric(
         "refunds", "refunds", "退款次数", "count", "sum(refunds)", "1", "Refunds of paid orders, whole or in part.",
         "count", "population", unit_of_analysis="order", of_coupons=True,
+    ),
+    Metric(
+        "refunded_share", "share of money refunded", "退款金额占比", "share", "sum(refunded)",
+        "sum(payment_amount) - sum(discounts)", "Given back for pieces of paid orders, of all that customers paid.",
+        "plain", "population", unit_of_analysis="order", goal_allowed=False, of_coupons=True,
+        missing="nothing was paid", counted="sum(orders)",
     ),
     _money("refunded", "money refunded", "退款金额", "Given back for pieces of paid orders.", "sum(refunded)",
            "sum(refunds)", "population", ("run",), unit="order"),

@@ -10,25 +10,9 @@ from results.markup import Column, computed, figure, interval, queried, sentence
 from results.metric import offer_of
 from results.query import Database
 from results.statistics import Estimate
-from results.words import NOTHING, plain
+from results.words import ANSWERS, NOTHING, plain
 
 Estimates = dict[str, Estimate]
-ANSWERS = {
-    GRANTED: "granted",
-    "not_open": "claims not open",
-    "blocked": "customer is blocked",
-    "minor": "customer is, or is likely, a minor",
-    "personalisation_off": "customer has personalisation off",
-    "not_eligible": "not in the coupon's audience",
-    "region": "not in this region",
-    "limit": "limit per customer reached",
-    "wallet_full": "wallet full",
-    "out_of_stock": "out of stock",
-    "budget": "budget used up",
-    "denied": "denied as suspicious",
-    "no_room": "too many at once; to be asked again",
-}
-
 COST = f"""
 WITH taken AS (SELECT coupon, coalesce(sum(discount) FILTER (WHERE since_launch), 0) AS discount,
        sum(granted) FILTER (WHERE phase <> 'before') AS granted,

@@ -1,6 +1,6 @@
 """The answer, first: verdict, figure, interval, per customer and in total, risk (DESK.md). Words follow FIDELITY 12."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from markupsafe import Markup
@@ -73,7 +73,27 @@ def _compared(campaign: dict[str, Any], found: Estimates, customer_base: Markup)
         customers=customer_base,
         total=figure(keys[4], found[keys[4]], "+"), total_span=interval(keys[4], found[keys[4]]),
     )  # fmt: skip
-    return Lead(word, main, _risk(keys[5], found[keys[5]]), tuple(keys))
+    brought, of_coupon = _brought_back(campaign.get("coupon", ""), found)
+    return Lead(word, main + brought, _risk(keys[5], found[keys[5]]), (*keys, *of_coupon))
+
+
+_PAYS = {"better": "more than", "worse": "less than"}
+
+
+def _brought_back(coupon: str, found: Estimates) -> tuple[Markup, tuple[str, ...]]:
+    """Of a campaign that offers a coupon: whether it pays, which more buyers alone do not say."""
+    key = f"roi[{coupon}]"
+    roi = found.get(key)
+    if roi is None or roi.value is None:
+        return Markup(""), ()
+    word = _PAYS.get(verdict(_above(roi, 1.0), 0.0), "not shown to be more than")
+    text = " Each yuan of its discounts and messages brought back {roi} of margin ({span}), {word} it cost."
+    return sentence(text, roi=figure(key, roi), span=interval(key, roi), word=word), (key,)
+
+
+def _above(estimate: Estimate, level: float) -> Estimate:
+    low, high = (None if end is None else end - level for end in (estimate.low, estimate.high))
+    return replace(estimate, low=low, high=high)
 
 
 _LABEL = "95\u202f% interval "

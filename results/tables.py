@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from engine.coupon_records import ASK, LINE, RECEIPT, REPLY
 from engine.records import DECISION, EVENT, Cell, Reason
 
 Columns = Mapping[str, Any]  # column name -> NumPy array or list, all of one length
@@ -149,7 +150,41 @@ KEYS: dict[str, tuple[str, ...]] = {
 }
 OF_THE_LEDGER = ("stock", "budgets", "budget_days")  # one for all customers: nothing to add up
 REQUIRED = (*KEYS, *OF_THE_LEDGER)
-RECORDED = {"events": EVENT, "decision_log": DECISION}  # optional, appended while the run goes on
+# One worker's step, from one settlement to the next: how many rows of each log it has.
+SETTLEMENT = np.dtype(
+    [
+        ("settlement", "i8"),  # from 1
+        ("time_ms", "i8"),
+        ("worker", "i8"),
+        ("early", "i8"),  # events taken before the replies of the settlement before: those of a calendar moment
+        ("events", "i8"),  # and decisions; the early ones included, which come first
+        ("asks", "i8"),  # and receipts; `ask` of an event is its number among these
+        ("lines", "i8"),  # `first_line` of an ask with a cart is its number among these
+        ("replies", "i8"),
+    ]
+)
+# A campaign about which a bulletin says something else than the one before.
+BULLETIN = np.dtype(
+    [
+        ("settlement", "i8"),  # the latest, from 1
+        ("campaign", "i2"),
+        ("in_stock", "i1"),
+        ("in_budget", "i1"),
+        ("adopted", "i1"),  # 1: a policy was taken up after that settlement; before, all its campaigns are open
+    ],
+    align=True,
+)
+# Optional. Where there is a Ledger, they are in the order of the settlements, and in each of the workers.
+RECORDED = {
+    "events": EVENT,
+    "decision_log": DECISION,
+    "asks": ASK,
+    "receipts": RECEIPT,
+    "cart_lines": LINE,
+    "settlements": SETTLEMENT,
+    "replies": REPLY,
+    "bulletins": BULLETIN,
+}
 
 
 def arrow_table(name: str, columns: Columns) -> pa.Table:

@@ -34,6 +34,32 @@ REASONS = {
     "no_candidate": "no campaign was triggered",
 }
 
+# What became of a claim, or of whatever else was asked.
+ANSWERS = {
+    "granted": "granted",
+    "not_open": "claims not open",
+    "blocked": "customer is blocked",
+    "minor": "customer is, or is likely, a minor",
+    "personalisation_off": "customer has personalisation off",
+    "not_eligible": "not in the coupon's audience",
+    "region": "not in this region",
+    "limit": "limit per customer reached",
+    "wallet_full": "wallet full",
+    "out_of_stock": "out of stock",
+    "budget": "budget used up",
+    "denied": "denied as suspicious",
+    "lapsed": "ran out unanswered",
+    "no_room": "too many at once; to be asked again",
+    "id_reused": "a repetition that asked for something else",
+    "too_many_ids": "too many requests at once",
+    "pending": "not settled yet",
+    "no_order": "no such order",
+    "no_coupon": "no such coupon any more",
+    "too_many_orders": "too many open orders",
+    "cart": "not a cart that can be priced",
+    "pieces": "more pieces than were bought",
+}
+
 # goal event: what is lifted, who does it
 GOALS = {
     "first_use": ("first use", "first users"),
@@ -57,6 +83,10 @@ UNITS = {  # unit of a metric -> how it is written
 
 def reason(name: str) -> str:
     return REASONS.get(name, plain(name))
+
+
+def claim_answer(name: str) -> str:
+    return ANSWERS.get(name, plain(name))
 
 
 def plain(name: str) -> str:

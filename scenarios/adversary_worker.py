@@ -11,7 +11,7 @@ import numpy as np
 from engine.coupon_records import COUPON_CELLS, Inbox
 from engine.host.messages import Settled
 from engine.host.shard import Account, CustomerShard
-from engine.records import Tallies
+from engine.records import Bulletin, Tallies
 from scenarios.adversaries_build import crew_plans, scene_of
 from scenarios.calendar import calendar_of
 from scenarios.settling import Shards
@@ -123,6 +123,10 @@ class Beside:
     def apply(self, settled: Sequence[Settled | None]) -> None:
         self.inner.apply(settled[:-1])
         self.worker.apply(settled[-1])
+
+    def take_bulletin(self, bulletin: Bulletin) -> None:
+        self.inner.take_bulletin(bulletin)
+        self.worker.shard.take_bulletin(bulletin)
 
     def so_far(self) -> list[SoFar]:
         return [*self.inner.so_far(), self.worker.so_far()]

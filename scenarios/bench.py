@@ -10,14 +10,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from engine.host.shard import CustomerShard
-from engine.records import NONE
+from engine.records import CUSTOMER, NONE
 from engine.reference import Answer, Reference
 from scenarios import bench_checkout
 from scenarios.bench_settle import ledger_seconds, redis_installed, redis_seconds, stampede
@@ -35,7 +35,8 @@ SETTLE_AIM = 1.0  # million requests a second
 CHECKOUT_LIMIT, CHECKOUT_P99_LIMIT = 50.0, 1_000.0  # microseconds
 PIECES_LIMIT = 1.0  # times a checkout of single pieces
 SCALE_LIMIT = 1.20  # times the time per event
-MEMORY_LIMIT = 1_000  # bytes a customer
+MEMORY_LIMIT, WALLETS_LIMIT = 1_000, 2_000  # bytes a customer
+HOT_LIMIT = 256  # bytes of a customer that every decision reads
 
 
 @dataclass(frozen=True)
@@ -297,21 +298,34 @@ def live_days(twins: list[Days], larger: list[Days], day: int) -> list[float]:
 
 # --- memory -----------------------------------------------------------------------------------------------------------
 MEMORY_CUSTOMERS, MEMORY_DAYS = 1_000_000, 14
+WALLETS, WALLETS_DAYS = 300_000, 14
 
 
 def memory() -> Row:
-    """Growth of the resident memory of a fresh process with a cohort after some days."""
+    """Customers who hold no coupons."""
+    row, _ = resident("cards", MEMORY_CUSTOMERS, MEMORY_DAYS, MEMORY_LIMIT)
+    return row
+
+
+def memory_wallets() -> Row:
+    """Customers with wallets, the Ledger beside them; and what every decision reads of each."""
+    row, found = resident("wallets", WALLETS, WALLETS_DAYS, WALLETS_LIMIT)
+    hot = f"{CUSTOMER.itemsize} bytes in every decision, {kept(CUSTOMER.itemsize, HOT_LIMIT, 'bytes')}"
+    return replace(row, note=f"{row.note}; {found['granted'] / WALLETS:.2f} coupons a customer; {hot}")
+
+
+def resident(kind: str, customers: int, days: int, limit: int) -> tuple[Row, dict[str, float]]:
+    """Growth of the resident memory of a fresh process with a cohort after some days; and all that was measured."""
     warm_up()
-    say(f"memory: {MEMORY_CUSTOMERS:,} customers live {MEMORY_DAYS} days in a process of their own")
-    command = [sys.executable, "-m", "scenarios.bench_memory", str(MEMORY_CUSTOMERS), str(MEMORY_DAYS)]
+    say(f"memory, {kind}: {customers:,} customers live {days} days in a process of their own")
+    command = [sys.executable, "-m", "scenarios.bench_memory", kind, str(customers), str(days)]
     found = json.loads(subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout)
-    value = found["resident"] / MEMORY_CUSTOMERS
+    value = found["resident"] / customers
     note = (
-        f"{kept(value, MEMORY_LIMIT, 'bytes')}; {MEMORY_CUSTOMERS:,} customers after {MEMORY_DAYS} days and "
-        f"{found['events']:,} events; arrays {found['arrays'] / MEMORY_CUSTOMERS:,.0f} bytes, "
-        f"peak while drawing {found['peak'] / MEMORY_CUSTOMERS:,.0f}"
+        f"{kept(value, limit, 'bytes')}; {customers:,} customers after {days} days and {found['events']:,} events; "
+        f"arrays {found['arrays'] / customers:,.0f} bytes, peak while drawing {found['peak'] / customers:,.0f}"
     )
-    return Row(value, "bytes a customer", f"limit of {MEMORY_LIMIT:,} bytes", value / MEMORY_LIMIT, note)
+    return Row(value, "bytes a customer", f"limit of {limit:,} bytes", value / limit, note), found
 
 
 BENCHMARKS: dict[str, Callable[[], Row]] = {
@@ -322,6 +336,7 @@ BENCHMARKS: dict[str, Callable[[], Row]] = {
     "simulation": simulation,
     "scale": scale,
     "memory": memory,
+    "memory_wallets": memory_wallets,
 }
 
 

@@ -22,14 +22,16 @@ from sim.world import World
 
 LIBRARY = Path(__file__).resolve().parent / "library"
 START = date(2026, 9, 7)  # a Monday
-FIRST_USE, HEAVY = "bank_card", "bench_32"  # policies of the library
+FIRST_USE, HEAVY, SHOP = "bank_card", "bench_32", "coupon_shop"  # policies of the library
 SEED = 1
 
 
-def plan_of(policy: str, days: int, *, record: bool = False) -> RunPlan:
+def plan_of(
+    policy: str, days: int, *, record: bool = False, population: str = FIRST_USE, step_ms: int = DAY_MS
+) -> RunPlan:
     """A policy of the library under measurement from the first moment, without a life before."""
     document = read(LIBRARY / "policies" / f"{policy}.yaml", Policy)
-    population = read(LIBRARY / "populations" / "bank_card.yaml", Population)
+    people = read(LIBRARY / "populations" / f"{population}.yaml", Population)
     margin = timedelta(days=2)
     compiled = compile_policy(
         document.document, START - margin, START + timedelta(days=days) + margin, source=document.source
@@ -37,7 +39,7 @@ def plan_of(policy: str, days: int, *, record: bool = False) -> RunPlan:
     zone = ZoneInfo(document.document.time_zone)
     start, end = wall_ms(START, 0, zone), wall_ms(START + timedelta(days=days), 0, zone)
     return RunPlan(
-        population.document, compiled, compiled, (), (), Spans(start, start, end, end, DAY_MS), SEED, record=record
+        people.document, compiled, compiled, (), (), Spans(start, start, end, end, step_ms), SEED, record=record
     )
 
 
@@ -121,9 +123,9 @@ def recorded(policy: str, customers: int, days: int) -> Recorded:
     worker = CohortWorker(plan, 0, customers)
     profiles = worker.shard.customers.copy()
     result = live(plan, worker)
-    assert result.events is not None and result.decisions is not None
-    events = result.events
+    assert result.recorded is not None
+    events, decisions = result.recorded.events, result.recorded.decision_log
     scrambled = (events["customer"].astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(32)
     order = np.lexsort((events["sequence"], scrambled, events["time_ms"]))
     candidates = int(result.measured.waterfall.sum())
-    return Recorded(plan, profiles, events[order], result.decisions[order], result.digest, candidates)
+    return Recorded(plan, profiles, events[order], decisions[order], result.digest, candidates)

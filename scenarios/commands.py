@@ -11,6 +11,7 @@ from scenarios.exits import Exit, UsageError
 LIBRARY = Path(__file__).resolve().parent / "library"
 PRESETS = {
     "bank-card": ("first_use.scenario.yaml", "policies/bank_card.yaml", "populations/bank_card.yaml"),
+    "coupon-platform": ("winback.scenario.yaml", "policies/coupon_shop.yaml", "populations/coupon_shop.yaml"),
 }
 
 
@@ -168,10 +169,11 @@ def explain(folder: Path, customer: int, level: str, as_json: bool) -> int:
     return guarded(action)
 
 
-def replay(folder: Path, policy: Path, as_json: bool) -> int:
+def replay(folder: Path, policy: Path | None, as_json: bool) -> int:
     def action() -> int:
-        from scenarios.replay import recorded_run, replayed
+        from scenarios.replay import replayed
         from scenarios.replay_text import lines_of
+        from scenarios.run_folder import recorded_run
 
         run = recorded_run(folder)
         with progress("replay") as tell:

@@ -4,6 +4,7 @@ import difflib
 from collections.abc import Iterator
 
 from engine.policy.document import Policy
+from results.comparison_estimates import OF_COUPON, PHASES, SALES
 from results.comparison_fraud import RULES_OFF, WITHOUT
 from results.comparison_fraud import key as figure_key
 from scenarios.document import Compare
@@ -33,6 +34,11 @@ def comparison_figures(policy: Policy, compare: Compare, population: Population 
     found = [f"{name}[{rival}/{measure}]" for name in _OF_RIVALS for rival in rivals for measure in measures]
     found += [f"level[{name}/{measure}]" for name in (policy.policy, *rivals) for measure in measures]
     found += [f"pairing_factor[{rival}]" for rival in rivals]
+    found += [f"{phase}[{rival}/{measure}]" for phase in PHASES for rival in rivals for measure in SALES]
+    for coupon in policy.coupons:
+        for name, difference, *_ in OF_COUPON:
+            found += [f"{name}[{whose}/{coupon}]" for whose in (policy.policy, *rivals)]
+            found += [f"{difference}[{rival}/{coupon}]" for rival in rivals]
     if policy.coupons:
         found += [f"basket_value[{name}]" for name in (policy.policy, *rivals)]
         found += [f"basket_difference[{rival}]" for rival in rivals]

@@ -17,16 +17,18 @@ import numpy as np
 from engine.coupon_records import Inbox
 from engine.policy.document import Policy
 from engine.policy.quantities import duration_text, yuan_text
-from engine.records import CONSENT_CHANNELS, DECISION, NONE, Channel, EventKind, Flag, Reason, records
+from engine.records import CONSENT_CHANNELS, DECISION, NEVER_MS, NONE, Channel, EventKind, Flag, Reason, records
 from engine.reference import GENDERS, Answer, Reference
 from results.words import channel, reason
 from scenarios.build import model_of
 from scenarios.calendar import calendar_of
 from scenarios.exits import UsageError
+from scenarios.explain_coupons import Note, coupon_words, customer_notes, summary
 from scenarios.explain_evidence import Evidence, Witness
 from scenarios.explain_levels import FAMILIES, LEVELS, customer_lines, customer_view
+from scenarios.explain_recorded import RecordedLife
 from scenarios.load import LoadedScenario, Options, load_scenario, plan_of
-from scenarios.run_folder import existing_run
+from scenarios.run_folder import existing_run, recorded_run
 from scenarios.worker import RunPlan
 from sim.cohort import Cohort
 from sim.slow import SlowWorld
@@ -170,13 +172,16 @@ def explanation(folder: Path, customer: int, level: str = "support") -> dict[str
     if not 0 <= customer < manifest["customers"]:
         raise UsageError(f"--customer must be between 0 and {manifest['customers'] - 1} (got {customer})")
     plan = plan_of(loaded, replication=manifest["replication"])
+    engine_kind = Witness if level == "auditor" else Reference
+    notes: list[Note] = []
     if plan.shares:
-        sentence = "customers share stock or a budget, so that what one got cannot be told without all others"
-        raise UsageError(f"{folder} must be a run of a policy without coupons and budgets: {sentence}")
-    profile, met = lived(plan, customer, loaded, Witness if level == "auditor" else Reference)
-    if level == "customer":
-        return customer_view([one.answer for one in met], personal_slots(plan), loaded.policy.provider)
+        profile, met, notes = lived_with_others(folder, plan, customer, loaded, engine_kind)
+    else:
+        profile, met = lived(plan, customer, loaded, engine_kind)
     teller = Teller(plan, loaded)
+    if level == "customer":
+        view = customer_view([one.answer for one in met], personal_slots(plan), loaded.policy.provider)
+        return {**view, "coupons": customer_notes(notes, coupon_texts(loaded), teller.clock)} if plan.shares else view
     history = [teller.told(one) for one in met if teller.is_told(one)]
     outcomes = Counter(row["reason"] for row in history)
     reactions = Counter(row["event"] for row in history)
@@ -193,7 +198,28 @@ def explanation(folder: Path, customer: int, level: str = "support") -> dict[str
         "held_out": sum("held_out" in row["candidates"].values() for row in history),
         "reactions": {kind.name.lower(): reactions[kind.name.lower()] for kind in REACTIONS},
         "history": history,
+        **(
+            {"coupons": [teller.noted(note) for note in notes], "coupon_summary": summary(notes)} if plan.shares else {}
+        ),
     }
+
+
+def lived_with_others(
+    folder: Path, plan: RunPlan, customer: int, loaded: LoadedScenario, engine_kind: type[Reference]
+) -> tuple[np.record, list[Met], list[Note]]:
+    """As `lived`, and what became of coupons: from the recording, where customers share stock or a budget."""
+    life = RecordedLife(recorded_run(folder), plan, loaded, customer, engine_kind)
+    met = []
+    for event, answer in life.lived():
+        evidence = life.engine.evidence if isinstance(life.engine, Witness) else {}
+        met.append(Met(event, answer, evidence))
+    return life.profile, met, life.notes
+
+
+def coupon_texts(loaded: LoadedScenario) -> dict[str, str]:
+    """What stands on a coupon, by name."""
+    coupons = loaded.baseline.coupons | loaded.policy.coupons
+    return {name: f"“{coupon.text}”" for name, coupon in coupons.items() if coupon.text}
 
 
 def personal_slots(plan: RunPlan) -> dict[int, bool]:
@@ -222,10 +248,21 @@ class Teller:
             return "before"
         return "campaign" if time_ms < self.spans.campaign_end else "after"
 
+    def clock(self, time_ms: int) -> str:
+        return datetime.fromtimestamp(time_ms / 1000, self.zone).isoformat(timespec="seconds")
+
+    def noted(self, note: Note) -> dict[str, Any]:
+        until = note.until_ms if note.until_ms is not None and note.until_ms < NEVER_MS else None
+        return {
+            "at": self.clock(note.at_ms), "phase": self.phase(note.at_ms), "what": note.what, "coupon": note.coupon,
+            "answer": note.answer, "until": None if until is None else self.clock(until), "amounts": note.amounts,
+            "numbers": note.numbers, "coupons": note.coupons,
+        }  # fmt: skip
+
     def told(self, met: Met) -> dict[str, Any]:
         event, decision = met.event, met.answer.decision
         return {
-            "at": datetime.fromtimestamp(decision["time_ms"] / 1000, self.zone).isoformat(timespec="seconds"),
+            "at": self.clock(decision["time_ms"]),
             "phase": self.phase(decision["time_ms"]),
             "event": EventKind(decision["kind"]).name.lower(),
             "did": self.did(event),
@@ -293,6 +330,18 @@ def lines_of(found: Mapping[str, Any]) -> Iterator[str]:
         yield f"{row['at'][:10]} {row['at'][11:19]}  {row['did']}{counted}"
         for name in row["candidates"]:
             yield f"{'':19}  {candidate_words(row, name, width)}"
+    yield from coupon_history(found)
+
+
+def coupon_history(found: Mapping[str, Any]) -> Iterator[str]:
+    """What became of the customer's coupons, where the policy has any."""
+    if "coupons" not in found:
+        return
+    yield f"\nCoupons: {found['coupon_summary']}"
+    for row in found["coupons"]:
+        first, *rest = coupon_words(row, found["level"])
+        yield f"{row['at'][:10]} {row['at'][11:19]}  {first}"
+        yield from (f"{'':19}  {line}" for line in rest)
 
 
 def candidate_words(row: Mapping[str, Any], name: str, width: int) -> str:

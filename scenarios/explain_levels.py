@@ -103,4 +103,7 @@ def customer_lines(found: Mapping[str, Any]) -> Iterator[str]:
     if found["not_shown"]:
         yield "Why you were not shown others, or not at once"
         yield from (f"  {sentence}" for sentence in found["not_shown"])
+    if found.get("coupons"):
+        yield "Your coupons"
+        yield from (f"  {sentence}" for sentence in found["coupons"])
     yield found["ask"]

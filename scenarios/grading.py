@@ -43,10 +43,15 @@ def lived(out: Path) -> tuple[list[Row], list[Fact]]:
     from scenarios.grading_simulation import STUDIES as WORLDS
     from scenarios.grading_simulation import lived as worlds_lived
     from scenarios.grading_simulation import simulation_rows
+    from scenarios.grading_stock import WORLDS as SCARCE_WORLDS
+    from scenarios.grading_stock import lived as scarce_lived
+    from scenarios.grading_stock import stock_rows
 
     warm_up(lambda share: None)
     with progress(f"{2 * WORLDS} small worlds") as tell:
         rows = simulation_rows(*worlds_lived(WORLDS, tell))
+    with progress(f"{SCARCE_WORLDS} worlds with too few coupons") as tell:
+        rows += stock_rows(scarce_lived(SCARCE_WORLDS, tell))
     facts = cdnow_facts()
     with folder_for_runs(out):
         facts += case_facts(out, progress)

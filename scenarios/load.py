@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from engine.policy.calendar_days import wall_ms
 from engine.policy.checks import known
-from engine.policy.document import Policy
+from engine.policy.document import NamesBlock, Policy
 from engine.policy.quantities import Block, UnreadableError
 from engine.policy.registry import Registry
 from engine.policy.tables import CompiledPolicy, claim_names, compile_policy
@@ -121,6 +121,8 @@ def load_scenario(path: Path, options: Options = Options(), copies: Path | None 
     people = population.document if population else None
     if policy:
         reader.say(loaded.source, misnamed(loaded.document, policy.document, people))
+    if policy and baseline:
+        reader.say(policy.source, renumbered(policy.document, baseline.document))
     if policy and population:
         reader.say(population.source, misfits(population.document, policy.document))
     reader.check()
@@ -173,6 +175,20 @@ def named_files(
         else:
             reader.say(loaded.source, [(name, f"must be a file that exists: {files[name]} (got {got})")])
     return {"scenario.yaml": path} | {f"{name}.yaml": file for name, file in files.items() if name not in missing}
+
+
+def renumbered(policy: Policy, baseline: Policy) -> list[tuple[str, str]]:
+    """(path, what must be) of every list of names that numbers them otherwise than before: customers and their coupons
+    remember numbers."""
+    problems = []
+    before, after = (document.__dict__.get("names") for document in (baseline, policy))
+    for kind in NamesBlock.model_fields if before is not None and after is not None else ():
+        old, new = (names.__dict__.get(kind, []) for names in (before, after))
+        both = min(len(old), len(new))
+        if old[:both] != new[:both]:
+            have = f"(got {', '.join(new)})"
+            problems.append((f"names.{kind}", f"must begin as the baseline's do: {', '.join(old)} {have}"))
+    return problems
 
 
 def misnamed(scenario: Scenario, policy: Policy, population: Population | None) -> list[tuple[str, str]]:

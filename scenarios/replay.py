@@ -19,34 +19,25 @@ from engine.policy.document import Policy
 from engine.policy.quantities import UnreadableError
 from engine.policy.tables import compile_policy
 from engine.policy.yaml_source import Loaded
-from engine.records import CHANNELS, EVENT_KINDS, MOMENTS_MAX, NONE, EventKind
+from engine.records import MOMENTS_MAX, NONE
 from results.store import Run
 from scenarios.exits import UsageError
 from scenarios.explain import load_run
 from scenarios.load import LoadedScenario, Reader, plan_of
 from scenarios.replay_changes import Changes, Findings
+from scenarios.replay_claims import ClaimChanges
 from scenarios.replay_limits import limits
-from scenarios.replay_twins import AFTER, BEFORE, Other, Piece, Twins, require
-from scenarios.run_folder import existing_run
+from scenarios.replay_record import Steps, check_numbers, log_of, require, settlements_of
+from scenarios.replay_settled import Replay
+from scenarios.replay_twins import AFTER, BEFORE, Other, Piece, Twins
 from scenarios.team import partition_bounds
 from scenarios.worker import RunPlan
 
-MOMENTS = (0, MOMENTS_MAX - 1)
-NUMBERED = ("pages", "cities", "tiers", "tags")  # names whose numbers stand in events and in what is known of customers
+# Names whose numbers stand in events, in carts and in what is known of customers.
+NUMBERED = ("pages", "cities", "tiers", "tags", "categories", "brands", "products", "places")
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------
-def recorded_run(folder: Path) -> Run:
-    """The run of a folder. Raises UsageError where it is none or kept no events, with the command that keeps them."""
-    run = existing_run(folder)
-    if not all((folder / "tables" / f"{name}.parquet").is_file() for name in ("events", "decision_log")):
-        command = run.manifest["command"]
-        command += "" if "--record" in command.split() else " --record"
-        raise UsageError(f"{folder} kept no events, so there is nothing to replay (got a run without --record)\n"
-                         f"record it with: {command}")  # fmt: skip
-    return run
-
-
 def other_policy(path: Path, loaded: LoadedScenario, plan: RunPlan) -> Other:
     """Read and compile the policy to compare with. Raises DocumentError with everything that is wrong with it."""
     reader = Reader()
@@ -58,6 +49,9 @@ def other_policy(path: Path, loaded: LoadedScenario, plan: RunPlan) -> Other:
         reader.say(found.source, renumbered(found.document, loaded.policy))
     reader.check()
     assert found is not None
+    if (found.document.coupons or found.document.budgets) and not plan.shares:
+        raise UsageError(f"--policy must have no coupons and no budgets: {path} (the run's policy had none, so that "
+                         "nobody claimed anything)")  # fmt: skip
     return compiled_other(found, loaded, plan)
 
 
@@ -89,34 +83,6 @@ def compiled_other(found: Loaded[Policy], loaded: LoadedScenario, plan: RunPlan)
     return Other(policy, tuple(registry.slots[name] for name in paused), moment_of, timetable)
 
 
-def log_of(run: Run, name: str) -> Iterator[np.ndarray]:
-    """Batches of a recorded log; UsageError where the file is broken."""
-    try:
-        yield from run.log(name)
-    except (OSError, ValueError) as error:
-        file = run.folder / "tables" / f"{name}.parquet"
-        raise UsageError(f"{file} must be a table as a run writes it (got {str(error).splitlines()[0]})") from None
-
-
-def check_numbers(run: Run, events: np.ndarray, plan: RunPlan) -> None:
-    """Compiled rules look up by these numbers without asking whether they exist."""
-    bounds = {
-        "customer": (0, run.manifest["customers"] - 1),
-        "time_ms": (plan.spans.start, plan.spans.end - 1),
-        "kind": (0, EVENT_KINDS - 1),
-        "page": (NONE, len(plan.policy.policy.names.pages) - 1),
-        "city": (NONE, len(plan.policy.policy.names.cities) - 1),
-        "campaign": (NONE, len(plan.policy.registry) - 1),
-        "channel": (NONE, CHANNELS - 1),
-    }
-    of_moments = events[events["kind"] == EventKind.MOMENT]
-    for name, (low, high), rows in (*((*row, events) for row in bounds.items()), ("moment", MOMENTS, of_moments)):
-        wrong = rows[name][(rows[name] < low) | (rows[name] > high)]
-        if len(wrong):
-            file = run.folder / "tables" / "events.parquet"
-            raise UsageError(f"{file}: {name} must be between {low} and {high} (got {wrong[0]})")
-
-
 def pieces(run: Run, plan: RunPlan, firsts: np.ndarray) -> Iterator[Piece]:
     """The recording, cut where another worker's part begins (`firsts`: their first customers) or another phase."""
     total = 0
@@ -134,24 +100,33 @@ def pieces(run: Run, plan: RunPlan, firsts: np.ndarray) -> Iterator[Piece]:
 
 
 # --- the whole --------------------------------------------------------------------------------------------------------
-def replayed(run: Run, path: Path, progress: Callable[[float], None] = lambda share: None) -> dict[str, Any]:
-    """Which decisions of a recorded run the policy of a file changes.
+def replayed(
+    run: Run, path: Path | None = None, progress: Callable[[float], None] = lambda share: None
+) -> dict[str, Any]:
+    """Which decisions of a recorded run the policy of a file changes; without one, that the run is met again.
 
-    Raises UsageError, DocumentError where either cannot be used, AssertionError where the recorded decisions are not
-    met again under the run's own policy.
+    Raises UsageError, DocumentError where either cannot be used, AssertionError where the recorded decisions, replies
+    or digest are not met again under the run's own policy.
     """
     folder = run.folder
     loaded, manifest = load_run(folder)
     plan = plan_of(loaded, replication=manifest["replication"])
-    other = other_policy(path, loaded, plan)
-    changes = changes_of(run, plan, other, progress)
-    return {
+    other = None if path is None else other_policy(path, loaded, plan)
+    changes, claims = changes_of(run, plan, other, progress)
+    found = {
         "run": str(folder),
         "run_id": manifest["run_id"],
         "scenario": manifest["scenario"],
         "policy": str(folder / "inputs" / "policy.yaml"),
+        "digest": manifest["digest"],
+    }
+    if path is None or other is None:
+        return {**found, "met_again": True, "events": manifest["events"], "settlements": settlements_kept(run, plan)}
+    return {
+        **found,
         "other_policy": str(path),
         **Findings(changes, plan.policy, other.policy, plan.spans).told(),
+        "coupons": None if claims is None else claims.told(),
         "cannot_answer": limits(plan, other.policy),
         "command": compare_command(folder, path, manifest),
     }
@@ -165,25 +140,41 @@ def compare_command(folder: Path, path: Path, manifest: Mapping[str, Any]) -> st
     return shlex.join(["windtunnel", "compare", scenario, *(word for each in policies for word in ("--policy", each))])
 
 
-def changes_of(run: Run, plan: RunPlan, other: Other, progress: Callable[[float], None]) -> Changes:
-    """Play every worker's part of the recording twice and compare."""
+def settlements_kept(run: Run, plan: RunPlan) -> int:
+    return len(settlements_of(run, run.manifest["shards"])) if plan.shares else 0
+
+
+def changes_of(
+    run: Run, plan: RunPlan, other: Other | None, progress: Callable[[float], None]
+) -> tuple[Changes, ClaimChanges | None]:
+    """Play the recording twice and compare; claims only where customers share stock or a budget."""
     bounds = partition_bounds(run.manifest["customers"], run.manifest["shards"])
-    changes = Changes(run.manifest["customers"], plan.policy, other.policy)
+    changes = Changes(run.manifest["customers"], plan.policy, plan.policy if other is None else other.policy)
+    if plan.shares:
+        length = plan.spans.end - plan.spans.start
+        replay = Replay(plan, bounds, Steps(run, plan, bounds), other, changes,
+                        lambda t: progress((t - plan.spans.start) / length))  # fmt: skip
+        replay.run()
+        require_digest(run, replay.digest)
+        return changes, replay.claims
     parts = Parts(plan, other, bounds, changes)
     done = 0
     for piece in pieces(run, plan, np.array([first for first, _ in bounds])):
         parts.take(piece)
         done += len(piece.events)
         progress(done / max(1, run.manifest["events"]))
-    digest = parts.end()
+    require_digest(run, parts.end())
+    return changes, None
+
+
+def require_digest(run: Run, digest: str) -> None:
     require(digest == run.manifest["digest"], f"the digest was {run.manifest['digest']} and is {digest} again")
-    return changes
 
 
 class Parts:
     """The workers of the run, one after the other, as their parts stand in the recording."""
 
-    def __init__(self, plan: RunPlan, other: Other, bounds: list[tuple[int, int]], changes: Changes) -> None:
+    def __init__(self, plan: RunPlan, other: Other | None, bounds: list[tuple[int, int]], changes: Changes) -> None:
         self.plan, self.other, self.bounds, self.changes = plan, other, bounds, changes
         self.digests: list[str] = []
         self.twins = Twins(plan, other, *bounds[0])

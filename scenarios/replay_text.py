@@ -1,12 +1,14 @@
 """A replay as lines to read: the answer first, the command that simulates both last."""
 
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 from itertools import groupby
 from typing import Any
 
 from results.words import reason
+from scenarios.replay_coupon_text import coupon_lines, money_words
+from scenarios.replay_table import percent, table
 
 KINDS_MOST = 12  # kinds of first differences told; --json has them all
 DAYS_MOST = 21  # days told one by one; more are told by calendar week
@@ -15,6 +17,9 @@ THIN_BAR = 30  # letters of the longest bar
 
 def lines_of(found: Mapping[str, Any]) -> Iterator[str]:
     """A replay, from what `replay` found."""
+    if "other_policy" not in found:
+        yield from met_again(found)
+        return
     yield from answer(found)
     if found["first_divergences"]:
         for heading, block in (
@@ -27,6 +32,8 @@ def lines_of(found: Mapping[str, Any]) -> Iterator[str]:
             yield from block(found)
         yield f"\n{later_words(found)}"
     yield from others(found)
+    if found["coupons"] is not None:
+        yield from coupon_lines(found["coupons"])
     if found["cannot_answer"]:
         yield "\nWhat the recording cannot answer"
         yield from (f"  - {sentence}" for sentence in found["cannot_answer"])
@@ -34,9 +41,25 @@ def lines_of(found: Mapping[str, Any]) -> Iterator[str]:
     yield found["command"]
 
 
+def met_again(found: Mapping[str, Any]) -> Iterator[str]:
+    settled = f", {found['settlements']:,} settlements with every reply" if found["settlements"] else ""
+    yield f"{found['run_id']} is met again: {found['events']:,} decisions{settled}, and the digest {found['digest']}."
+    policy = shlex.join(["windtunnel", "replay", found["run"], "--policy", "other.yaml"])
+    yield f"Another policy on the same events: {policy}"
+
+
 def answer(found: Mapping[str, Any]) -> Iterator[str]:
     """The two sentences that a reader came for."""
     changed, customers = found["customers_with_a_different_decision"], found["customers"]
+    if not changed and found["coupons"] and found["coupons"]["customers_with_another_answer_or_price"]:
+        moved = found["coupons"]["customers_with_another_answer_or_price"]
+        get = "gets" if moved == 1 else "get"
+        yield (
+            f"{moved:,} of {customers:,} customers ({percent(moved, customers)}) {get} another answer or another price "
+            f"for their coupons under {found['other_policy']}; the messages they see are the same."
+        )
+        yield money_words(found["coupons"])
+        return
     if not changed:
         yield f"None of {customers:,} customers meets a different decision under {found['other_policy']}."
         yield f"All {found['decisions']:,} decisions since launch show what they showed."
@@ -50,10 +73,6 @@ def answer(found: Mapping[str, Any]) -> Iterator[str]:
         f"{found['different_decisions']:,} of {found['decisions_that_could_show']:,} decisions since launch that could "
         f"show a message are different: {changed:,} first ones, {found['later_divergences']:,} later ones."
     )
-
-
-def percent(part: int, whole: int) -> str:
-    return f"{100 * part / max(1, whole):.1f} %"
 
 
 # --- blocks -----------------------------------------------------------------------------------------------------------
@@ -106,17 +125,6 @@ def days(found: Mapping[str, Any]) -> Iterator[str]:
 def monday(day: str) -> str:
     when = date.fromisoformat(day)
     return (when - timedelta(days=when.weekday())).isoformat()
-
-
-def table(rows: Sequence[Sequence[str]], sides: str) -> Iterator[str]:
-    """Columns as wide as they must be; `sides`: l or r of the first ones, the rest are left."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    for row in rows:
-        cells: Iterable[str] = (
-            cell.rjust(width) if sides[i : i + 1] == "r" else cell.ljust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        yield f"  {'  '.join(cells)}".rstrip()
 
 
 # --- sentences --------------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from engine.policy.tables import CompiledPolicy
 from engine.records import DECISION, EVENT, MOMENTS_MAX, NONE, RING, EventKind, Reason, records
 from engine.rules.segments import segment
 from scenarios.build import model_of
+from scenarios.replay_record import require
 from scenarios.worker import RunPlan
 from sim.cohort import Cohort
 
@@ -18,12 +19,6 @@ segment_of = entry(segment)
 BEFORE, CAMPAIGN, AFTER = range(3)
 SHOWN = int(Reason.SHOWN)
 FIRST_REACTION, LAST_REACTION = int(EventKind.CLICK), int(EventKind.NOT_SHOWN)
-
-
-def require(holds: bool, sentence: str) -> None:
-    """Live must equal replay; where it does not, no comparison is worth anything."""
-    if not holds:
-        raise AssertionError(f"{sentence}: the recording was changed, or made by other sources of windtunnel")
 
 
 @dataclass(frozen=True)
@@ -112,14 +107,10 @@ def rounds(events: np.ndarray) -> np.ndarray:
 class Twins:
     """One worker's customers under the run's policy and, from launch on, the same customers under the other one."""
 
-    def __init__(self, plan: RunPlan, other: Other, first: int, count: int) -> None:
+    def __init__(self, plan: RunPlan, other: Other | None, first: int, count: int) -> None:
         self.plan, self.other = plan, other
-        stream = (plan.seed, plan.replication)
-        cohort = Cohort(first, count, model_of(plan.population, plan.baseline, plan.spans, stream), plan.spans)
         self.first, self.phase = first, BEFORE
-        self.own = CustomerShard(first, count, plan.baseline.tables, plan.baseline.registry.slots)
-        self.own.customers[:] = cohort.profiles
-        self.own.pause(plan.paused_before)
+        self.own = first_shard(plan, first, count)
         self.twin: CustomerShard | None = None
         self.numbers = ExposureNumbers(first, self.own.customers["exposures"])
         self.segments = np.zeros(count, np.int64)  # at launch, under the run's policy
@@ -130,16 +121,17 @@ class Twins:
         if self.phase < CAMPAIGN <= phase:
             self.launch()
         if self.phase < AFTER <= phase:
-            assert self.twin is not None
             self.own.pause(self.plan.paused_after)
-            self.twin.pause(self.other.paused_after)
+            if self.twin is not None and self.other is not None:
+                self.twin.pause(self.other.paused_after)
         self.phase = phase
 
     def launch(self) -> None:
-        tables, slots = self.other.policy.tables, self.other.policy.registry.slots
-        self.twin = CustomerShard(self.first, len(self.own.customers), tables, slots)
-        self.twin.restore(self.own.snapshot())
-        self.numbers = ExposureNumbers(self.first, self.own.customers["exposures"])
+        slots = self.plan.policy.registry.slots
+        if self.other is not None:
+            self.twin = CustomerShard(self.first, len(self.own.customers), self.other.policy.tables, slots)
+            self.twin.restore(self.own.snapshot())
+            self.numbers = ExposureNumbers(self.first, self.own.customers["exposures"])
         self.own.adopt(self.plan.policy.tables, slots)
         self.segments = segments_of(self.own, self.plan)
 
@@ -147,12 +139,14 @@ class Twins:
         """The other policy's decisions, DECISION[n]; before launch there are none. Live must equal replay."""
         self.enter(piece.phase)
         again, _ = self.own.decide(piece.events)
-        check_equal(piece.recorded, again)
-        return again[:0] if self.twin is None else self.decided_otherwise(self.twin, piece)
+        check_equal("decision", piece.recorded, again, piece.events)
+        if self.twin is None or self.other is None:
+            return again[: 0 if self.phase == BEFORE else None]
+        return self.decided_otherwise(self.twin, self.other, piece)
 
-    def decided_otherwise(self, twin: CustomerShard, piece: Piece) -> np.ndarray:
+    def decided_otherwise(self, twin: CustomerShard, other: Other, piece: Piece) -> np.ndarray:
         decisions = records(len(piece.events), DECISION)
-        events, turn = self.other.events(piece.events), rounds(piece.events)
+        events, turn = other.events(piece.events), rounds(piece.events)
         for number in range(int(turn.max()) + 1):
             rows = np.flatnonzero(turn == number)
             decisions[rows], _ = twin.decide(self.numbers.translated(events[rows]))
@@ -160,13 +154,25 @@ class Twins:
         return decisions
 
 
-def check_equal(recorded: np.ndarray, again: np.ndarray) -> None:
-    for name in DECISION.names or ():
+def first_shard(plan: RunPlan, first: int, count: int) -> CustomerShard:
+    """Customers `first` … `first + count - 1` as the run began with them."""
+    model = model_of(plan.population, plan.baseline, plan.spans, (plan.seed, plan.replication), plan.customers)
+    shard = CustomerShard(first, count, plan.baseline.tables, plan.baseline.registry.slots)
+    shard.customers[:] = Cohort(first, count, model, plan.spans).profiles
+    shard.pause(plan.paused_before)
+    return shard
+
+
+def check_equal(what: str, recorded: np.ndarray, again: np.ndarray, whose: np.ndarray) -> None:
+    """Raises AssertionError with the first field that differs. whose: EVENT[n] or REPLY[n], row by row with both."""
+    if recorded.tobytes() == again.tobytes():
+        return
+    for name in recorded.dtype.names or ():
         wrong = np.flatnonzero(recorded[name] != again[name])
         if len(wrong):
-            was, is_now = recorded[wrong[0]], again[wrong[0]]
-            whose = f"customer {is_now['customer']}'s event {is_now['sequence']}"
-            require(False, f"{name} of the decision on {whose} was {was[name]} and is {is_now[name]} again")
+            was, now, row = recorded[name][wrong[0]], again[name][wrong[0]], whose[wrong[0]]
+            of = f"event {row['sequence']}" if "sequence" in (whose.dtype.names or ()) else f"request {row['number']}"
+            require(False, f"{name} of the {what} on customer {row['customer']}'s {of} was {was} and is {now} again")
 
 
 def segments_of(shard: CustomerShard, plan: RunPlan) -> np.ndarray:

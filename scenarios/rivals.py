@@ -12,7 +12,7 @@ from engine.policy.yaml_source import NO_CHANGES, DocumentError, file_text, read
 from engine.records import SHARE_ONE
 from scenarios.build import misfits
 from scenarios.document import Variant, Without
-from scenarios.load import LoadedScenario
+from scenarios.load import LoadedScenario, renumbered
 
 NOBODY, EVERYBODY = 0, SHARE_ONE
 RULES_OFF = "rules_off"  # the rival against which fraud rules are judged
@@ -101,9 +101,10 @@ def rules_left_out(loaded: LoadedScenario) -> list[Rival]:
 
 def fitting(rival: Rival, loaded: LoadedScenario) -> Rival:
     """A rival that the population can live under. Raises DocumentError."""
-    problems = misfits(loaded.population, rival.policy)
+    problems = [("names", f"must fit the population: {p} {s}") for p, s in misfits(loaded.population, rival.policy)]
+    problems += renumbered(rival.policy, loaded.baseline)
     if problems:
-        raise DocumentError.at(rival.source, [("names", f"must fit the population: {p} {s}") for p, s in problems])
+        raise DocumentError.at(rival.source, problems)
     return rival
 
 

@@ -26,12 +26,12 @@ from scenarios.build import doubts
 from scenarios.calendar import calendar_of
 from scenarios.coupon_outputs import CouponOutputs, coupon_blocks
 from scenarios.diary import Diary
-from scenarios.exits import UsageError
 from scenarios.expect import CONFIDENCE, Expectation, Verdict
 from scenarios.fraud_outputs import FraudOutputs
 from scenarios.load import LoadedScenario, Options, plan_of
 from scenarios.lone_world import LoneWorld
 from scenarios.outputs import ONLY_ARM, Days, Outputs
+from scenarios.recording import SettlementLog, write_recording
 from scenarios.settling import Settling
 from scenarios.team import Team
 from scenarios.worker import RunPlan, WorkerResult
@@ -103,6 +103,7 @@ class Lived:
     results: list[WorkerResult]
     ledger: LedgerHost | None = None
     diary: Diary | None = None
+    log: SettlementLog | None = None
     adversaries: WorkerResult | None = None
     takings: list[Takings] = field(default_factory=list)
 
@@ -123,7 +124,8 @@ def live(plan: RunPlan, customers: int, options: RunOptions, progress: Progress)
         team = Team(plan, customers, shards, on_ray)
         everybody, adversaries = with_adversaries(team, plan, customers)
         bounds = [*team.bounds, *([(customers, adversaries.count)] if adversaries else [])]
-        settled = Settling(everybody, plan, bounds, Diary(plan)) if plan.shares else None
+        log = SettlementLog() if plan.record else None
+        settled = Settling(everybody, plan, bounds, Diary(plan), log) if plan.shares else None
         try:
             World(
                 settled or team, plan.spans, calendar_of(plan), lambda t: progress(done(plan, t)), store=settled
@@ -134,7 +136,7 @@ def live(plan: RunPlan, customers: int, options: RunOptions, progress: Progress)
             results = team.results()
             schemers = adversaries.result(results[0]) if adversaries else None
             takings = adversaries.takings() if adversaries else []
-            return Lived(results, settled.ledger, settled.diary, schemers, takings)
+            return Lived(results, settled.ledger, settled.diary, log, schemers, takings)
         finally:
             team.close()
 
@@ -272,8 +274,6 @@ def run_scenario(loaded: LoadedScenario, options: RunOptions, progress: Progress
     what a worker raised, after keeping it in a folder `…-failed`.
     """
     plan = plan_of(loaded, record=options.record)
-    if options.record and plan.shares:
-        raise UsageError("--record must be left out where the policy has coupons or budgets: claims are not kept yet")
     warm_up(plan)
     began = time.perf_counter()
     try:
@@ -300,10 +300,8 @@ def run_scenario(loaded: LoadedScenario, options: RunOptions, progress: Progress
         render(folder)
 
     with RunWriter(options.out, manifest["run_id"]) as writer:
-        for result in lived.results:
-            if result.events is not None and result.decisions is not None:
-                writer.record("events", result.events)
-                writer.record("decision_log", result.decisions)
+        if options.record:
+            write_recording(writer, [result.recorded for result in lived.results if result.recorded], lived.log)
         folder = writer.commit(manifest, tables, loaded.texts, finish)
     run = open_run(folder)
     return RunResult(run, metrics(run), verdicts)

@@ -26,6 +26,17 @@ def existing_run(folder: Path) -> Run:
     return run
 
 
+def recorded_run(folder: Path) -> Run:
+    """The run of a folder. Raises UsageError where it is none or kept no events, with the command that keeps them."""
+    run = existing_run(folder)
+    if not all((folder / "tables" / f"{name}.parquet").is_file() for name in ("events", "decision_log")):
+        command = run.manifest["command"]
+        command += "" if "--record" in command.split() else " --record"
+        raise UsageError(f"{folder} kept no events, which this is told from (got a run without --record)\n"
+                         f"record it with: {command}")  # fmt: skip
+    return run
+
+
 def existing_comparison(folder: Path) -> Path:
     """The folder of a comparison with all its tables. Raises UsageError with every one that is missing."""
     files = [folder / "tables" / f"{name}.parquet" for name in COMPARISON_SCHEMAS]

@@ -10,6 +10,7 @@ from engine.coupon_records import ANSWERS
 from engine.host.ledger import LedgerHost
 from engine.host.messages import Contribution, Settled
 from engine.host.shard import Account
+from engine.records import Bulletin
 from scenarios.diary import Diary
 from scenarios.worker import CohortWorker, RunPlan, SoFar
 
@@ -20,6 +21,8 @@ class Shards(Protocol):
     def step(self, settled: Sequence[Settled | None], since_ms: int, until_ms: int) -> list[Account]: ...
 
     def apply(self, settled: Sequence[Settled | None]) -> None: ...
+
+    def take_bulletin(self, bulletin: Bulletin) -> None: ...
 
     def so_far(self) -> Sequence[SoFar]: ...
 
@@ -32,6 +35,14 @@ class Shards(Protocol):
     def end_campaign(self) -> None: ...
 
 
+class Log(Protocol):
+    """Hears what each worker is told: as a policy is taken up, and at a settlement."""
+
+    def post(self, bulletin: Bulletin) -> None: ...
+
+    def take(self, settled: Sequence[Settled]) -> None: ...
+
+
 class OneWorker:
     """A single worker as a team."""
 
@@ -39,6 +50,7 @@ class OneWorker:
         self.worker = worker
         self.moment, self.rush = worker.moment, worker.rush
         self.launch, self.end_campaign = worker.launch, worker.end_campaign
+        self.take_bulletin = worker.take_bulletin
 
     def step(self, settled: Sequence[Settled | None], since_ms: int, until_ms: int) -> list[Account]:
         return [self.worker.step(settled[0], since_ms, until_ms)]
@@ -54,14 +66,27 @@ class Settling:
     """What the world drives: shards live a step, the Ledger settles it, replies ride with the next step."""
 
     def __init__(
-        self, shards: Shards, plan: RunPlan, bounds: Sequence[tuple[int, int]], diary: Diary | None = None
+        self,
+        shards: Shards,
+        plan: RunPlan,
+        bounds: Sequence[tuple[int, int]],
+        diary: Diary | None = None,
+        log: Log | None = None,
     ) -> None:
-        self.shards, self.plan, self.diary = shards, plan, diary
+        self.shards, self.plan, self.diary, self.log = shards, plan, diary, log
         ends = [(first, first + count) for first, count in bounds]
         start = plan.baseline
         self.ledger = LedgerHost(start.tables, start.coupons, start.budgets, ends, plan.spans.start)
         self.settled: list[Settled | None] = [None] * len(bounds)
         self.refused_before = self.ledger.shared.stock["refused"].copy()  # by coupon and answer, at launch
+        self._publish()
+
+    def _publish(self) -> None:
+        """What is out of stock or used up under a policy just taken up is so from its first event on."""
+        bulletin = self.ledger.bulletin()
+        self.shards.take_bulletin(bulletin)
+        if self.log is not None:
+            self.log.post(bulletin)
 
     def advance(self, since_ms: int, until_ms: int) -> None:
         accounts = self.shards.step(self.settled, since_ms, until_ms)
@@ -77,6 +102,8 @@ class Settling:
                 assert isinstance(answer, Settled), f"the Ledger refused a contribution: {answer}"
                 settled[answer.shard] = answer
         self.settled = settled
+        if self.log is not None:
+            self.log.take([one for one in settled if one is not None])
         if self.diary is not None:
             self.diary.note(until_ms, self.ledger, self.shards)
 
@@ -101,6 +128,7 @@ class Settling:
         self.shards.launch()
         self.ledger.adopt(self.plan.policy.tables, self.plan.policy.coupons, self.plan.policy.budgets)
         self.refused_before = self.ledger.shared.stock["refused"].copy()
+        self._publish()
 
     def end_campaign(self) -> None:
         self.shards.end_campaign()
@@ -119,6 +147,6 @@ class Settling:
     def fork(self, shards: Shards, plan: RunPlan) -> "Settling":
         """The same Ledger at the same moment, for shards that live on under another policy."""
         twin = copy.copy(self)
-        twin.shards, twin.plan = shards, plan
+        twin.shards, twin.plan, twin.diary, twin.log = shards, plan, None, None
         twin.ledger, twin.settled = self.ledger.copy(), list(self.settled)
         return twin

@@ -16,6 +16,7 @@ from pathlib import Path
 from engine.compiled import ROOT
 from engine.host.ray_cluster import RayPool, cluster
 from engine.policy.tables import CompiledPolicy
+from engine.records import DAY_MS
 from scenarios.document import Scenario
 from scenarios.lone_world import LoneWorld
 from scenarios.outputs import Days
@@ -31,6 +32,7 @@ SOURCES = (
     "scenarios/*.py",
     "results/estimators.py",
 )  # whatever a world's sums may depend on
+SETTLEMENT_COSTS = 50  # customer-days, however few customers
 ON_RAY_FROM = 40_000_000  # customer-days; below, starting Ray takes longer than it saves
 Progress = Callable[[float], None]
 Task = tuple[int, int]  # number of the plan, replication
@@ -73,8 +75,10 @@ class WorldPlan:
 
     @property
     def customer_days(self) -> int:
+        """Of all branches, with what settling costs."""
         scenario = self.scenario
-        return self.customers * (scenario.before + len(self.branches) * (scenario.days + scenario.after))
+        days = scenario.before + len(self.branches) * (scenario.days + scenario.after)
+        return days * (self.customers + SETTLEMENT_COSTS * DAY_MS // self.spans.step)
 
     def run_plan(self, branch: Branch, replication: int) -> RunPlan:
         return RunPlan(

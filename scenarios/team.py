@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from engine.host.messages import Settled
 from engine.host.ray_cluster import RayTeam
 from engine.host.shard import Account
-from engine.records import PARTITIONS
+from engine.records import PARTITIONS, Bulletin
 from scenarios.worker import CohortWorker, RunPlan, SoFar, WorkerResult
 
 
@@ -58,6 +58,9 @@ class Team:
 
     def step(self, settled: Sequence[Settled | None], since_ms: int, until_ms: int) -> list[Account]:
         return self._team.call_each("step", [(one, since_ms, until_ms) for one in settled])
+
+    def take_bulletin(self, bulletin: Bulletin) -> None:
+        self._team.call("take_bulletin", bulletin)
 
     def so_far(self) -> list[SoFar]:
         return self._team.call("so_far")

@@ -1,7 +1,7 @@
 """One worker: a cohort of the population and the CustomerShard that decides for it, side by side."""
 
 import copy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,18 +10,18 @@ from engine.coupon_records import Inbox
 from engine.host.messages import Settled
 from engine.host.shard import Account, CustomerShard
 from engine.policy.tables import CompiledPolicy
-from engine.records import Tables, Tallies
+from engine.records import Bulletin, Tables, Tallies
 from results.estimators import bin_edges
 from scenarios.build import model_of
 from scenarios.inline import compiled_waves
 from scenarios.liability import costs_of_open, liabilities
 from scenarios.population_document import Population
+from scenarios.recording import Recorded, Recording
 from sim.cohort import Cohort, Spans
-from sim.waves import CHUNK, waves_of
+from sim.waves import CHUNK
 from sim.worth import sum_so_far
 
 SPEND_EDGES = np.array(bin_edges(2**31), np.int64)  # fen, of the histogram of spend
-RECORDED_MAX = 20_000_000  # events one worker keeps with --record
 
 
 @dataclass(frozen=True)
@@ -65,28 +65,8 @@ class WorkerResult:
     statistics: dict[str, np.ndarray]
     before: Tallies
     measured: Tallies
-    events: np.ndarray | None = None
-    decisions: np.ndarray | None = None
+    recorded: Recorded | None = None
     bytes_per_customer: float = 0.0
-
-
-@dataclass
-class Recording:
-    """Events and decisions in the order one worker took them, up to a limit."""
-
-    events: list[np.ndarray] = field(default_factory=list)
-    decisions: list[np.ndarray] = field(default_factory=list)
-    kept: int = 0
-
-    def keep(self, events: np.ndarray, decisions: np.ndarray) -> None:
-        if self.kept + len(events) > RECORDED_MAX:
-            raise OverflowError(
-                f"--record keeps at most {RECORDED_MAX:,} events a worker: "
-                "take fewer customers, fewer days or more shards"
-            )
-        self.kept += len(events)
-        self.events.append(events.copy())
-        self.decisions.append(decisions.copy())
 
 
 def owned(plan: RunPlan) -> RunPlan:
@@ -118,15 +98,13 @@ class CohortWorker:
         self._choose_play()
 
     def _choose_play(self) -> None:
-        if self.recording is None:
-            self.play = compiled_waves(self.shard, self.plan.chunk, len(self.cohort.crowd.traces) > 0)
-        else:
-            self.play = waves_of(self.decide)
+        traced = len(self.cohort.crowd.traces) > 0
+        self.play = compiled_waves(self.shard, self.plan.chunk, traced, self.recording)
 
     def decide(self, events: np.ndarray, inbox: Inbox | None = None) -> tuple[np.ndarray, np.ndarray]:
         decisions, ghosts = self.shard.decide(events, inbox)
         if self.recording is not None:
-            self.recording.keep(events, decisions)
+            self.recording.keep(events, inbox, decisions)
         return decisions, ghosts
 
     def advance(self, since_ms: int, until_ms: int) -> None:
@@ -135,15 +113,21 @@ class CohortWorker:
     def apply(self, settled: Settled | None) -> None:
         """What the Ledger settled reaches the shard, then the customers."""
         if settled is not None:
-            self.shard.take_bulletin(settled.bulletin)
+            if self.recording is not None:
+                self.recording.replied()
+            self.shard.take(settled)
             if len(settled.replies):
-                self.shard.apply(settled.replies, settled.time_ms)
                 self.cohort.apply(settled.replies, settled.time_ms)
+
+    def take_bulletin(self, bulletin: Bulletin) -> None:
+        self.shard.take_bulletin(bulletin)
 
     def step(self, settled: Settled | None, since_ms: int, until_ms: int) -> Account:
         """From one settlement to the next: take the last one's replies, live, and account for it."""
         self.apply(settled)
         self.advance(since_ms, until_ms)
+        if self.recording is not None:
+            self.recording.settle()
         return self.shard.account(until_ms)
 
     def rush(self, slot: int, t: int) -> None:
@@ -191,14 +175,12 @@ class CohortWorker:
             self.cohort.crowd.shoppers["liability"] = liabilities(self.shard.arrays.wallets, costs)
 
     def result(self) -> WorkerResult:
-        recording = self.recording
         return WorkerResult(
             digest=self.shard.digest(),
             statistics=self.cohort.statistics(self.shard.universal_holdout(), SPEND_EDGES),
             before=self.before,
             measured=self.shard.tallies,
-            events=np.concatenate(recording.events) if recording and recording.events else None,
-            decisions=np.concatenate(recording.decisions) if recording and recording.decisions else None,
+            recorded=self.recording.recorded() if self.recording else None,
             bytes_per_customer=self.bytes_per_customer(),
         )
 

@@ -10,7 +10,7 @@ from engine.coupon_records import Answer, CouponCell
 from engine.host.ledger import LedgerHost
 from engine.host.shard import combined
 from engine.policy.tables import CompiledPolicy
-from engine.records import Cell, Reason
+from engine.records import NEVER_MS, Cell, Reason
 from scenarios.fraud_outputs import FRAUD_TABLES, STATISTICS, FraudOutputs
 from scenarios.lone_world import LoneWorld
 from scenarios.outputs import Columns, Days, Outputs, added_tallies, declared, summed
@@ -99,7 +99,7 @@ def rows_of(
         rows["levels"] += level_rows(life)
         rows["phases"] += phase_rows(life, days)
         rows["by_campaign"] += campaign_rows(life, days)
-        rows["by_coupon"] += coupon_rows(life)
+        rows["by_coupon"] += coupon_rows(life, launch_of(life, days))
         rows["lives"].append(life_row(life))
         for name, columns in life.fraud.items():
             rows[name] += [{"policy": life.branch.name, **row} for row in as_rows(columns)]
@@ -198,8 +198,15 @@ def campaign_rows(life: Life, days: Days) -> Iterator[Row]:
         }  # fmt: skip
 
 
-def coupon_rows(life: Life) -> Iterator[Row]:
-    """What became of each coupon from launch on: issued, redeemed, fen taken off, claims refused and why."""
+def launch_of(life: Life, days: Days) -> int:
+    """Time of the first moment after the days before, in ms."""
+    first = next(row for row in days.rows if days.phase[row] != "before")
+    return int(life.branch.policy.tables.days[first]["start_ms"])
+
+
+def coupon_rows(life: Life, launch: int) -> Iterator[Row]:
+    """What became of each coupon from launch on: issued, redeemed, fen taken off, claims refused and why; and how long
+    after launch (or after claims opened) its last piece went."""
     answers, cohorts = life.result.measured.answers, life.result.measured.cohorts.sum(axis=0)
     for name, slot in life.branch.policy.coupons.items():
         refused = answers[:, slot].sum(axis=0)
@@ -212,8 +219,17 @@ def coupon_rows(life: Life) -> Iterator[Row]:
             "redeemed": int(cells[CouponCell.REDEEMED] - cells[CouponCell.RETURNED]),
             "expired": int(cells[CouponCell.EXPIRED]), "discount": int(cells[CouponCell.DISCOUNT]),
             "out_of_stock": int(refused[Answer.OUT_OF_STOCK]), "over_budget": int(refused[Answer.BUDGET]),
-            "refused": int(refused.sum()),
+            "refused": int(refused.sum()), "out_after_ms": stock_lasted(life, slot, launch),
         }  # fmt: skip
+
+
+def stock_lasted(life: Life, slot: int, launch: int) -> int | None:
+    """Milliseconds; None where the stock did not run out."""
+    if life.ledger is None:
+        return None
+    out = int(life.ledger.shared.stock[slot]["out_ms"])
+    opened = int(life.branch.policy.tables.coupons[slot]["from_ms"])
+    return None if out >= NEVER_MS else max(0, out - max(launch, opened))
 
 
 def life_row(life: Life) -> Row:

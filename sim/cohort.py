@@ -17,7 +17,7 @@ from sim.population import create
 from sim.reactions import absorb_replies
 from sim.shop_model import SHOPPER
 from sim.shopping import attend_drop, create_shopper
-from sim.waves import CHUNK, Decide, Play, absorb_wave, emit_moment, enqueue, inbox_for, take
+from sim.waves import CHUNK, Decide, Play, absorb_wave, emit_moment, enqueue, file_again, inbox_for, list_steps, take
 from sim.worth import measure_customers
 
 MEASURES = tuple(measure.name.lower() for measure in Measure)
@@ -73,7 +73,7 @@ class Cohort:
     """
 
     def __init__(self, first: int, count: int, model: Model, spans: Spans) -> None:
-        self.model = model
+        self.adopt(model)
         self.crowd = empty_crowd(first, count, model, spans)
         self.profiles = records(count, CUSTOMER)
         self.events = 0
@@ -89,7 +89,7 @@ class Cohort:
 
     def _make_room(self, customers: int) -> None:
         """Room for every outcome that so many customers could begin before the next call."""
-        needed = int(self.crowd.outcome_count[0]) + customers * int(self.model.campaigns["used"].sum())
+        needed = int(self.crowd.outcome_count[0]) + customers * self.campaigns
         if needed > len(self.crowd.outcomes):
             grown = records(max(needed, int(len(self.crowd.outcomes) * GROWTH)), OUTCOME)
             grown[: len(self.crowd.outcomes)] = self.crowd.outcomes
@@ -98,6 +98,7 @@ class Cohort:
     def adopt(self, model: Model) -> None:
         """Take up another policy's faces; the population stays."""
         self.model = model
+        self.campaigns = int(model.campaigns["used"].sum())
 
     def advance(self, since_ms: int, until_ms: int, play: Play, chunk: int = CHUNK) -> None:
         """Play every customer due in [since, until), where the next settlement is."""
@@ -133,9 +134,14 @@ class Cohort:
 
     def apply(self, replies: np.ndarray, t: int) -> None:
         """The Ledger's replies (REPLY[n], customers of this cohort) reach the customers at t."""
-        if len(self.crowd.shoppers):
-            absorb_replies(self.model, self.crowd, replies.view(np.recarray), t)
-            self._requeue()
+        if not len(self.crowd.shoppers):
+            return
+        rows = np.unique(replies["customer"]) - int(self.crowd.first[0])
+        places = np.empty(len(rows), np.int64)
+        list_steps(self.crowd, rows, places)
+        absorb_replies(self.model, self.crowd, replies.view(np.recarray), t)
+        scratch = np.empty(len(self.crowd.visitors), np.int64)
+        file_again(self.crowd, np.unique(places), rows[places == NONE], scratch)
 
     def launch(self) -> None:
         """Day 0: measurement begins."""

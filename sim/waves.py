@@ -71,20 +71,27 @@ def emit_moment(model, crowd, low, high, t, moment, events):
 
 
 # --- calendar queue ---------------------------------------------------------------------------------------------------
-@entry
-def enqueue(crowd, rows):
-    """File rows under the step in which each is due; those due after the end are not filed."""
-    start, end, step = crowd.span[_START], crowd.span[_END], crowd.span[_STEP]
+@kernel
+def step_of(crowd, visitor):
+    """The step under which a visitor is filed; NONE for one due after the end, who is not."""
+    if visitor.due_ms >= crowd.span[_END]:
+        return NONE
+    return (int(visitor.due_ms) - crowd.span[_START]) // crowd.span[_STEP]
+
+
+@kernel
+def file(crowd, rows):
+    """File rows under the step in which each is due."""
     for i in range(len(rows)):
         visitor = crowd.visitors[rows[i]]
-        if visitor.due_ms < end:
-            place = (visitor.due_ms - start) // step
+        place = step_of(crowd, visitor)
+        if place != NONE:
             visitor.queue_next = crowd.heads[place]
             crowd.heads[place] = rows[i]
 
 
-@entry
-def take(crowd, place, rows):
+@kernel
+def take_filed(crowd, place, rows):
     """Take all rows filed under a step into rows (i8[n]); returns how many."""
     count = 0
     row = int(crowd.heads[place])
@@ -96,7 +103,26 @@ def take(crowd, place, rows):
     return count
 
 
+@entry
+def list_steps(crowd, rows, places):
+    """Write the step under which each row is filed; NONE for those due after the end."""
+    for i in range(len(rows)):
+        places[i] = step_of(crowd, crowd.visitors[rows[i]])
+
+
+@entry
+def file_again(crowd, places, unfiled, scratch):
+    """Rows filed under these steps, and some that were not filed, are due at another time now; each is named once.
+    scratch: room for all rows."""
+    for i in range(len(places)):
+        if places[i] != NONE:
+            count = take_filed(crowd, places[i], scratch)
+            file(crowd, scratch[:count])
+    file(crowd, unfiled)
+
+
 emit_wave, absorb_wave = entry(emit), entry(absorb)
+take, enqueue = entry(take_filed), entry(file)
 
 
 def waves_of(decide: Decide) -> Play:

@@ -95,7 +95,7 @@ class World:
     def run(self) -> None:
         """Run to the end; raises what a worker raises."""
         spans, env = self.spans, self.env
-        env.process(self._settlements())
+        end = env.process(self._settlements())
         if self._holds(spans.campaign_end):
             env.process(self._at(spans.campaign_end, self.workers.end_campaign))
         if self._holds(spans.launch):
@@ -106,7 +106,7 @@ class World:
         for t, slot in self.calendar.drops:
             if self._holds(t):
                 env.process(self._at(t, lambda t=t, slot=slot: self.workers.rush(slot, t)))  # type: ignore[misc]
-        env.run()
+        env.run(until=end)  # an order of the stock room may still be under way: it comes too late
         assert self.settled_ms == self.until
 
     def _holds(self, t: int) -> bool:

@@ -281,11 +281,15 @@ METRIC_WITH_SCOPE = re.compile(r"[a-z][a-z0-9_]*\[[a-z0-9_]+(/[a-z0-9_]+)*\]")
 
 
 def of_comparisons() -> set[str]:
-    """Names of the figures that a comparison of the preset can have."""
-    arms = Compare(truth=["first_use"], arms=["first_use"], policies={"cap_3": "cap_3.yaml"})
+    """Names of the figures that a comparison of the presets can have."""
+    campaigns = {"bank_card": "first_use", "coupon_shop": "come_back"}
     return {
         figure.split("[")[0]
-        for figure in comparison_figures(load(LIBRARY / "policies" / "bank_card.yaml", Policy), arms)
+        for preset, name in campaigns.items()
+        for figure in comparison_figures(
+            load(LIBRARY / "policies" / f"{preset}.yaml", Policy),
+            Compare(truth=[name], arms=[name], policies={"cap_3": "cap_3.yaml"}),
+        )
     }
 
 

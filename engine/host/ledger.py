@@ -26,8 +26,8 @@ from engine.host.ledger_arrays import (
     change_pieces,
     copied,
     digest_of,
+    empty_desk,
     empty_shared,
-    forget_replies,
     moves_of,
     renumber,
     scratch_for,
@@ -47,12 +47,13 @@ from engine.host.ledger_invariants import breaches
 from engine.host.messages import Contribution, Moment, Refusal, Refused, Settled
 from engine.host.remap import hash_moves
 from engine.records import MINUTE_MS, Bulletin, Tables, records
-from engine.settle import Desk, Offers, Shared, release_rations, settle, write_bulletin
+from engine.rules.requests import forget_replies
+from engine.settle import Offers, Shared, release_rations, settle, write_bulletin
 
 TICK_MS = 10 * MINUTE_MS
 release = entry(release_rations)
-SETTLEMENTS_KEPT = 2  # messages of the last ones can be asked for again
 _OPENING = (RequestKind.RESERVE, RequestKind.TRANSFER)
+SETTLEMENTS_KEPT = 2  # messages of the last ones can be asked for again
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,9 @@ class LedgerHost:
         self.kept: dict[int, list[Settled]] = {}
         self.calendar: list[Moment] = []
         self.told = 0  # moments that have gone out
-        self.sorting = scratch_for(1)
+        self.found = found_for(tables)
+        self.desk = empty_desk(self.found)
+        self._read_clock()
         self.adopt(tables, coupons, budgets)
 
     # --- what the driver asks -----------------------------------------------------------------------------------------
@@ -176,15 +179,6 @@ class LedgerHost:
         """The FUND row of a budget, by name."""
         return self.shared.funds[self.budgets[budget]]
 
-    @property
-    def number(self) -> int:
-        """Of the latest settlement; 0 before the first."""
-        return int(self.shared.clock[0].number)
-
-    @property
-    def now_ms(self) -> int:
-        return int(self.shared.clock[0].now_ms)
-
     def bulletin(self) -> Bulletin:
         """What all may read until the next settlement; arrays of its own."""
         slots = len(self.tables.campaigns)
@@ -201,9 +195,9 @@ class LedgerHost:
     def copy(self) -> "LedgerHost":
         """A second Ledger in the same state, for a world that goes another way from here."""
         twin = copy.copy(self)
-        twin.sorting = scratch_for(1)
         twin.campaigns_open = self.campaigns_open.copy()
         twin.found = copy.deepcopy(self.found)
+        twin.desk = empty_desk(twin.found)
         twin.open = {}
         twin.restore(self.snapshot())
         return twin
@@ -229,6 +223,7 @@ class LedgerHost:
         self.kept, self.calendar = dict(snapshot.kept), list(snapshot.calendar)
         self.told = snapshot.told
         self.open = {}
+        self._read_clock()
         self._rename(tables, coupons, budgets)
 
     # --- messages -----------------------------------------------------------------------------------------------------
@@ -287,14 +282,13 @@ class LedgerHost:
         for part in parts:
             self.forget(*self.shards[part.shard], part.acknowledged)
             take_pulse(self.shared.breakers, part.pulse_minute, part.pulse)
-        granted = self.shared.stock["granted"].copy()
         requests = joined([part.requests for part in parts])
         replies = self._settle(
             requests, added([part.spend for part in parts], BUDGETS_MAX, len(Spend)), time_ms, number
         )
         lives = added([part.lives for part in parts], COUPONS_MAX, LIVES)
         broken = [part.breach for part in parts if part.breach]
-        broken += breaches(self.shared, lives, granted, self.coupons, self.budgets)
+        broken += breaches(self.shared, lives, self.coupons, self.budgets)
         assert not broken, f"settlement {number} at {time_ms} ms: " + "; ".join(broken)
         return self._keep(number, time_ms, replies)
 
@@ -304,11 +298,12 @@ class LedgerHost:
         self.shared = with_room(self.shared, n, self._openings(requests))
         fraud = with_decisions(self.shared.fraud, decisions_in(requests), time_ms)
         self.shared = self.shared._replace(fraud=fraud)
-        if n > len(self.sorting.keys):
-            self.sorting = scratch_for(n)
-        replies = records(self._replies_most(requests), REPLY)
-        desk = Desk(self.sorting, records(2, REPLY), replies, np.zeros(1, np.int64), self.found)
+        if n > len(self.desk.sorting.keys):
+            self.desk = self.desk._replace(sorting=scratch_for(n))
+        most = self._replies_most(requests)
+        desk = self.desk._replace(replies=records(most, REPLY), found=self.found)  # the replies are given away
         count = settle(requests, spend, self.shared, self.offers, desk, time_ms, number)
+        self.number, self.now_ms = number, time_ms
         return desk.replies[:count]
 
     def _openings(self, requests: np.ndarray) -> int:
@@ -324,6 +319,11 @@ class LedgerHost:
         marks = int(np.bitwise_count(listening & marking_rules(self.tables.rules)).sum())
         reviews = min(int(self.shared.reservations.size[0]) + len(requests), len(self.shared.reservations.rows))
         return len(requests) + reviews + marks
+
+    def _read_clock(self) -> None:
+        """Number (0 before the first) and time of the latest settlement: asked for too often to be looked up."""
+        self.number: int = int(self.shared.clock[0].number)
+        self.now_ms: int = int(self.shared.clock[0].now_ms)
 
     def _keep(self, number: int, time_ms: int, replies: np.ndarray) -> list[Settled]:
         """The messages that go out, kept in case one is asked for again."""
@@ -356,6 +356,8 @@ def added(parts: list[np.ndarray], rows: int, columns: int) -> np.ndarray:
 
 def said_to(replies: np.ndarray, first: int, end: int) -> np.ndarray:
     """The replies to the customers in [first, end)."""
+    if len(replies) == 0:
+        return replies
     customers = replies["customer"]
     mine = (customers >= first) & (customers < end)
     return replies if mine.all() else replies[mine]

@@ -1,4 +1,4 @@
-"""The Ledger's arrays: made, given room, renumbered by name, forgotten, hashed."""
+"""The Ledger's arrays: made, given room, renumbered by name, hashed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.coupon_records import BUDGETS_MAX, COUPONS_MAX, REPLY, REQUEST, UNLIMITED, Answer, RequestKind
+from engine.coupon_records import BUDGETS_MAX, COUPONS_MAX, REPLY, REQUEST, UNLIMITED, RequestKind
 from engine.fraud_records import RULE, RULES_MAX
 from engine.host.breaking import copied_breakers, no_breakers
 from engine.host.ledger_fraud import copied_fraud, empty_fraud
@@ -17,14 +17,14 @@ from engine.rules.ledger_digest import sum_ledger
 from engine.rules.requests import DIGITS, PASSES, Remembered, Sorting, link_replies
 from engine.rules.reservations import RESERVATION, Reservations, link_reservations
 from engine.rules.stock import STOCK
-from engine.settle import CLOCK, Shared
+from engine.rules.verdicts import Found
+from engine.settle import CLOCK, Desk, Shared
 
 REQUESTS_MAX = 2_000_000  # of one settlement
 REPLIES_MAX = 4_000_000  # remembered until acknowledged
 RESERVATIONS_MAX = 1_000_000  # and transfers under way
 LEAST_ROOM = 1_024
 DIGEST_MODULUS = 1 << 128
-_OPEN = (Answer.PENDING, Answer.IN_REVIEW)  # another reply is still to come
 
 
 # --- made -------------------------------------------------------------------------------------------------------------
@@ -78,6 +78,10 @@ def scratch_for(room: int) -> Sorting:
         np.zeros(room, np.int32),
         np.zeros((PASSES, DIGITS), np.int64),
     )
+
+
+def empty_desk(found: Found) -> Desk:
+    return Desk(scratch_for(1), records(2, REPLY), records(0, REPLY), np.zeros(1, np.int64), found)
 
 
 def copied(shared: Shared) -> Shared:
@@ -142,21 +146,6 @@ def grown_reservations(old: Reservations, room: int) -> Reservations:
     requests[reviewed] = old.requests[reviewed]
     link_reservations(new)
     return new
-
-
-# --- forgotten --------------------------------------------------------------------------------------------------------
-def forget_replies(remembered: Remembered, first: int, end: int, number: int) -> None:
-    """Forget what settlements up to `number` said to the customers in [first, end); open transfers and reviews stay."""
-    count = int(remembered.size[0])
-    rows, said = remembered.rows[:count], remembered.said[:count]
-    customers = rows["customer"]
-    gone = (said <= number) & (customers >= first) & (customers < end) & ~np.isin(rows["answer"], _OPEN)
-    if not gone.any():
-        return
-    kept = np.flatnonzero(~gone)
-    remembered.rows[: len(kept)], remembered.said[: len(kept)] = rows[kept], said[kept]
-    remembered.size[0] = len(kept)
-    link_replies(remembered)
 
 
 # --- by name ----------------------------------------------------------------------------------------------------------

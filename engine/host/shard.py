@@ -14,6 +14,7 @@ from engine.coupon_records import ANSWERS, COUPON_CELLS, LINES_MAX, REPLY, REQUE
 from engine.days import day_index
 from engine.decide import Shard, decide, empty_shard
 from engine.fraud_records import RULE_CELLS, Watch
+from engine.host.messages import Settled
 from engine.host.remap import (
     Names,
     move_campaigns,
@@ -273,11 +274,19 @@ class CustomerShard:
         self.bulletin.open[:] = self.own_open & self.ledger_open
         self.bulletin.in_stock[:], self.bulletin.in_budget[:] = bulletin.in_stock, bulletin.in_budget
 
+    def take(self, settled: Settled) -> None:
+        """What the Ledger settled: its bulletin, then its replies."""
+        self.take_bulletin(settled.bulletin)
+        if len(settled.replies):
+            self.apply(settled.replies, settled.time_ms)
+
     def check(self) -> None:
         """Raises AssertionError where an invariant of a wallet was broken."""
         breaches = self.arrays.wallets.breaches
+        if not breaches.any():
+            return
         broken = [sentence for breach, sentence in BREACHES.items() if breaches[breach]]
-        assert not broken, "; ".join(broken)
+        raise AssertionError("; ".join(broken))
 
     def digest(self) -> str:
         """128 bits in hexadecimal over every customer's state and decisions."""

@@ -45,7 +45,7 @@ def is_cart(lines, shipping):
 
 
 @kernel
-def list_owned(wallets, row, owned, t):
+def list_owned(wallets, row, owned):
     """Write the available instances into owned (OWNED), the latest claim first; if there are too many those that expire
     first, of equals the earlier claims. Returns how many."""
     count = 0
@@ -53,7 +53,7 @@ def list_owned(wallets, row, owned, t):
     while at != NONE:
         instance = wallets.instances[at]
         at = int(instance.next)
-        if instance.state != _AVAILABLE or instance.expires_ms <= t:
+        if instance.state != _AVAILABLE:
             continue
         if count == CHECKOUT_COUPONS_MAX:
             last = latest(owned)
@@ -90,7 +90,7 @@ def price(wallets, desk, owned, row, customer, event, ask, lines, receipt, terms
     coupons were looked at, or NONE where the cart is none."""
     if not is_cart(lines, ask.shipping):
         return NONE
-    count = list_owned(wallets, row, owned, t)
+    count = list_owned(wallets, row, owned)
     tier, city = int(customer.tier), int(event.city)
     quote(desk, lines, int(ask.shipping), owned[:count], terms, tier, city, int(ask.place), t)
     answer = desk.quote[0]

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from engine.compiled import entry, kernel
+from engine.coupon_records import Answer
 from engine.records import NONE
 from engine.rules.experiments import GOLDEN, mix64
 
@@ -12,6 +13,7 @@ KEY_BITS, DIGIT_BITS = 44, 11
 PASSES, DIGITS = KEY_BITS // DIGIT_BITS, 1 << DIGIT_BITS
 _DIGIT_MASK = DIGITS - 1
 _WORD = 64
+_PENDING, _IN_REVIEW = int(Answer.PENDING), int(Answer.IN_REVIEW)
 
 
 class Sorting(NamedTuple):
@@ -226,8 +228,36 @@ def remember(remembered, reply, settlement):
 
 @entry
 def link_replies(remembered):
-    """Build the lists anew over all rows in use, after rows moved or there are more lists."""
+    """Build the lists anew over all rows in use, after there are more lists."""
     for place in range(len(remembered.heads)):
         remembered.heads[place] = NONE
     for row in range(remembered.size[0]):
+        link_reply(remembered, row)
+
+
+@kernel
+def may_be_forgotten(remembered, row, first, end, number):
+    reply = remembered.rows[row]
+    if reply.answer == _PENDING or reply.answer == _IN_REVIEW:
+        return False  # another reply is still to come
+    return first <= reply.customer < end and remembered.said[row] <= number
+
+
+@entry
+def forget_replies(remembered, first, end, number):
+    """Forget what settlements up to `number` said to the customers in [first, end); open transfers stay."""
+    size, kept = int(remembered.size[0]), 0
+    while kept < size and not may_be_forgotten(remembered, kept, first, end, number):
+        kept += 1
+    if kept == size:
+        return
+    for row in range(size):
+        reply = remembered.rows[row]
+        remembered.heads[id_place(remembered.heads, int(reply.customer), int(reply.number))] = NONE
+    for row in range(kept, size):
+        if not may_be_forgotten(remembered, row, first, end, number):
+            remembered.rows[kept], remembered.said[kept] = remembered.rows[row], remembered.said[row]
+            kept += 1
+    remembered.size[0] = kept
+    for row in range(kept):
         link_reply(remembered, row)

@@ -14,6 +14,7 @@ STOCK = np.dtype(
         ("delivered", "i8"),  # pieces ever; UNLIMITED
         ("left", "i8"),  # UNLIMITED
         ("granted", "i8"),  # are instances in wallets
+        ("granted_before", "i8"),  # the latest settlement: what the wallets knew when they accounted for it
         ("reserved", "i8"),  # under a reservation
         ("confirmed", "i8"),  # went by a reservation
         ("promised", "i8"),  # reservations ever, lapsed ones too

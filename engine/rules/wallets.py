@@ -222,8 +222,8 @@ def close(instance, terms, tallies):
 
 @kernel
 def give_back(wallets, row, instance, tables, tallies, t):
-    """A refund of the whole order undoes a redemption, before the coupon's expiry."""
-    if instance.marks & _CLOSED or instance.expires_ms <= t:
+    """A refund of the whole order undoes a redemption; at its expiry a coupon was closed."""
+    if instance.marks & _CLOSED:
         return
     discount = int(instance.spent)
     tally_spend(tallies, tables.terms[instance.terms], _SPENT, -discount)

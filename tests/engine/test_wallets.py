@@ -343,6 +343,7 @@ READINGS_SHOP = {
                    "budget": "fund"},
         "mug": {"kind": "right", "worth": "12.00", "confirm_within": "20min", "pieces": 1, "budget": "fund",
                 "limits": [{"most": 5}]},
+        "five": {"kind": "amount_off", "off": "5.00", "over": "10.00", "valid": "30min"},
         "stamp": {"kind": "right", "worth": "1.00", "valid": "30min", "limits": [{"most": 300, "per": "1h"}]},
         "noon": {"kind": "right", "worth": "1.00", "audience": "tier == gold", "limits": [{"most": 9}],
                  "claim": {"from": "2026-03-04", "at": "12:00", "until": "2026-03-05"}},
@@ -543,6 +544,28 @@ at               who does                          answer           then
 9h+6s            ann give 0 bob id 9               DONE             number=0
 9h+20min         settle                                             bob#0=EXPIRED reserved=30.00
 
+# … and comes back where the receiver's wallet is full
+9h               bob claim stamp times 63          PENDING
+9h               ann claim ten                     PENDING
+9h+1s            settle
+9h+2s            bob claim stamp                   PENDING          number=63
+9h+2s            bob claim stamp                   WALLET_FULL
+9h+3s            settle
+9h+4s            ann give 0 bob id 9               PENDING
+9h+5s            settle                                             ann#0=MOVING
+9h+6s            settle                                             ann#0=AVAILABLE
+9h+7s            ann give 0 bob id 9               WALLET_FULL      number=0
+9h+8s            ann checkout 100.00x1             DONE             discount=10.00
+
+# of more than 32 coupons those that expire first are priced, of equals the earlier claims
+9h               ann claim five                    PENDING
+9h               ann claim stamp times 32          PENDING
+9h               bob claim stamp times 32          PENDING
+9h               bob claim five                    PENDING
+9h+1s            settle
+9h+2s            ann checkout 10.00x1              DONE             discount=5.00
+9h+2s            bob checkout 10.00x1              DONE             discount=0.00
+
 # a payment of no order is no payment; a cart that is none is no order
 9h               ann pay 1                         NO_ORDER
 9h               ann order 1                       CART
@@ -671,12 +694,14 @@ def test_readings(rows: list[str]) -> None:
     for row in rows:
         at, does, *rest = re.split(r"\s{2,}", row.strip())
         t, receipt = bench.shop.start + duration_ms(at), {}
+        does, _, times = does.partition(" times ")
         who, *words = does.split()
         then = rest[-1] if rest and "=" in rest[-1] else ""
         if who == "settle":
             bench.settle(t)
         else:
-            receipt = bench.take(t, who, words)
+            for _ in range(int(times or 1)):
+                receipt = bench.take(t, who, words)
             expected = rest[0] if rest and rest[0] != then else "NONE"
             assert Answer(receipt["answer"]).name == expected, row
         for said in then.split():

@@ -72,7 +72,8 @@ def coupon_run() -> tuple[dict[str, Any], dict[str, Any]]:
         ]),
     }  # fmt: skip
     shop = {"orders": 70, "goods": 700_000, "lines": 140, "pieces": 210, "discounts": 63_601,
-            "discounts_anyway": 15_900, "refunds": 3, "refunded": 12_345, "claims": 151, "lines_added": 7}  # fmt: skip
+            "discounts_anyway": 15_900, "refunds": 3, "refunded": 12_345, "claims": 151, "lines_added": 7,
+            "payment_amount": 763_601}  # fmt: skip
     for name, value in shop.items():
         tables["population"][name] = [value if place == LAUNCH else 0 for place in range(len(ALL_DATES))]
     add_moments(tables["moments"])

@@ -17,7 +17,7 @@ from results.comparison_report import render_comparison
 from results.coupon_catalogue import CLAIM_ANSWERS
 from results.metrics import SHARED, metrics
 from results.query import Database
-from results.report import render
+from results.report import plain_lead, render
 from results.statistics import Estimate
 from results.store import Run, open_run, write_run
 from scenarios.load import Options, load_scenario
@@ -37,6 +37,7 @@ BY_HAND = {
     "claims[ten_off/limit]": 15,
     "claims[mail/limit]": 0,
     "claim_rate[ten_off]": 100 / 140,
+    "claims_repeated": 1 / 151,
     "coupons_granted": 110,
     "coupons_redeemed": 3 + 33 - 3 + 30 + 4,
     "coupons_open": (8 - 5 - 3) + (60 - 30 - 30) + 10 + 0,
@@ -57,6 +58,9 @@ BY_HAND = {
     "lines_per_basket": 2.0,
     "refunds": 3,
     "refunded": 123.45,
+    "refunded_share": 12_345 / 700_000,
+    "returned_share": 3 / (3 + 33 + 30 + 4),
+    "returned_share[mail]": 0,
     "stock_out_hour[ten_off]": 2.5,
     "stock_out_hour[mail]": None,
     "budget_out_hour[spring]": None,
@@ -148,6 +152,18 @@ def test_the_report_tells_coupons_with_queries(tmp_path: Path) -> None:
     assert [chart["id"] for chart in drawn] == ["maturity-ten_off", "maturity-mail", "burn-spring"]
     hatched = next(script for script in page.scripts if '"customdata": [60, 40]' in script)
     assert '"shape": ["", "/"]' in hatched, "the young day is hatched, the other is not"
+
+
+@pytest.mark.parametrize(
+    ("refused", "margin", "words"),
+    [("limit", 0.1, "brought back 1.3"), ("limit", 0.1, ", more than it cost"), ("limit", 0.05, ", less than it cost"),
+     ("out_of_stock", 0.1, ", not shown to be more than it cost")],
+)  # fmt: skip
+def test_the_first_sentences_say_whether_a_coupon_pays(refused: str, margin: float, words: str, tmp_path: Path) -> None:
+    manifest, tables = copy.deepcopy(coupon_run())
+    tables["claims"]["answer"] = [refused if a == "out_of_stock" else a for a in tables["claims"]["answer"]]
+    folder = write_run(tmp_path, {**manifest, "worth": {**manifest["worth"], "margin": margin}}, tables)
+    assert words in plain_lead(folder)
 
 
 # --- a small run ------------------------------------------------------------------------------------------------------

@@ -27,6 +27,7 @@ from results.grading_customers import few_alarms, thompson
 from results.grading_worlds import worlds
 from results.statistics import REFUSED as NO_INTERVAL
 from results.statistics import Interval
+from scenarios import grading_stock
 from scenarios.exits import Exit
 from scenarios.grading import grade as command
 from scenarios.grading_population import Fact, cdnow_facts
@@ -220,6 +221,21 @@ def small_worlds(ray_cluster: None) -> tuple[list[Rows], list[Rows]]:
 def test_intervals_end_to_end_through_the_simulation(width: float, small_worlds: tuple[list[Rows], list[Rows]]) -> None:
     rows = simulation_rows(*small_worlds, width)
     assert [row.as_expected for row in rows] == [width == 1.0] * len(rows), rows
+
+
+@pytest.fixture(scope="module")
+def scarce_worlds(ray_cluster: None) -> list[Rows]:
+    return grading_stock.lived(grading_stock.WORLDS, lambda share: None)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("width", [0.9, 1.0, 1.15])
+def test_customers_who_compete_are_no_unit_and_worlds_are(width: float, scarce_worlds: list[Rows]) -> None:
+    """FIDELITY 10: by customer under 90 %, one world or ten; by world 95 %, and red where it is not."""
+    *by_customer, by_world = grading_stock.stock_rows(scarce_worlds, width)
+    for row in by_customer:
+        assert row.as_expected and row.coverage is not None and row.coverage < 0.9, row
+    assert by_world.as_expected == (width == 1.0), by_world
 
 
 def test_the_papers_cohort_and_its_shares() -> None:

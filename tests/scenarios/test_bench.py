@@ -15,6 +15,7 @@ TOY = {
     "BASKETS": 20, "NAIVE_BASKETS": 3, "NAIVE_COUPONS": 4, "RULE_BASKETS": 20,
     "SIMULATED_CUSTOMERS": 300, "SIMULATED_DAYS": 4, "SLOW_CUSTOMERS": 10, "SLOW_DAYS": 3, "SIMULATION_TURNS": 1,
     "SCALE_SIZES": (200, 400, 800), "SCALE_DAYS": 2, "MEMORY_CUSTOMERS": 2_000, "MEMORY_DAYS": 2,
+    "WALLETS": 2_000, "WALLETS_DAYS": 2,
 }  # fmt: skip
 
 
@@ -24,8 +25,8 @@ def toy(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(bench, name, size)
 
 
-def test_there_are_seven() -> None:
-    rows = ["engine", "settle", "checkout", "checkout_rules", "simulation", "scale", "memory"]
+def test_there_are_eight() -> None:
+    rows = ["engine", "settle", "checkout", "checkout_rules", "simulation", "scale", "memory", "memory_wallets"]
     assert list(bench.BENCHMARKS) == rows
 
 

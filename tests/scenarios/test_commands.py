@@ -16,7 +16,9 @@ import pytest
 
 from results.store import written_runs
 from scenarios import console, run
+from scenarios.commands import PRESETS
 from scenarios.exits import Exit
+from scenarios.load import load_scenario
 from tests.scenarios.shop import POLICY, SCENARIO, Done, cli, write_shop
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -86,7 +88,7 @@ lint SHOP/people.yaml                           | SHOP/people.yaml:1: policy mus
 new SHOP                                        | SHOP must not exist or be an empty folder (got a folder with files in it); nothing was written
 new SHOP/policy.yaml                            | SHOP/policy.yaml must not exist or be an empty folder (got a file); nothing was written
 new SHOP/policy.yaml/sub                        | SHOP/policy.yaml/sub must be a folder that can be made (got Not a directory)
-new HERE/x --preset shop                        | --preset must be one of bank-card (got shop)
+new HERE/x --preset shop                        | --preset must be one of bank-card, coupon-platform (got shop)
 bench --only nothing                            | --only must be one of
 """  # noqa: E501
 ROWS = [tuple(part.strip() for part in row.split("|")) for row in WRONG.strip().splitlines()]
@@ -346,3 +348,12 @@ def test_the_table_of_wrong_use_is_about_wrong_use(shop: Path) -> None:
     assert cli("report", a_run(shop)).code == Exit.FINE
     assert cli("explain", a_run(shop), "--customer", 299).code == Exit.FINE
     assert os.access(shop.parent, os.W_OK)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_preset_is_whole_and_lint_finds_nothing(preset: str, tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    assert cli("new", str(folder), "--preset", preset).code == Exit.FINE
+    scenario, policy, _ = PRESETS[preset]
+    assert load_scenario(folder / scenario).policy.campaigns
+    assert cli("lint", str(folder / policy)).out.rstrip().endswith("nothing found")

@@ -8,6 +8,7 @@ from engine.policy.yaml_source import DocumentError
 from engine.records import CAMPAIGNS_MAX
 from scenarios.build import doubts
 from scenarios.load import Options, load_scenario
+from scenarios.rivals import variants
 from sim.pages import DWELL_PLACES, PLACES_PER_VIEW
 from tests.scenarios.shop import POLICY, POPULATION, Edit, loaded, problems, write_shop
 
@@ -135,6 +136,20 @@ POPULATIONS: list[tuple[str, str, list[str]]] = [
 )
 def test_broken_populations(old: str, new: str, expected: list[str], tmp_path: Path) -> None:
     assert problems(tmp_path, [(POP, old, new)]) == [f"{POP}:{problem}" for problem in expected]
+
+
+def test_names_keep_their_numbers(tmp_path: Path) -> None:
+    """Of the baseline, which customers live under first, and of every policy compared."""
+    write_shop(tmp_path)
+    (tmp_path / "old.yaml").write_text(POLICY.replace("[beijing, wuhan]", "[wuhan, beijing]"), encoding="utf-8")
+    (tmp_path / "new.yaml").write_text(POLICY.replace("[beijing, wuhan]", "[beijing, wuhan, jinan]"), encoding="utf-8")
+    earlier = "baseline: {without: [spring]}"
+    said = problems(tmp_path, [(SCE, earlier, "baseline: old.yaml")])
+    assert said == [f"{POL}:6: names.cities must begin as the baseline's do: wuhan, beijing (got beijing, wuhan)"]
+    assert problems(tmp_path, [(SCE, earlier, "baseline: new.yaml")]) == []
+    compared = loaded(tmp_path, (SCE, "primary: spring", "primary: spring\ncompare: {policies: {old: old.yaml}}"))
+    with pytest.raises(DocumentError, match=r"names.cities must begin as the baseline's do: beijing, wuhan"):
+        variants(compared)
 
 
 def test_too_many_names(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from scenarios.world_rows import Life, Rows, holdout_rows
 
 LIBRARY = Path(__file__).resolve().parents[2] / "scenarios" / "library"
 SCENARIOS = sorted(path.name.removesuffix(".scenario.yaml") for path in LIBRARY.glob("*.scenario.yaml"))
-SHORT = {"remind_me_later"}
+SHORT = {"remind_me_later", "stampede"}
 
 
 def marked(name: str) -> Any:

@@ -25,6 +25,7 @@ from scenarios.run import RunOptions, live
 from scenarios.worker import CohortWorker, RunPlan, WorkerResult
 from sim.cohort import Cohort, Spans
 from sim.slow import SlowWorld
+from sim.waves import waves_of
 from sim.world import World
 
 LIBRARY = Path(__file__).resolve().parents[2] / "scenarios" / "library"
@@ -104,6 +105,9 @@ class Keeper(CohortWorker):
     def __init__(self, plan: RunPlan, first: int, count: int) -> None:
         self.ghosts: list[np.ndarray] = []
         super().__init__(replace(plan, record=True), first, count)
+
+    def _choose_play(self) -> None:
+        self.play = waves_of(self.decide)
 
     def decide(self, events: np.ndarray, inbox: Inbox | None = None) -> tuple[np.ndarray, np.ndarray]:
         decisions, ghosts = super().decide(events, inbox)
