@@ -87,7 +87,7 @@ class LedgerHost:
         tick_ms: int = TICK_MS,
     ) -> None:
         self.shards = list(shards)
-        self.epoch = 0
+        self.epoch, self.number, self.now_ms = 0, 0, now
         self.coupons: dict[str, int] = {}
         self.budgets: dict[str, int] = {}
         self.tables = tables
@@ -322,8 +322,7 @@ class LedgerHost:
 
     def _read_clock(self) -> None:
         """Number (0 before the first) and time of the latest settlement: asked for too often to be looked up."""
-        self.number: int = int(self.shared.clock[0].number)
-        self.now_ms: int = int(self.shared.clock[0].now_ms)
+        self.number, self.now_ms = int(self.shared.clock[0].number), int(self.shared.clock[0].now_ms)
 
     def _keep(self, number: int, time_ms: int, replies: np.ndarray) -> list[Settled]:
         """The messages that go out, kept in case one is asked for again."""
