@@ -24,10 +24,10 @@ FAULTS = {
     "customers numbered by shard": ("shards", "sim/population.py", "int(crowd.first[0]) + row\n", "row\n"),
     "one wave a step": ("recording", "scenarios/inline.py", "        played += live\n", "        return live, True\n"),
     "customers forgotten by a chunk": ("chunks", "sim/cohort.py", "low : low + chunk]", "low : low + chunk - 1]"),
-    "skipped purchases overtake moments": ("slow", "sim/slow.py", "+ row, due + 1, self", "+ row, until_ms, self"),
+    "skipped purchases overtake moments": ("slow", "sim/slow.py", "_next_event(row, due + 1)", "_next_event(row, until_ms)"),
     "luck by number of events": (
         "pairing",
-        "sim/behaviour.py",
+        "sim/payments.py",
         "int(visitor.act_key) * 64",
         "visitor.sequence * 64",
     ),
