@@ -6,7 +6,7 @@ from itertools import cycle
 
 from engine.fraud_records import Agent
 from engine.records import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, EventKind
-from sim.adversaries.crew import Crew, Steps, Visit
+from sim.adversaries.crew import RIPENS_MS, VIEWS_MOST, Crew, Steps, Visit
 from sim.adversaries.means import Pool, Thing, ip_numbers
 from sim.origin_model import Account
 
@@ -93,7 +93,7 @@ def scalper(crew: Crew) -> Steps:
 
 
 def lie_ready(crew: Crew) -> Steps:
-    """Every account is registered and logged in before a drop."""
+    """Every account is registered and logged in."""
     for account in crew.recruits:
         guise = crew.guise(account)
         if guise is not None and crew.enter(account, guise):
@@ -182,8 +182,12 @@ def referral_farm(crew: Crew) -> Steps:
 
 # --- threshold prober -------------------------------------------------------------------------------------------------
 def prober(crew: Crew) -> Steps:
-    """Finds by halves how often one device, then one address, may be used, and stays just below."""
+    """Finds by halves how often one device, then one address, may be used, and stays just below. Nothing else is to
+    be refused meanwhile: accounts are opened first, and left to ripen."""
+    crew.habits.views, crew.habits.ripens_ms = VIEWS_MOST, RIPENS_MS
     yield crew.env.timeout(crew.plan.starts_ms)
+    yield from lie_ready(crew)
+    yield crew.env.timeout(RIPENS_MS)
     accounts = cycle(crew.recruits)
     for thing in (Thing.DEVICE, Thing.IP):
         yield from bisect(crew, thing, accounts)
@@ -201,7 +205,7 @@ def bisect(crew: Crew, thing: Thing, accounts: Iterator[int]) -> Steps:
         said: list[bool] = []
 
         def hear(crew: Crew, visit: Visit, said: list[bool] = said) -> None:
-            if not crew.adapt_habits(visit):
+            if visit.refused_at < 2 or not crew.adapt_habits(visit):
                 said.append(True)
 
         for _ in range(uses):
@@ -225,7 +229,8 @@ def slow(crew: Crew) -> Steps:
             guise = crew.guise(account)
             if guise is not None and crew.enter(account, guise):
                 yield from crew.browse(account, guise, crew.habits)
-        yield crew.env.timeout(crew.plan.rests_ms)
+        left = began + crew.plan.ages_ms - crew.env.now
+        yield crew.env.timeout(max(min(crew.plan.rests_ms, left), 1))
     yield from rounds(crew, Crew.learn)
 
 
