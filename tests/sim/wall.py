@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -35,13 +36,13 @@ class Asked:
 Refuses = Callable[[list[Asked]], bool]  # whether the last of the claims so far is refused
 
 
-def scene(**changes: int) -> Scene:
+def scene(**changes: Any) -> Scene:
     coupons, terms, products = records(1, COUPON), records(1, TERMS), records(1, PRODUCT)
     coupons["used"], coupons["until_ms"] = 1, NEVER_MS
     terms["kind"], terms["off"], terms["over"], terms["cost_most"] = CouponKind.AMOUNT_OFF, OFF, 6_000, OFF
     terms["categories"] = terms["brands"] = terms["products"] = EVERYTHING
     products["price"] = 2_000
-    given = {
+    given: dict[str, Any] = {
         "prices": Prices(150, 1_000, 50, 10, 200, 500, 300, 50), "market_share": 0.6, "market_depth": 50.0,
         "market_recovers_ms": DAY_MS, "goods_lost": 0.05, "solves": 0.0, "invite_reward": 800, "targets": (0,),
         "coupons": coupons, "terms": terms, "products": products, "shipping": 0, "pages": (0, 1), "places": 1,
