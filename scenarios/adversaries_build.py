@@ -69,11 +69,9 @@ def scene_of(
         shipping=shop.shipping,
         pages=tuple(pages.index(page) for page in browsed),
         places=len(compiled.policy.names.places),
-        cities=len(compiled.policy.names.cities),
         drops=tuple((t, slot) for t, slot in drops if spans.launch <= t < spans.end and slot in wanted),
         customers=customers,
         begins=spans.launch,
-        ends=spans.end,
         stream=stream,
     )  # fmt: skip
 

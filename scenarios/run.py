@@ -21,7 +21,6 @@ from results.report import render
 from results.statistics import Estimate
 from results.store import Run, RunWriter, open_run, state_expectations, write_run
 from results.tables import REQUIRED, SCHEMAS
-from scenarios.adversaries_build import NAMES
 from scenarios.adversary_worker import with_adversaries
 from scenarios.build import doubts
 from scenarios.calendar import calendar_of
@@ -227,7 +226,6 @@ def manifest_of(
         "coupons": coupon_blocks(policy),
         "budgets": [{"name": name, "amount": budget.amount} for name, budget in policy.budgets.items()],
         "worth": worth_of(loaded),
-        "adversaries": [taken(takings) for takings in lived.takings],
         "wall_s": round(wall_s, 3),
         "events": sum(int(result.statistics["events"][0]) for result in lived.everybody),
         "bytes_per_customer": round(max((result.bytes_per_customer for result in lived.results), default=0.0), 1),
@@ -240,11 +238,6 @@ def manifest_of(
         "expectations": [],
         "primary": scenario.primary,
     }
-
-
-def taken(takings: Takings) -> dict[str, Any]:
-    """What the crews of a kind got, as a manifest has it; money in fen."""
-    return vars(takings) | {"kind": NAMES[takings.kind], "net": takings.net}
 
 
 def worth_of(loaded: LoadedScenario) -> dict[str, float]:

@@ -46,7 +46,7 @@ def scene(**changes: Any) -> Scene:
         "prices": Prices(150, 1_000, 50, 10, 200, 500, 300, 50), "market_share": 0.6, "market_depth": 50.0,
         "market_recovers_ms": DAY_MS, "goods_lost": 0.05, "solves": 0.0, "invite_reward": 800, "targets": (0,),
         "coupons": coupons, "terms": terms, "products": products, "shipping": 0, "pages": (0, 1), "places": 1,
-        "cities": 1, "drops": (), "customers": FIRST, "begins": 0, "ends": 60 * DAY_MS, "stream": (1, 0),
+        "drops": (), "customers": FIRST, "begins": 0, "stream": (1, 0),
     }  # fmt: skip
     return Scene(**(given | changes))
 
