@@ -216,7 +216,7 @@ class Counters:
         return rule.slot in new and t < self.forgotten.get(rule.slot, 0)
 
     def is_allowed(self, request: Row, t: int) -> bool:
-        rules = [rule for rule in self.fraud.live(Home.LEDGER) if rule.check == Check.LISTED]
+        rules = [rule for rule in self.rules_in(request["judging"]) if rule.check == Check.LISTED]
         return any(self.is_active(rule, t) for rule in rules) and bool(self.entries(request, allowed=True, t=t))
 
     def tally(self, rules: list[Rule], cell: RuleCell, t: int) -> None:

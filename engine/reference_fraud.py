@@ -107,8 +107,6 @@ class Watch:
             return
         if rule.check == Check.NO_BROWSING and sight.kind == EventKind.PAGE_VIEW:
             self.past.add(rule, ("browsed", sight.customer), sight.t)
-        if rule.check == Check.AFTER_DECLINE and sight.kind == EventKind.PAYMENT_DECLINED:
-            self.past.add(rule, ("declined", sight.customer), sight.t)
 
     def unpaid(self, customer: int, order: int, t: int) -> None:
         """10: an order counts at held + 15 min if it is not paid by then."""
@@ -159,7 +157,8 @@ class Watch:
         return [
             rule
             for rule in rules
-            if sight.t < self.marks.get((sight.customer, rule.slot), 0) or (rule.check == Check.LISTED and blocked)
+            if sight.t < self.marks.get((sight.customer, rule.slot), 0)
+            or (rule.check == Check.LISTED and blocked and self.may_judge(rule, sight))
         ]
 
     def is_listed(self, sight: Sight, allowed: bool) -> bool:
@@ -171,7 +170,8 @@ class Watch:
 
     def is_allowed(self, sight: Sight) -> bool:
         rules = [rule for rule in self.fraud.live(Home.LEDGER) if rule.check == Check.LISTED]
-        return any(self.is_active(rule, sight.t) for rule in rules) and self.is_listed(sight, allowed=True)
+        heeding = [rule for rule in rules if self.may_judge(rule, sight) and self.is_active(rule, sight.t)]
+        return bool(heeding) and self.is_listed(sight, allowed=True)
 
     def answer(self, fired: list[Rule], sight: Sight) -> Rule | None:
         """5, 6: the strongest active rule without a pass; passes of those before it are used up."""
@@ -206,7 +206,7 @@ class Watch:
         return sight.kind == EventKind.CLAIM and worth and sight.t - sight.joined_ms < rule.window_ms
 
     def is_retry(self, rule: Rule, sight: Sight) -> bool:
-        declined = self.past.counted.get((rule.slot, ("declined", sight.customer)), [])
+        declined = self.past.counted.get((rule.slot, sight.customer), [])
         return sight.kind == EventKind.PAYMENT and bool(declined) and sight.t - declined[-1][0] < rule.window_ms
 
     def is_travelling(self, rule: Rule, sight: Sight) -> bool:

@@ -53,7 +53,8 @@ def scene_of(
     browsed = [page for page in population.enters if page in pages] or pages[:1]
     return Scene(
         prices=Prices(
-            prices.account, prices.device, prices.ip, prices.proxy, prices.card, prices.address, prices.challenge
+            prices.account, prices.device, prices.emulator, prices.ip, prices.proxy, prices.card, prices.address,
+            prices.challenge,
         ),
         market_share=market.share / SHARE_ONE,
         market_depth=market.depth,
@@ -68,13 +69,11 @@ def scene_of(
         shipping=shop.shipping,
         pages=tuple(pages.index(page) for page in browsed),
         places=len(compiled.policy.names.places),
-        cities=len(compiled.policy.names.cities),
         drops=tuple((t, slot) for t, slot in drops if spans.launch <= t < spans.end and slot in wanted),
         customers=customers,
         begins=spans.launch,
-        ends=spans.end,
         stream=stream,
-    )
+    )  # fmt: skip
 
 
 def adversaries_without_coupons(population: Population, policy: Policy) -> list[tuple[str, str]]:

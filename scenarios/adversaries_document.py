@@ -15,10 +15,12 @@ Price = Annotated[Money, Field(le=10_000_000)]
 
 
 class Prices(Block):
-    """ip: an address of a data centre; proxy: one in somebody's home; challenge: one that somebody solves for money."""
+    """emulator: a device that is none; ip: an address of a data centre; proxy: one in somebody's home; challenge: one
+    that somebody solves for money."""
 
     account: Price = 150
     device: Price = 3_000
+    emulator: Price = 50
     ip: Price = 10
     proxy: Price = 200
     card: Price = 500

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from engine.coupon_records import COUPON_CELLS, Inbox
+from engine.coupon_records import Inbox
 from engine.host.messages import Settled
 from engine.host.shard import Account, CustomerShard
 from engine.records import Bulletin, Tallies
@@ -96,11 +96,6 @@ class AdversaryWorker:
         """Their coupons; what they spend is no customer's."""
         spent = np.zeros((len(self.plan.policy.tables.campaigns), 2, 4), np.int64)
         return SoFar(spent, self.shard.tallies.cohorts.sum(axis=0))
-
-    def coupon_cells(self) -> np.ndarray:
-        cells: np.ndarray = self.before.cohorts.sum(axis=0) + self.shard.tallies.cohorts.sum(axis=0)
-        assert cells.shape[1] == COUPON_CELLS
-        return cells
 
     def result(self, like: WorkerResult) -> WorkerResult:
         """Digest and tallies; of the population's statistics nothing but events and verdicts is theirs."""

@@ -115,7 +115,7 @@ def fires_here(rule, slot, shard, row, customer, event, tables, t):
 def fires(rule, slot, shard, row, customer, event, tables, t):
     """A rule of the Ledger fires here where the customer bears its mark; lists are looked up in both."""
     case = shard.watch.case[0]
-    if rule.check == _LISTED and case.blocked:
+    if rule.check == _LISTED and case.blocked and (case.judging >> slot) & 1:
         return True
     if rule.home == _LEDGER or rule.check == _LISTED:
         return (case.marks >> slot) & 1 == 1
@@ -131,7 +131,7 @@ def goes_on(kind):
 
 @kernel
 def fire(shard, row, customer, event, tables, tallies, day_number, t):
-    """Which rules fire: `fired` of the case. An allow list counts where a rule of lists does."""
+    """Which rules fire: `fired` of the case. An allow list counts where a rule of lists judges."""
     case = shard.watch.case[0]
     kind = int(case.kind)
     for place in range(tables.listening_bounds[kind], tables.listening_bounds[kind + 1]):
@@ -139,7 +139,7 @@ def fire(shard, row, customer, event, tables, tallies, day_number, t):
         rule = tables.rules[slot]
         if rule.mode == _OFF or (rule.judges >> kind) & 1 == 0:
             continue
-        if rule.check == _LISTED and is_active(rule, slot, shard.watch, t):
+        if rule.check == _LISTED and (case.judging >> slot) & 1 and is_active(rule, slot, shard.watch, t):
             case.allowed |= _HEEDED
         fired = fires(rule, slot, shard, row, customer, event, tables, t)
         if fired:

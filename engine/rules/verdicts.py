@@ -174,11 +174,12 @@ def fails_test(fraud, offers, request, slot, first, t):
 
 
 @kernel
-def apply_listed(fraud, offers, request, slot, found, t):
-    """Until when the block list holds; LONG_AGO_MS. An allow list that is at work holds for the whole request."""
+def apply_listed(fraud, offers, request, slot, judges, found, t):
+    """Until when the block list holds; LONG_AGO_MS. An allow list that is at work holds for the whole request, if the
+    rule judges it."""
     rule = offers.rules[slot]
     allowed = request_until(offers.listed, fraud.decided, request, 1, t) > t
-    if allowed and is_answering(fraud, offers, slot, t):
+    if allowed and judges and is_answering(fraud, offers, slot, t):
         found.fired[2] = 1
     blocked = request_until(offers.listed, fraud.decided, request, 0, t)
     return min(blocked, window_ends(rule, fraud.today, t))
@@ -193,7 +194,7 @@ def mark_end(fraud, offers, request, slot, counts, judges, first, found, t):
         limit = apply_counter(fraud, offers, request, slot, counts, judges, found, t)
         return limit if limit == LONG_AGO_MS else window_ends(rule, today, limit)
     if rule.check == _LISTED:
-        return apply_listed(fraud, offers, request, slot, found, t)
+        return apply_listed(fraud, offers, request, slot, judges, found, t)
     if rule.check == _IP_RANGE:
         fires = request.ip != NONE and in_ranges(offers.ranges, int(request.ip))
     else:

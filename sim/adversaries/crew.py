@@ -13,7 +13,7 @@ from engine.fraud_records import Agent
 from engine.records import DAY_MS, HOUR_MS, MINUTE_MS, NONE, SECOND_MS, EventKind
 from sim.adversaries.app import REFUSALS, App, Sight, Word
 from sim.adversaries.market import Market
-from sim.adversaries.means import Guise, Pool, Prices, Purse, Thing, ip_numbers, own_guise, thing_numbers
+from sim.adversaries.means import Guise, Pool, Purse, Thing, ip_numbers, own_guise, thing_numbers
 from sim.adversaries.scene import CrewPlan, Scene
 from sim.origin_model import Account
 from sim.origins import OWN
@@ -24,6 +24,10 @@ CREWS = 1 << 59  # above all customers: the crews' own place among the keys of c
 Steps = Generator[simpy.Event, Any, None]
 PATIENCE = 3  # times that an order is put off before it is given up
 SOLVED_AFTER_MS = 10 * SECOND_MS
+CLAIMS_MOST, VIEWS_MOST = 99, 6
+VISITS_KNOWN, USES_GUESSED, DAYS_GUESSED = 10, 5, 7  # what a thing will bring: over a week, at so many uses a day
+RIPENS_MS = 25 * HOUR_MS  # an account is left alone so long where new ones are refused
+OLD_MS = 180 * DAY_MS  # persons' own accounts are so old
 
 
 @dataclass
@@ -53,6 +57,9 @@ class Habits:
     agent: Agent = Agent.APP
     views: int = 3  # pages looked at before a claim
     pause_ms: int = 4 * SECOND_MS  # between two taps
+    claims: int = CLAIMS_MOST  # asked for on one visit
+    ripens_ms: int = 0  # from registration to the first claim
+    keeps: bool = False  # each account keeps the things it came with
     sells: bool = False  # coupons are sold on, not used
 
 
@@ -62,7 +69,19 @@ class Visit:
 
     granted: list[Sight] = field(default_factory=list)
     refusals: list[Word] = field(default_factory=list)
+    claims: int = 0  # asked for so far
+    refused_at: int = 0  # number of the first claim that was refused
     gain: int = 0
+
+
+@dataclass
+class Memory:
+    """What a crew knows of one of its accounts."""
+
+    registered_ms: int
+    useless: set[int] = field(default_factory=set)  # coupons that are not for it
+    granted_ms: dict[int, int] = field(default_factory=dict)  # when, by coupon
+    orders: int = 0
 
 
 class Crew:
@@ -74,6 +93,7 @@ class Crew:
         self.purse, self.books, self.habits = Purse(plan.budget), Books(), Habits()
         rented = plan.kind in (Account.IP_ROTATION, Account.BOT)
         self.ip_price = scene.prices.ip if rented else scene.prices.proxy
+        self.device_price = scene.prices.emulator if rented else scene.prices.device
         self.pools = {
             Thing.DEVICE: Pool(Thing.DEVICE, thing_numbers(number, Thing.DEVICE), plan.devices),
             Thing.IP: Pool(Thing.IP, ip_numbers(number, rented), plan.ips),
@@ -81,11 +101,16 @@ class Crew:
             Thing.ADDRESS: Pool(Thing.ADDRESS, thing_numbers(number, Thing.ADDRESS), plan.addresses),
         }
         self._draws = 0
+        self.visits, self.gain = 0, 0  # that asked for something, and what they brought
         self.in_vain = 0  # visits in a row that were refused and brought nothing
-        self._registered: dict[int, int] = {}
-        self.useless: set[int] = set()  # coupons that are not for such accounts
+        self.memory: dict[int, Memory] = {}
+        self.kept: dict[int, Guise] = {}
+        self.useless: set[int] = set()  # coupons that are not for new accounts
+        for person in range(plan.people):
+            self.memory[first + person] = Memory(scene.begins - OLD_MS)
+            app.enrol(first + person, scene.begins - OLD_MS)
         for thing, pool in self.pools.items():
-            self.pay(thing.name.lower(), self.price(thing) * (pool.stock + 1))
+            self.pay(thing.name.lower(), self.price(thing) * len(pool.things))
 
     # --- chance, money, time ------------------------------------------------------------------------------------------
     def chance(self) -> tuple[float, float, float, float]:
@@ -101,11 +126,8 @@ class Crew:
         return self.env.timeout(1 + int(-math.log(self.chance()[0]) * mean_ms))
 
     def price(self, thing: Thing) -> int:
-        prices: Prices = self.scene.prices
-        return {
-            Thing.DEVICE: prices.device, Thing.IP: self.ip_price, Thing.CARD: prices.card,
-            Thing.ADDRESS: prices.address,
-        }[thing]  # fmt: skip
+        prices = self.scene.prices
+        return (self.device_price, self.ip_price, prices.card, prices.address)[thing]
 
     def pay(self, what: str, fen: int) -> bool:
         if not self.purse.pay(what, fen):
@@ -118,45 +140,82 @@ class Crew:
         self.purse.earned += fen
 
     # --- means --------------------------------------------------------------------------------------------------------
-    def turn(self, thing: Thing) -> bool:
-        """Take the next thing of a kind, from stock or bought; whether there was one."""
+    def turn(self, thing: Thing, fresh: bool = False) -> bool:
+        """Take another thing of a kind, one there is or one that is bought; whether there was one."""
         pool = self.pools[thing]
-        if pool.stock <= 0:
-            if not self.pay(thing.name.lower(), self.price(thing)):
-                return False
-            pool.stock += 1
-        pool.turn()
+        if pool.turn(self.env.now, fresh):
+            return True
+        if not self.dares(self.price(thing), pool.most) or not self.pay(thing.name.lower(), self.price(thing)):
+            return False
+        pool.add()
         return True
 
-    def guise(self) -> Guise | None:
-        """As whom the next account comes, from what is at hand and not worn; None where money is out."""
-        for thing, pool in self.pools.items():
-            if pool.is_worn() and not self.turn(thing):
-                return None
-        found = {thing: pool.take() for thing, pool in self.pools.items()}
-        return Guise(found[Thing.DEVICE], found[Thing.IP], found[Thing.CARD], found[Thing.ADDRESS], self.habits.agent)
+    def dares(self, price: int, uses: int | None) -> bool:
+        """Whether a thing is worth its price: by what visits have brought so far, or at the risk of half the budget."""
+        if self.visits >= VISITS_KNOWN and price > self.gain / self.visits * (uses or USES_GUESSED) * DAYS_GUESSED:
+            return False
+        return self.risked <= self.plan.budget // 2 + self.purse.earned
 
-    def learn(self) -> bool:
-        """Something was refused: what has been used most is blamed, and used less from now on. Whether it goes on."""
-        blamed = max(self.pools.values(), key=lambda pool: (pool.uses, -pool.thing))
-        blamed.blame()
-        return self.turn(blamed.thing)
+    @property
+    def risked(self) -> int:
+        """Fen spent on things so far. Without earnings half of the budget is risked, no more."""
+        return sum(self.purse.spent.get(thing.name.lower(), 0) for thing in Thing)
+
+    def guise(self, account: int) -> Guise | None:
+        """As whom an account comes, from what is at hand and not worn; None where money is out. Where accounts keep
+        what they came with, they come as before."""
+        if account in self.kept:
+            return self.kept[account]
+        for thing, pool in self.pools.items():
+            if pool.is_worn(self.env.now) and not self.turn(thing):
+                return None
+        found = {thing: pool.take(self.env.now) for thing, pool in self.pools.items()}
+        guise = Guise(found[Thing.DEVICE], found[Thing.IP], found[Thing.CARD], found[Thing.ADDRESS], self.habits.agent)
+        if self.habits.keeps:
+            self.kept[account] = guise
+        return guise
+
+    def learn(self, visit: Visit) -> None:
+        """Something was refused: another thing from stock, which costs nothing; then habits; then things are bought."""
+        now = self.env.now
+        used_most = max(self.pools.values(), key=lambda pool: (pool.uses(now), -pool.thing))
+        self.pools[Thing.DEVICE].turn(now)
+        if not self.adapt_habits(visit):
+            used_most.blame(now)
+            self.turn(used_most.thing)
+
+    def adapt_habits(self, visit: Visit) -> bool:
+        """One change: fewer claims at a time, more looking around, older accounts. Whether there was one to make."""
+        habits = self.habits
+        if 1 < visit.refused_at <= habits.claims:
+            habits.claims = visit.refused_at - 1
+        elif habits.views < VIEWS_MOST:
+            habits.views += 3
+        elif habits.ripens_ms == 0:
+            habits.ripens_ms = RIPENS_MS
+        else:
+            return False
+        return True
 
     @property
     def recruits(self) -> range:
         """The accounts for fraud."""
         return range(self.first + self.plan.people, self.first + self.plan.size)
 
+    @property
+    def rests_ms(self) -> int:
+        """Until an account comes again: soon, where it may not take everything at once."""
+        return DAY_MS if self.habits.claims < CLAIMS_MOST else self.plan.rests_ms
+
     # --- a visit ------------------------------------------------------------------------------------------------------
     def enter(self, account: int, guise: Guise) -> bool:
         """Register, where that is still to be done; whether there was money for it."""
-        if account in self._registered:
+        if account in self.memory:
             return True
-        if account in self.recruits:
-            if not self.pay("account", self.scene.prices.account):
-                return False
-            self.books.accounts += 1
-        self._registered[account] = self.env.now
+        if not self.pay("account", self.scene.prices.account):
+            return False
+        self.books.accounts += 1
+        self.memory[account] = Memory(self.env.now)
         self.app.enrol(account, self.env.now)
         self.app.tell(account, EventKind.REGISTER, guise)
         return True
@@ -167,17 +226,25 @@ class Crew:
             yield self.after(habits.pause_ms)
             self.app.tell(account, EventKind.PAGE_VIEW, guise, self.scene.pages[view % len(self.scene.pages)])
 
-    def wanted(self) -> list[int]:
+    def wanted(self, account: int) -> list[int]:
         """Coupons worth asking for now, dearest first."""
-        open_now = [s for s in self.scene.targets if s not in self.useless and self.scene.is_open(s, self.env.now)]
-        return sorted(open_now, key=lambda slot: (-self.scene.face(slot), slot))
+        memory, now = self.memory[account], self.env.now
+        useless = memory.useless | (self.useless if memory.orders == 0 and account in self.recruits else set())
+        again = now - self.plan.rests_ms
+        found = [slot for slot in self.scene.targets if slot not in useless and self.scene.is_open(slot, now)]
+        found = [slot for slot in found if memory.granted_ms.get(slot, again) <= again]
+        return sorted(found, key=lambda slot: (-self.scene.face(slot), slot))
 
     def visit(self, account: int, guise: Guise, habits: Habits, visit: Visit) -> Steps:
         """Come, claim whatever there is, and turn it into money."""
         if not self.enter(account, guise):
             return
         yield from self.browse(account, guise, habits)
-        for slot in self.wanted():
+        if self.env.now - self.memory[account].registered_ms < habits.ripens_ms:
+            return
+        for slot in self.wanted(account):
+            if visit.claims >= habits.claims:
+                break
             yield self.after(habits.pause_ms)
             yield from self.claim(account, slot, guise, visit)
         for sight in visit.granted:
@@ -187,19 +254,29 @@ class Crew:
     def claim(self, account: int, slot: int, guise: Guise, visit: Visit) -> Steps:
         """Claim a coupon, and hear what becomes of it; a challenge may be bought off."""
         for attempt in range(2):
+            visit.claims += 1
             sight = self.app.ask(account, EventKind.CLAIM, guise, coupon=slot)
             if sight.word is Word.PENDING:
                 sight = yield self.app.reply(account, sight.claim)
-            if sight.word is Word.NOT_FOR_YOU:
-                self.useless.add(slot)
             self.hear(sight.word, account, visit)
+            if sight.word in REFUSALS and not visit.refused_at:
+                visit.refused_at = visit.claims
             if sight.word is not Word.CHALLENGED or attempt or not self.solve(account, guise):
                 break
             yield self.after(SOLVED_AFTER_MS)
-        if sight.word in (Word.DONE, Word.WEAKER) and sight.claim != NONE:
+        if sight.word is Word.NOT_FOR_YOU:
+            self.note_useless(account, slot)
+        elif sight.word in (Word.DONE, Word.WEAKER) and sight.claim != NONE:
+            self.memory[account].granted_ms[slot] = self.env.now
             visit.granted.append(sight)
         elif sight.word is Word.IN_REVIEW:
             self.env.process(self.sit_out(account, sight, guise))
+
+    def note_useless(self, account: int, slot: int) -> None:
+        """A coupon is not for this account; if it is a new one, not for other new ones either."""
+        self.memory[account].useless.add(slot)
+        if account in self.recruits and self.memory[account].orders == 0:
+            self.useless.add(slot)
 
     def hear(self, word: Word, account: int, visit: Visit) -> None:
         if word in REFUSALS:
@@ -265,6 +342,7 @@ class Crew:
             return 0
         yield self.after(MINUTE_MS // 4)
         paid = yield from self.patiently(account, EventKind.PAYMENT, guise, visit, order=number, amount=held.paid)
+        self.memory[account].orders += paid.word is Word.DONE
         return paid.discount if paid.word is Word.DONE else 0
 
     def use(self, account: int, sight: Sight, guise: Guise, visit: Visit) -> Steps:
@@ -310,8 +388,8 @@ class Crew:
     # --- honest, for comparison ---------------------------------------------------------------------------------------
     def live_honestly(self, account: int) -> Steps:
         """What the same person would get with one account of their own: measured beside, shared with nothing."""
-        guise, honest = own_guise(account), Habits()
-        yield self.after(DAY_MS)
+        guise, honest = own_guise(account), Habits(views=8, pause_ms=8 * SECOND_MS, claims=2)
         while True:
+            yield self.after(DAY_MS)
             yield from self.visit(account, guise, honest, Visit())
-            yield self.env.timeout(self.plan.rests_ms)
+            yield self.env.timeout(DAY_MS)

@@ -6,13 +6,14 @@ from enum import IntEnum
 from itertools import count
 
 from engine.fraud_records import Agent
-from engine.records import NONE
+from engine.records import DAY_MS, NONE
 
 OWN_THINGS = 1 << 44  # numbers of adversaries' devices, cards and addresses; above all customers'
 DATA_CENTRES = (198 << 24) + (18 << 16)  # rented addresses (198.18.0.0/15, RFC 2544): known lists have them
 PROXIES = 160 << 24  # addresses of other people's homes, which no list has
 HOMES_OF_PERSONS = 176 << 24
 IPS_A_CREW = 1 << 14
+USES_MOST = 1_000_000
 DATA_CENTRE_IPS = 1 << 17
 
 
@@ -25,10 +26,12 @@ class Thing(IntEnum):
 
 @dataclass(frozen=True)
 class Prices:
-    """Fen. ip: of a data centre's address; proxy: of one in somebody's home; challenge: to have one solved."""
+    """Fen. emulator: a device that is none; ip: an address of a data centre; proxy: one in somebody's home; challenge:
+    to have one solved."""
 
     account: int
     device: int
+    emulator: int
     ip: int
     proxy: int
     card: int
@@ -70,28 +73,51 @@ class Guise:
 
 
 class Pool:
-    """Things of one kind: the one at hand, how often it has been used, and how often that goes well."""
+    """Things of one kind: those a crew has, how often each has been used today, and how often that goes well."""
 
     def __init__(self, thing: Thing, numbers: Iterator[int], stock: int, most: int | None = None) -> None:
-        self.thing, self._numbers, self.stock, self.most = thing, numbers, max(stock - 1, 0), most
-        self.at_hand = next(numbers)
-        self.uses = 0
+        self.thing, self._numbers, self.most = thing, numbers, most
+        self.things = [next(numbers) for _ in range(max(stock, 1))]
+        self._uses: dict[int, int] = {}
+        self._day, self._place = 0, 0
 
-    def is_worn(self) -> bool:
-        return self.most is not None and self.uses >= self.most
+    @property
+    def at_hand(self) -> int:
+        return self.things[self._place]
 
-    def take(self) -> int:
-        self.uses += 1
+    def uses(self, now: int) -> int:
+        """Of the thing at hand, today."""
+        if now // DAY_MS != self._day:
+            self._day, self._uses = now // DAY_MS, {}
+        return self._uses.get(self.at_hand, 0)
+
+    def is_worn(self, now: int) -> bool:
+        """Whether one more use today would be too many."""
+        return self.uses(now) >= (self.most or USES_MOST)
+
+    def take(self, now: int) -> int:
+        self._uses[self.at_hand] = self.uses(now) + 1
         return self.at_hand
 
-    def turn(self) -> None:
-        """The next one of the stock comes to hand."""
-        self.stock -= 1
-        self.at_hand, self.uses = next(self._numbers), 0
+    def turn(self, now: int, fresh: bool = False) -> bool:
+        """Another one of those there are comes to hand, the next that is not worn (fresh: not used today). Whether
+        there was one."""
+        before = self._place
+        for step in range(1, len(self.things)):
+            self._place = (before + step) % len(self.things)
+            if not self.is_worn(now) and not (fresh and self.uses(now)):
+                return True
+        self._place = before
+        return False
 
-    def blame(self) -> None:
+    def add(self) -> None:
+        """A new one comes to hand."""
+        self.things.append(next(self._numbers))
+        self._place = len(self.things) - 1
+
+    def blame(self, now: int) -> None:
         """It was refused at this use: from now on fewer uses of each."""
-        self.most = max(1, min(self.uses - 1, self.most or self.uses))
+        self.most = max(1, min(self.uses(now) - 1, self.most or USES_MOST))
 
 
 def ip_numbers(crew: int, rented: bool) -> Iterator[int]:

@@ -51,11 +51,9 @@ class Scene:
     shipping: int
     pages: tuple[int, ...]  # that are browsed
     places: int
-    cities: int
     drops: tuple[tuple[int, int], ...]  # (ms, coupon slot)
     customers: int  # honest ones: 0 … n - 1
     begins: int
-    ends: int
     stream: tuple[int, int]
 
     def face(self, slot: int) -> int:
@@ -66,9 +64,6 @@ class Scene:
     def is_open(self, slot: int, t: int) -> bool:
         coupon = self.coupons[slot]
         return bool(coupon["used"]) and coupon["from_ms"] <= t < coupon["until_ms"]
-
-    def is_scarce(self, slot: int) -> bool:
-        return any(slot == dropped for _, dropped in self.drops) or self.coupons[slot]["pieces"] > 0
 
     def cart(self, terms: int) -> list[tuple[int, ...]]:
         """The smallest cart of one product with which a coupon takes off all that it can; no line if there is none."""

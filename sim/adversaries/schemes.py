@@ -6,28 +6,30 @@ from itertools import cycle
 
 from engine.fraud_records import Agent
 from engine.records import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, EventKind
-from sim.adversaries.crew import Crew, Steps, Visit
+from sim.adversaries.crew import RIPENS_MS, VIEWS_MOST, Crew, Steps, Visit
 from sim.adversaries.means import Pool, Thing, ip_numbers
 from sim.origin_model import Account
 
 IN_VAIN_MOST = 12  # visits in a row that are refused and bring nothing; then a crew lies low for a while
 PROBED_MOST = 24  # uses of one thing that a prober tries
 
-Learn = Callable[[Crew], bool]  # something was refused; returns whether the crew goes on
+Learn = Callable[[Crew, Visit], None]  # something was refused
 
 
 def attempt(crew: Crew, account: int, learn: Learn) -> Steps:
     """One account's visit from what is at hand, and what is learnt from it."""
-    guise = crew.guise()
+    guise = crew.guise(account)
     if guise is None:
         return
     visit = Visit()
     yield from crew.visit(account, guise, crew.habits, visit)
+    crew.visits += visit.claims > 0
+    crew.gain += visit.gain
     if not visit.refusals:
         crew.in_vain = 0
         return
     crew.in_vain = 0 if visit.gain > 0 else crew.in_vain + 1
-    learn(crew)
+    learn(crew, visit)
     if crew.in_vain >= IN_VAIN_MOST:
         crew.in_vain = 0
         yield crew.env.timeout(crew.plan.rests_ms)
@@ -40,7 +42,7 @@ def rounds(crew: Crew, learn: Learn) -> Steps:
         for account in crew.recruits:
             yield crew.after(crew.plan.works_every_ms)
             yield from attempt(crew, account, learn)
-        yield crew.env.timeout(max(began + crew.plan.rests_ms - crew.env.now, 1))
+        yield crew.env.timeout(max(began + crew.rests_ms - crew.env.now, 1))
 
 
 # --- ring, one person with many accounts ------------------------------------------------------------------------------
@@ -58,10 +60,9 @@ def many_accounts(crew: Crew) -> Steps:
     while True:
         began, refused = crew.env.now, False
 
-        def stop(crew: Crew) -> bool:
+        def stop(crew: Crew, visit: Visit) -> None:
             nonlocal refused
-            refused = True
-            return True
+            refused = not crew.adapt_habits(visit)
 
         for used in range(1, a_day + 1):
             yield crew.after(crew.plan.works_every_ms)
@@ -92,9 +93,9 @@ def scalper(crew: Crew) -> Steps:
 
 
 def lie_ready(crew: Crew) -> Steps:
-    """Every account is registered and logged in before a drop."""
+    """Every account is registered and logged in."""
     for account in crew.recruits:
-        guise = crew.guise()
+        guise = crew.guise(account)
         if guise is not None and crew.enter(account, guise):
             crew.app.tell(account, EventKind.LOGIN, guise)
         yield crew.env.timeout(2 * SECOND_MS)
@@ -103,7 +104,7 @@ def lie_ready(crew: Crew) -> Steps:
 def snatch(crew: Crew, account: int, slot: int) -> Steps:
     """One account's claim in a drop, and its sale."""
     yield crew.after(2 * SECOND_MS)
-    guise = crew.guise()
+    guise = crew.guise(account)
     if guise is None:
         return
     visit = Visit()
@@ -112,7 +113,7 @@ def snatch(crew: Crew, account: int, slot: int) -> Steps:
         yield crew.after(10 * MINUTE_MS)
         yield from crew.turn_into_money(account, sight, guise, crew.habits, visit)
     if visit.refusals:
-        crew.learn()
+        crew.learn(visit)
 
 
 # --- IP rotation, bots ------------------------------------------------------------------------------------------------
@@ -123,13 +124,14 @@ def ip_rotation(crew: Crew) -> Steps:
     yield from rounds(crew, hide_address)
 
 
-def hide_address(crew: Crew) -> bool:
+def hide_address(crew: Crew, visit: Visit) -> None:
     """Addresses of data centres are known: from the first refusal on, those of other people's homes."""
     if crew.ip_price != crew.scene.prices.proxy:
         crew.ip_price = crew.scene.prices.proxy
-        crew.pools[Thing.IP] = Pool(Thing.IP, ip_numbers(crew.number, rented=False), 0, most=1)
-        return crew.turn(Thing.IP)
-    return crew.learn()
+        crew.pools[Thing.IP] = Pool(Thing.IP, ip_numbers(crew.number, rented=False), 1, most=1)
+        crew.pay("ip", crew.ip_price)
+    else:
+        crew.learn(visit)
 
 
 def bot(crew: Crew) -> Steps:
@@ -140,10 +142,10 @@ def bot(crew: Crew) -> Steps:
         for account in crew.recruits:
             yield crew.after(crew.plan.works_every_ms)
             crew.env.process(attempt(crew, account, act_human))
-        yield crew.env.timeout(crew.plan.rests_ms)
+        yield crew.env.timeout(crew.rests_ms)
 
 
-def act_human(crew: Crew) -> bool:
+def act_human(crew: Crew, visit: Visit) -> None:
     """One thing at a time: another user agent, pages looked at, slower, and then other means."""
     habits = crew.habits
     if habits.agent == Agent.SCRIPT:
@@ -153,8 +155,7 @@ def act_human(crew: Crew) -> bool:
     elif habits.pause_ms < 5 * SECOND_MS:
         habits.pause_ms *= 4
     else:
-        return hide_address(crew)
-    return True
+        hide_address(crew, visit)
 
 
 # --- referral farm ----------------------------------------------------------------------------------------------------
@@ -166,7 +167,7 @@ def referral_farm(crew: Crew) -> Steps:
     yield from attempt(crew, inviter, Crew.learn)
     for account in inviters:
         yield crew.after(crew.plan.works_every_ms)
-        guise = crew.guise()
+        guise = crew.guise(account)
         if guise is None:
             return
         visit = Visit()
@@ -174,15 +175,19 @@ def referral_farm(crew: Crew) -> Steps:
         if visit.granted and not visit.refusals:
             crew.earn(crew.scene.invite_reward, "rewards")
         elif visit.refusals:
-            crew.learn()
+            crew.learn(visit)
             inviter = account  # the chain goes on from the new one
     yield from rounds(crew, Crew.learn)
 
 
 # --- threshold prober -------------------------------------------------------------------------------------------------
 def prober(crew: Crew) -> Steps:
-    """Finds by halves how often one device, then one address, may be used, and stays just below."""
+    """Finds by halves how often one device, then one address, may be used, and stays just below. Nothing else is to
+    be refused meanwhile: accounts are opened first, and left to ripen."""
+    crew.habits.views, crew.habits.ripens_ms = VIEWS_MOST, RIPENS_MS
     yield crew.env.timeout(crew.plan.starts_ms)
+    yield from lie_ready(crew)
+    yield crew.env.timeout(RIPENS_MS)
     accounts = cycle(crew.recruits)
     for thing in (Thing.DEVICE, Thing.IP):
         yield from bisect(crew, thing, accounts)
@@ -194,14 +199,14 @@ def bisect(crew: Crew, thing: Thing, accounts: Iterator[int]) -> Steps:
     pool, safe, refused = crew.pools[thing], 0, PROBED_MOST + 1
     while refused - safe > 1:
         uses = (safe + refused) // 2
-        if not crew.turn(thing):
+        if not crew.turn(thing, fresh=True):
             break
         pool.most = None
         said: list[bool] = []
 
-        def hear(crew: Crew, said: list[bool] = said) -> bool:
-            said.append(True)
-            return True
+        def hear(crew: Crew, visit: Visit, said: list[bool] = said) -> None:
+            if visit.refused_at < 2 or not crew.adapt_habits(visit):
+                said.append(True)
 
         for _ in range(uses):
             yield crew.after(crew.plan.works_every_ms)
@@ -217,14 +222,15 @@ def slow(crew: Crew) -> Steps:
     """Accounts are opened one by one and look around like customers for weeks; then all strike in one day."""
     yield crew.env.timeout(crew.plan.starts_ms)
     began = crew.env.now
-    crew.pools[Thing.DEVICE].most = 2
+    crew.pools[Thing.DEVICE].most, crew.habits.keeps = 2, True
     while crew.env.now - began < crew.plan.ages_ms:
         for account in crew.recruits:
             yield crew.after(crew.plan.works_every_ms)
-            guise = crew.guise()
+            guise = crew.guise(account)
             if guise is not None and crew.enter(account, guise):
                 yield from crew.browse(account, guise, crew.habits)
-        yield crew.env.timeout(crew.plan.rests_ms)
+        left = began + crew.plan.ages_ms - crew.env.now
+        yield crew.env.timeout(max(min(crew.plan.rests_ms, left), 1))
     yield from rounds(crew, Crew.learn)
 
 

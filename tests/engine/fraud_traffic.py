@@ -126,7 +126,7 @@ def random_rule(rng: Random) -> Row:
     }
     if rng.random() < 0.1:
         rule["count"] = ["any"]
-    if per != "customer" and rng.random() < 0.15:
+    if per not in ("customer", "receiver") and rng.random() < 0.15:
         rule |= {"count": ["claim"], "granted": "true"}
         different = different if different in ("customer", "device", "ip", "card", "address") else None
     within = rng.choice(WINDOWS)

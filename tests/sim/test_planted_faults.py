@@ -24,7 +24,12 @@ FAULTS = {
     "customers numbered by shard": ("shards", "sim/population.py", "int(crowd.first[0]) + row\n", "row\n"),
     "one wave a step": ("recording", "scenarios/inline.py", "        played += live\n", "        return live, True\n"),
     "customers forgotten by a chunk": ("chunks", "sim/cohort.py", "low : low + chunk]", "low : low + chunk - 1]"),
-    "skipped purchases overtake moments": ("slow", "sim/slow.py", "_next_event(row, due + 1)", "_next_event(row, until_ms)"),
+    "skipped purchases overtake moments": (
+        "slow",
+        "sim/slow.py",
+        "_next_event(row, due + 1)",
+        "_next_event(row, until_ms)",
+    ),
     "luck by number of events": (
         "pairing",
         "sim/payments.py",

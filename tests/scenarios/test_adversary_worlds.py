@@ -1,0 +1,109 @@
+"""Adversaries end to end: one digest whatever the shards, books that agree with the wallets, documents read."""
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine.coupon_records import CouponCell
+from engine.policy.yaml_source import DocumentError
+from scenarios.load import Options, load_scenario, plan_of
+from scenarios.lone_world import LoneWorld
+from scenarios.run import Lived, RunOptions, live
+from scenarios.worker import RunPlan
+from sim.origin_model import Account
+
+LIBRARY = Path(__file__).resolve().parents[2] / "scenarios" / "library"
+RING = LIBRARY / "account_ring.scenario.yaml"
+CUSTOMERS = 100
+FEW = """{
+  account_ring: {people: 2, accounts: 6, budget: 500.00, devices: 3, ips: 2},
+  many_accounts: {accounts: 4, budget: 100.00},
+  slow_accounts: {accounts: 3, budget: 300.00, devices: 2, ages: 1d, rests: 12h}
+}"""
+RULES = '{include: core, appeal: "Mine, Appeal", proxies: {ranges: [198.18.0.0/15]}}'
+
+
+def plan(seed: int = 1, fraud: str = "none") -> RunPlan:
+    given = {"population.adversaries.crews": FEW, "policy.fraud": fraud}
+    return plan_of(load_scenario(RING, Options(customers=CUSTOMERS, before=1, days=3, after=1, seed=seed, set=given)))
+
+
+def lived(shards: int, seed: int = 1, fraud: str = "none") -> Lived:
+    options = RunOptions(shards=shards, inline=True)
+    return live(plan(seed, fraud), CUSTOMERS, options, lambda share: None)
+
+
+@cache
+def expected() -> Lived:
+    return lived(1)
+
+
+@pytest.mark.parametrize("shards", [2, 3])
+def test_shards_do_not_matter(shards: int) -> None:
+    found = lived(shards)
+    assert found.digest == expected().digest
+    assert found.takings == expected().takings
+
+
+def test_a_fork_lives_on_as_the_world_itself_and_a_seed_is_a_world() -> None:
+    one = plan()
+    world = LoneWorld(one, CUSTOMERS)
+    world.run(until=one.spans.launch)
+    twin = world.fork(one)
+    for each in (world, twin):
+        each.run(since=one.spans.launch)
+    assert world.digest == twin.digest == expected().digest
+    assert lived(1, seed=2).digest != expected().digest
+
+
+def test_without_rules_they_obtain_money_and_with_rules_less() -> None:
+    free, ruled = expected().takings, lived(1, fraud=RULES).takings
+    assert [takings.kind for takings in free] == [Account.RING, Account.MANY_ACCOUNTS, Account.SLOW]
+    for before, after in zip(free, ruled, strict=True):
+        assert before.net > before.honest >= 0, before
+        assert before.refused == 0
+        assert after.net < before.net, after
+    assert sum(takings.refused for takings in ruled) > 5
+    assert sum(takings.honest for takings in free) > 0
+
+
+def test_books_agree_with_wallets() -> None:
+    """What their accounts' coupons took off is what they booked, and no customer's statistics hold it."""
+    found = expected()
+    assert found.adversaries is not None
+    took = int(found.adversaries.measured.cohorts[..., CouponCell.DISCOUNT].sum())
+    booked = sum(takings.face for takings in found.takings)
+    persons = sum(takings.persons for takings in found.takings)
+    assert booked < took <= booked + persons * 20_000
+    assert not found.adversaries.statistics["sums"].any()
+    customers = sum(int(result.statistics["customers"].sum()) for result in found.results)
+    assert customers == CUSTOMERS
+
+
+def test_accounts_come_after_customers_and_are_known_for_what_they_are() -> None:
+    world = LoneWorld(plan(), CUSTOMERS)
+    assert world.adversaries is not None
+    kinds = world.adversaries.kinds
+    assert len(kinds) == world.adversaries.count == len(world.adversaries.shard.customers)
+    assert int(world.adversaries.shard.arrays.first[0]) == CUSTOMERS
+    assert np.bincount(kinds)[[Account.OWN, Account.RING, Account.MANY_ACCOUNTS, Account.SLOW]].tolist() == [4, 6, 4, 3]
+
+
+WRONG = [
+    ("population.adversaries.crews", "{}", "must have at least one of account_ring"),
+    ("population.adversaries.crews", "{gang: {accounts: 3, budget: 1.00}}", "gang"),
+    ("population.adversaries.crews", "{bot: {budget: 1.00}}", "bot.accounts"),
+    ("population.adversaries.crews", "{bot: {crews: 10000, accounts: 100, budget: 1.00}}", "at most 100000 accounts"),
+    ("population.adversaries.after", "[no_such]", "must be one of the policy's coupons"),
+    ("population.origins.groups.family.share", "90%", "must have shares that sum to at most 100% (got 112%)"),
+    ("population.origins.log_in_fails", "{share: 1%, again: 95%}", "log_in_fails.again"),
+]
+
+
+@pytest.mark.parametrize(("path", "text", "words"), WRONG)
+def test_a_document_that_is_wrong_is_refused(path: str, text: str, words: str) -> None:
+    with pytest.raises(DocumentError) as refused:
+        load_scenario(RING, Options(set={path: text}))
+    assert words in str(refused.value)
