@@ -2,6 +2,7 @@
 
 from markupsafe import Markup
 
+from results.comparison_fraud import WITHOUT
 from results.comparison_marks import Findings, ends, head, right, row, rows_table, shown, sources
 from results.comparison_tables import MONEY
 from results.comparison_words import OF_COUPONS
@@ -145,7 +146,8 @@ def price(opened: Findings, rival: str) -> Markup:
 # --- leave one out ----------------------------------------------------------------------------------------------------
 def left_out(opened: Findings) -> list[str]:
     """Rivals that are the reference without one campaign."""
-    return [rival for rival in opened.rivals if rival.startswith("without_") and rival != "without_all"]
+    ones = [rival for rival in opened.rivals if rival.startswith("without_") and rival != "without_all"]
+    return [rival for rival in ones if not rival.startswith(WITHOUT)]
 
 
 def leave_one_out(opened: Findings) -> Markup:

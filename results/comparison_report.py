@@ -10,6 +10,7 @@ from plotly.offline import get_plotlyjs
 from results import comparison_pictures as pictures
 from results import comparison_sections as sections
 from results.comparison_coupons import by_coupon
+from results.comparison_fraud_sections import fraud_section
 from results.comparison_lead import ComparisonLead, comparison_lead
 from results.comparison_marks import Findings, badge, findings
 from results.comparison_money import leave_one_out, price, waterfall
@@ -68,6 +69,7 @@ def content(opened: Findings, split: dict[str, list[Segment]]) -> dict[str, Any]
         ],
         "left_out": leave_one_out(opened),
         "coupons": by_coupon(opened),
+        "fraud": fraud_section(opened),
         "expectations": expectations(opened.database),
         "worlds": sections.worlds(opened),
         "tables": sorted(path.stem for path in opened.database.tables.glob("*.parquet")),

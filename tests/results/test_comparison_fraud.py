@@ -7,14 +7,19 @@ import numpy as np
 import pytest
 
 from results.comparison_fraud import fraud_figures
+from results.comparison_fraud_sections import fraud_section
+from results.comparison_marks import findings
 from results.comparison_store import write_table
 from results.comparison_tables import COMPARISON_SCHEMAS
+from results.fraud_front import EVEN, ODD, Point, chosen, front, points
 from results.paired import RatioOfWorlds
 from results.query import Database
 from results.statistics import Estimate
+from tests.results.synthetic_comparison import gentler, nothing, write_synthetic_comparison
+from tests.results.test_comparison_report import Truth
 
 MANIFEST = {"reference": "own", "rivals": ["rules_off", "without_rule_pace"]}
-WORDS = ("policy", "kind", "truth", "rule", "mode", "answer", "coupon")
+WORDS = ("policy", "kind", "truth", "rule", "other", "mode", "answer", "coupon")
 
 
 def row(table: str, **given: Any) -> dict[str, Any]:
@@ -106,3 +111,47 @@ def test_the_interval_of_what_was_stopped_covers() -> None:
         assert low is not None and high is not None
         hits += low <= 2 / 32 <= high
     assert 0.92 <= hits / studies <= 0.97
+
+
+# --- loss against friction --------------------------------------------------------------------------------------------
+def test_the_front_and_the_choice() -> None:
+    tight, loose, silly = Point("tight", 10.0, 0.02), Point("loose", 50.0, 0.001), Point("silly", 60.0, 0.02)
+    middle = Point("middle", 20.0, 0.004)
+    assert front([silly, tight, loose, middle]) == [loose, middle, tight]
+    assert chosen([silly, tight, loose, middle]) == middle
+    assert chosen([silly, tight]) is None
+
+
+def test_the_choice_sees_odd_worlds_only(tmp_path: Path) -> None:
+    """Lucky on odd worlds, the other policy is chosen; what is told of it is what even worlds say."""
+    tables = worlds(10)
+    for account in tables["accounts"]:
+        if account["policy"] == "without_rule_pace" and account["kind"] == "bot":
+            account["face"] = 0 if account["world"] % 2 else 90_000
+    figures(tmp_path, tables)
+    with Database(tmp_path) as database:
+        policies = ["own", "rules_off", "without_rule_pace"]
+        best, told = chosen(points(database, policies, ODD)), points(database, policies, EVEN)
+    assert best is not None and best.policy == "without_rule_pace" and best.money == pytest.approx(6.0)
+    assert {point.policy: point.money for point in told} == pytest.approx({"own": 21.0, "without_rule_pace": 906.0})
+
+
+# --- the report -------------------------------------------------------------------------------------------------------
+def test_the_section_says_what_the_tables_say(tmp_path: Path) -> None:
+    policies = {"own": nothing, "rules_off": gentler, "without_rule_pace": gentler}
+    folder = write_synthetic_comparison(tmp_path, policies=policies, truth=False)
+    tables = worlds()
+    for name in ("accounts", "rules", "by_coupon"):
+        write_table(folder, name, tables[name])
+    pair = {"world": 1, "policy": "own", "rule": "pace", "other": "script", "fraud": 7}
+    write_table(folder, "rule_pairs", [row("rule_pairs", **pair)])
+    write_table(folder, "rules", [{**said, "fired_fraud": 5} for said in tables["rules"]])
+    with findings(folder) as opened:
+        section = fraud_section(opened)
+        html = "".join(f"<div>{part}</div>" for part in section.values())
+        assert not Truth(opened).wrong(html)
+    said = str(section["said"].striptags())
+    assert "Under own fraud got ¥21" in said and "¥396.00 with the rules off" in said and "94.7" in said
+    assert all(section[name] for name in ("kinds", "groups", "seen", "rules", "front"))
+    for word in ("拦截率", "误伤率", "独有命中", "去除规则"):
+        assert word in html
