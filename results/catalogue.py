@@ -8,6 +8,7 @@ those held out of everything. Metrics of coupons and budgets: coupon_catalogue.
 
 from typing import Any
 
+from results.breaker_catalogue import BREAKER_METRICS
 from results.coupon_catalogue import COUPON_METRICS
 from results.metric import AT_LAUNCH, Metric, Scope, offer_of
 from results.tables import REASON_NAMES
@@ -213,7 +214,7 @@ _METRICS = (
                "How likely a universal holdout this far from its share is by chance; below 0.001 it says nothing."),
 )  # fmt: skip
 
-METRICS: dict[str, Metric] = {metric.name: metric for metric in (*_METRICS, *COUPON_METRICS)}
+METRICS: dict[str, Metric] = {metric.name: metric for metric in (*_METRICS, *COUPON_METRICS, *BREAKER_METRICS)}
 
 
 def asked_of(manifest: dict[str, Any], scope: Scope) -> list[Metric]:
@@ -222,5 +223,6 @@ def asked_of(manifest: dict[str, Any], scope: Scope) -> list[Metric]:
         metric for metric in METRICS.values()
         if scope.level in metric.levels
         and (manifest.get("coupons") or scope.budget or not metric.of_coupons)
+        and (manifest.get("breakers") or not metric.of_breakers)
         and (metric.kind != "roi" or offer_of(manifest, scope.coupon))
     ]  # fmt: skip

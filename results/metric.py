@@ -76,6 +76,7 @@ class Metric:
     speaks_of: str = ""  # its population, where kind and scope do not say it
     where: str = ""  # the rows of `source` that count, where it is not those since launch
     of_coupons: bool = False  # only of policies that have coupons, or of their budgets
+    of_breakers: bool = False  # only of policies that have circuit breakers
     missing: str = ""  # said where there is no figure
     counted: str = ""  # SQL of n, where it is not the denominator
 

@@ -96,6 +96,14 @@ SCHEMAS: dict[str, pa.Schema] = {
     "rules": schema_of(words=["rule", "mode", "answer"], counts=_RULE_COUNTS),
     "rule_pairs": schema_of(words=["rule", "other"], counts=["fraud", "good"]),
     "accounts": schema_of(words=["kind", "truth"], counts=_ACCOUNT_COUNTS),
+    # Circuit breakers; missing where the policy has none. measured: millionths, or fen of a breaker of spend.
+    "paged": schema_of(
+        counts=["time_ms"], words=["at", "breaker", "measure", "campaign", "state"], counts_=["measured", "count"]
+    ),
+    "minutes": schema_of(
+        counts=["time_ms", "payments", "declined", "exposures", "complaints", "claims", "refused", "spent"]
+    ),
+    "incidents": schema_of(words=["incident"], counts=["begins_ms", "ends_ms"], sums=["fails"]),
     # Written from the manifest, so that every number of the report has a query.
     "run": schema_of(
         counts=["customers", "customer_base", "before_days", "campaign_days", "after_days", "events"],

@@ -13,6 +13,7 @@ from engine.policy.quantities import UnreadableError
 from engine.policy.tables import CompiledPolicy
 from engine.records import ARMS_MAX, CHANNELS, DAY_MS, SHARE_ONE, Channel, EventKind, records
 from scenarios.adversaries_build import adversaries_without_coupons
+from scenarios.incidents_build import outage_table
 from scenarios.origins_build import origins_row
 from scenarios.population_document import Annoyance, Population, Topic
 from scenarios.shop_build import offer_table, place_shares, product_table, shop_row, unknown_names
@@ -232,6 +233,7 @@ def model_of(
         coupons=compiled.tables.coupons,
         customers=np.array([customers], np.int64),
         origins=origins_row(population.origins),
+        outages=outage_table(population.incidents, spans),
     )
 
 

@@ -168,6 +168,7 @@ def manifest_of(policy: Policy) -> dict[str, Any]:
         "universal_holdout_share": universal.share if universal else 0,
         "coupons": [{"name": name, "payers": coupon.payers} for name, coupon in policy.coupons.items()],
         "budgets": [{"name": name} for name in policy.budgets],
+        "breakers": list(policy.breakers),
     }
 
 
@@ -215,4 +216,6 @@ def needed(metric: Metric) -> str:
         return "policy with a universal holdout"
     if metric.kind == "roi":
         return "coupon that one campaign offers, with a holdout"
+    if metric.of_breakers:
+        return "policy with breakers"
     return "policy with coupons" if metric.of_coupons else "campaign with a holdout"

@@ -27,6 +27,7 @@ from engine.policy.quantities import (
 )
 from engine.records import CATEGORIES_MAX, HOUR_MS, SHARE_ONE, TAGS_MAX
 from scenarios.adversaries_document import Adversaries
+from scenarios.incidents_document import INCIDENTS_MAX, Incident
 from scenarios.origins_document import Origins
 from scenarios.shop_document import Shop
 
@@ -293,6 +294,7 @@ class Population(Block):
     shop: Shop | None = None  # what is sold, and how customers take coupons
     origins: Origins | None = None  # from which devices, addresses and cards customers come
     adversaries: Adversaries | None = None  # who comes for money that is not meant for them
+    incidents: Annotated[dict[Identifier, Incident], Field(max_length=INCIDENTS_MAX)] = {}  # what goes wrong
 
     def cross_checks(self) -> Checks:
         yield lambda: all_known(self.enters, ("enters",), "pages", self.pages)

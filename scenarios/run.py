@@ -22,6 +22,7 @@ from results.statistics import Estimate
 from results.store import Run, RunWriter, open_run, state_expectations, write_run
 from results.tables import REQUIRED, SCHEMAS
 from scenarios.adversary_worker import with_adversaries
+from scenarios.breaker_outputs import MinuteBook, breaker_tables
 from scenarios.build import doubts
 from scenarios.calendar import calendar_of
 from scenarios.coupon_outputs import CouponOutputs, coupon_blocks
@@ -106,6 +107,7 @@ class Lived:
     log: SettlementLog | None = None
     adversaries: WorkerResult | None = None
     takings: list[Takings] = field(default_factory=list)
+    minutes: MinuteBook | None = None
 
     @property
     def everybody(self) -> list[WorkerResult]:
@@ -125,7 +127,8 @@ def live(plan: RunPlan, customers: int, options: RunOptions, progress: Progress)
         everybody, adversaries = with_adversaries(team, plan, customers)
         bounds = [*team.bounds, *([(customers, adversaries.count)] if adversaries else [])]
         log = SettlementLog() if plan.record else None
-        settled = Settling(everybody, plan, bounds, Diary(plan), log) if plan.shares else None
+        minutes = MinuteBook(plan.spans.launch)
+        settled = Settling(everybody, plan, bounds, Diary(plan), log, minutes) if plan.shares else None
         try:
             World(
                 settled or team, plan.spans, calendar_of(plan), lambda t: progress(done(plan, t)), store=settled
@@ -136,7 +139,7 @@ def live(plan: RunPlan, customers: int, options: RunOptions, progress: Progress)
             results = team.results()
             schemers = adversaries.result(results[0]) if adversaries else None
             takings = adversaries.takings() if adversaries else []
-            return Lived(results, settled.ledger, settled.diary, log, schemers, takings)
+            return Lived(results, settled.ledger, settled.diary, log, schemers, takings, minutes)
         finally:
             team.close()
 
@@ -227,6 +230,7 @@ def manifest_of(
         "universal_holdout_share": holdout.share if holdout else 0,
         "coupons": coupon_blocks(policy),
         "budgets": [{"name": name, "amount": budget.amount} for name, budget in policy.budgets.items()],
+        "breakers": list(policy.breakers),
         "worth": worth_of(loaded),
         "wall_s": round(wall_s, 3),
         "events": sum(int(result.statistics["events"][0]) for result in lived.everybody),
@@ -287,6 +291,7 @@ def run_scenario(loaded: LoadedScenario, options: RunOptions, progress: Progress
     tables = outputs.tables() | CouponOutputs(plan, days, outputs.tallies, lived.ledger, lived.diary).tables()
     fraud = FraudOutputs(plan.policy, outputs.statistics, outputs.tallies[1], lived.ledger, lived.takings)
     tables |= fraud.tables()
+    tables |= breaker_tables(plan, lived.ledger, lived.minutes)
     manifest = manifest_of(loaded, plan, options, lived, time.perf_counter() - began)
     options.out.mkdir(parents=True, exist_ok=True)
     verdicts: list[Verdict] = []

@@ -11,6 +11,7 @@ from engine.host.ledger import LedgerHost
 from engine.host.messages import Contribution, Settled
 from engine.host.shard import Account
 from engine.records import Bulletin
+from scenarios.breaker_outputs import MinuteBook
 from scenarios.diary import Diary
 from scenarios.worker import CohortWorker, RunPlan, SoFar
 
@@ -72,8 +73,9 @@ class Settling:
         bounds: Sequence[tuple[int, int]],
         diary: Diary | None = None,
         log: Log | None = None,
+        minutes: MinuteBook | None = None,
     ) -> None:
-        self.shards, self.plan, self.diary, self.log = shards, plan, diary, log
+        self.shards, self.plan, self.diary, self.log, self.minutes = shards, plan, diary, log, minutes
         ends = [(first, first + count) for first, count in bounds]
         start = plan.baseline
         self.ledger = LedgerHost(start.tables, start.coupons, start.budgets, ends, plan.spans.start)
@@ -106,6 +108,8 @@ class Settling:
             self.log.take([one for one in settled if one is not None])
         if self.diary is not None:
             self.diary.note(until_ms, self.ledger, self.shards)
+        if self.minutes is not None:
+            self.minutes.note(until_ms, self.ledger)
 
     def moment(self, t: int, moment: int) -> None:
         self.shards.moment(t, moment)

@@ -7,6 +7,7 @@ from sim.challenges import pass_challenge
 from sim.measures import count_day, count_dwell, count_entry, count_move, count_visit
 from sim.model import Daily, Mark, Stage
 from sim.origins import is_declined, is_traced, log_in_fails, settle_whereabouts, trace_of, write_origin
+from sim.outages import lose_act, lose_payment, payment_fails
 from sim.pages import (
     PURCHASE_VISITS,
     page_after,
@@ -223,7 +224,9 @@ def raise_page_event(model, crowd, visitor, customer, event, inbox):
     visitor.marks |= _EVENT_DONE
     kind = int(model.page_event[visitor.page])
     write(event, visitor, customer, kind)
-    if kind == _PAYMENT and is_traced(crowd) and is_declined(model, trace_of(crowd, customer), visitor, customer):
+    if kind == _PAYMENT and payment_fails(model, customer, int(event.time_ms)):
+        lose_payment(model, crowd, visitor, customer, event)
+    elif kind == _PAYMENT and is_traced(crowd) and is_declined(model, trace_of(crowd, customer), visitor, customer):
         decline(model, crowd, visitor, customer, event)
     elif len(crowd.shoppers) > 0 and kind in (_PAYMENT, _CHECKOUT, _ORDER):
         shopper = shopper_of(crowd, customer)
@@ -276,6 +279,9 @@ def act(model, crowd, visitor, customer, event):
         return
     topic = model.topics[model.faces[visitor.act_campaign, 0].topic]
     kind = int(topic.does)
+    if kind == _PAYMENT and payment_fails(model, customer, int(event.time_ms)):
+        lose_act(model, visitor, customer, event)
+        return
     if kind == _PAYMENT:
         induced_payment(model, crowd, visitor, customer, event, topic)
         if visitor.act_ms != NEVER_MS:

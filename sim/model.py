@@ -308,6 +308,7 @@ class Model(NamedTuple):
     coupons: np.ndarray  # coupon_records.COUPON[coupon slots]
     customers: np.ndarray  # i8[1]: how many there are in all
     origins: np.ndarray  # ORIGINS[1], or ORIGINS[0] where nobody says where customers come from
+    outages: np.ndarray  # outages.OUTAGE[...]: when payments fail
 
 
 class Crowd(NamedTuple):

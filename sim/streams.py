@@ -65,6 +65,8 @@ class Draw(IntEnum):
     PAYS_WITH = 46  # number of the order: sent somewhere else, which card
     CHALLENGE = 47  # second of the answer × 2¹² + coupon and kind: passes, how long it takes
     APPEAL = 48  # likewise: appeals
+    CONTACT = 56  # attempt × 4 + Lane of a contact (the customer is DESK + cause and number): see sim.desk
+    OUTAGE = 55  # second of the payment × incidents + the incident: fails
     SCHEME = 49  # number of the draw by a crew (the customer is CREWS + its number): whatever it is about
     SUPPLY = 40  # number of the order: the supplier fails (the customer is STOCK_ROOM + coupon slot)
 

@@ -36,6 +36,7 @@ class Calendar:
     drops: Sequence[tuple[int, int]] = ()  # (ms, coupon slot)
     peaks: Sequence[tuple[int, int]] = ()  # [from, until) in ms: settled every PEAK_STEP_MS
     reorders: Sequence[Reorder] = ()  # prizes whose stock is ordered again
+    incidents: Sequence[tuple[int, int]] = ()  # [from, until) in ms: settled at either end
 
     def next_settlement(self, now: int) -> int:
         """The first multiple of the step after now, a peak's edges included."""
@@ -92,6 +93,13 @@ class World:
         self.settle(t)
         action()
 
+    def _incident(self, begins: int, ends: int) -> Generator[simpy.Event, None, None]:
+        """What goes wrong lies in the population; here it begins and ends at a settlement."""
+        for t in (begins, ends):
+            if self.env.now <= t < self.until:
+                yield self.env.timeout(t - self.env.now)
+                self.settle(t)
+
     def run(self) -> None:
         """Run to the end; raises what a worker raises."""
         spans, env = self.spans, self.env
@@ -106,6 +114,8 @@ class World:
         for t, slot in self.calendar.drops:
             if self._holds(t):
                 env.process(self._at(t, lambda t=t, slot=slot: self.workers.rush(slot, t)))  # type: ignore[misc]
+        for begins, ends in self.calendar.incidents:
+            env.process(self._incident(begins, ends))
         env.run(until=end)  # an order of the stock room may still be under way: it comes too late
         assert self.settled_ms == self.until
 

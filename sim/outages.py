@@ -1,0 +1,49 @@
+"""Incidents: while one lasts, a share of payments fails, whatever they are for."""
+
+import numpy as np
+
+from engine.compiled import kernel
+from engine.records import SECOND_MS, EventKind
+from sim.model import Mark
+from sim.payments import lose_organic
+from sim.population import purchase_amount
+from sim.shopping import shopper_of
+from sim.streams import Draw, uniforms
+
+OUTAGE = np.dtype([("from_ms", "i8"), ("until_ms", "i8"), ("fails", "f8")], align=True)
+
+_OUTAGE, _DECLINED = int(Draw.OUTAGE), int(EventKind.PAYMENT_DECLINED)
+_ORGANIC_DUE, _FOR_COUPON = int(Mark.ORGANIC_DUE), int(Mark.FOR_COUPON)
+
+
+@kernel
+def payment_fails(model, customer, t):
+    """Whether a payment at t meets an incident."""
+    for number in range(len(model.outages)):
+        outage = model.outages[number]
+        if outage.from_ms <= t < outage.until_ms:
+            u, _, _, _ = uniforms(model.stream, customer, _OUTAGE, t // SECOND_MS * len(model.outages) + number)
+            if u < outage.fails:
+                return True
+    return False
+
+
+@kernel
+def lose_payment(model, crowd, visitor, customer, event):
+    """A payment on the way through the shop fails for good: the purchase comes to nothing."""
+    event.kind = _DECLINED
+    if len(crowd.shoppers) > 0:
+        event.amount = shopper_of(crowd, customer).order_paid
+    else:
+        event.amount = purchase_amount(model, customer, int(visitor.gaps))
+    organic = visitor.marks & _FOR_COUPON == 0
+    visitor.marks &= ~(_ORGANIC_DUE | _FOR_COUPON)
+    if organic:
+        lose_organic(model, crowd, visitor, customer, int(event.time_ms))
+
+
+@kernel
+def lose_act(model, visitor, customer, event):
+    """A payment that a message had asked for fails."""
+    event.kind = _DECLINED
+    event.amount = purchase_amount(model, customer, int(visitor.gaps))
