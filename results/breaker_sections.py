@@ -49,14 +49,14 @@ _SPECS = {"trips": "count", "minutes": "number:1", "spent": "yuan:0"}
 def _paragraph(text: str, database: Database, **queries: str) -> Markup:
     used = {name: query for name, query in queries.items() if f"{{{name}}}" in text}
     parts = {name: queried(database, query, _SPECS[name]) for name, query in used.items()}
-    first = database.value(f"SELECT arg_min(breaker || ' at ' || at, time_ms) {_TRIPPED}")
+    first = database.value(f"SELECT arg_min(breaker || ' at ' || called_at, time_ms) {_TRIPPED}")
     parts["first"] = words(plain(str(first)))
     return Markup('<p class="said">{}</p>{}').format(sentence(text, **parts), source(*used.values()))
 
 
 def calls(database: Database) -> Markup:
     columns = [
-        Column("at", "when 时间", words=words),
+        Column("called_at", "when 时间", words=words),
         Column("breaker", "breaker 熔断器"),
         Column("state", "what 状态", words=lambda state: STATES[state]),
         Column("campaign", "campaigns 活动"),
@@ -67,10 +67,10 @@ def calls(database: Database) -> Markup:
     ]
     return table(
         database,
-        "SELECT at, breaker, state, campaign, measure, "
+        "SELECT called_at, breaker, state, campaign, measure, "
         "CASE WHEN measure <> 'spend' THEN measured / 1e6 END AS rate, "
         "CASE WHEN measure = 'spend' THEN measured / 100.0 END AS amount, count "
         "FROM paged ORDER BY time_ms, breaker, campaign",
-        ["at", "breaker", "state", "campaign"],
+        ["called_at", "breaker", "state", "campaign"],
         columns,
     )

@@ -98,7 +98,9 @@ SCHEMAS: dict[str, pa.Schema] = {
     "accounts": schema_of(words=["kind", "truth"], counts=_ACCOUNT_COUNTS),
     # Circuit breakers; missing where the policy has none. measured: millionths, or fen of a breaker of spend.
     "paged": schema_of(
-        counts=["time_ms"], words=["at", "breaker", "measure", "campaign", "state"], counts_=["measured", "count"]
+        counts=["time_ms"],
+        words=["called_at", "breaker", "measure", "campaign", "state"],
+        counts_=["measured", "count"],
     ),
     "minutes": schema_of(
         counts=["time_ms", "payments", "declined", "exposures", "complaints", "claims", "refused", "spent"]

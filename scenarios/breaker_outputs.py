@@ -47,7 +47,7 @@ def breaker_tables(plan: RunPlan, ledger: LedgerHost | None, book: MinuteBook | 
 
 def calls(plan: RunPlan, ledger: LedgerHost) -> Columns:
     """Trips, trials and openings since launch; measured: millionths, or fen."""
-    columns = empty(["time_ms", "at", "breaker", "measure", "campaign", "state", "measured", "count"])
+    columns = empty(["time_ms", "called_at", "breaker", "measure", "campaign", "state", "measured", "count"])
     policy, breakers = plan.policy.policy, ledger.shared.breakers
     names, campaigns = list(policy.breakers), {slot: name for name, slot in plan.policy.registry.slots.items()}
     zone = ZoneInfo(policy.time_zone)
@@ -57,7 +57,7 @@ def calls(plan: RunPlan, ledger: LedgerHost) -> Columns:
         name = names[row.breaker]
         append(
             columns, time_ms=int(row.time_ms), breaker=name, measure=policy.breakers[name].measure,
-            at=f"{datetime.fromtimestamp(int(row.time_ms) // 1000, zone):%Y-%m-%d %H:%M}",
+            called_at=f"{datetime.fromtimestamp(int(row.time_ms) // 1000, zone):%Y-%m-%d %H:%M}",
             campaign=ALL if row.campaign == NONE else campaigns[int(row.campaign)],
             state=BreakerState(int(row.state)).name.lower(), measured=int(row.measured), count=int(row["count"]),
         )  # fmt: skip

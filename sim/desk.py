@@ -167,7 +167,7 @@ def contacts_of(
 
 def chance(stream: tuple[int, int], cause: int, number: int, attempt: int, lane: int) -> tuple[float, ...]:
     """Four uniforms of one contact: nothing is drawn in sequence, so that a seat more does not shift anybody's luck."""
-    key = (min(attempt, 15) << 2) | lane
+    key = (attempt << 2) | lane
     place = DESK + (int(cause) << 32) + number
     return tuple(float(u) for u in draw(np.array(stream, np.int64), place, int(Draw.CONTACT), key))
 
@@ -261,7 +261,7 @@ class SupportDesk:
         """Some get in touch again, about the same thing."""
         if u >= self.plan.comes_back:
             return
-        yield self.env.timeout(int(exponential(u / self.plan.comes_back) * self.plan.back_after_ms))
+        yield self.env.timeout(1 + int(exponential(u / self.plan.comes_back) * self.plan.back_after_ms))
         again = replace(contact, time_ms=int(self.env.now), attempt=contact.attempt + 1)
         self.env.process(self.serve(again))
 
