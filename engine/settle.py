@@ -73,6 +73,7 @@ class Offers(NamedTuple):
     rules: np.ndarray  # RULE[...]
     ranges: np.ndarray  # RANGE[...]
     listed: np.ndarray  # LISTED[...]
+    at_work: np.ndarray  # i8[...]: slots of the Ledger's rules that are not off, ascending
     breakers: np.ndarray  # BREAKER[...]
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from engine.host.shard import CustomerShard
 from engine.records import CUSTOMER, NONE
 from engine.reference import Answer, Reference
-from scenarios import bench_checkout
+from scenarios import bench_checkout, bench_fraud
 from scenarios.bench_settle import ledger_seconds, redis_installed, redis_seconds, stampede
 from scenarios.bench_worlds import FIRST_USE, HEAVY, Clock, Days, Recorded, live, plan_of, recorded, warm_up
 from scenarios.worker import CohortWorker
@@ -32,6 +32,8 @@ BATCH = 10_000
 ENGINE_AIM, ENGINE_FLOOR = 3.0, 1.5  # million decisions a second
 SIMULATION_AIM, SIMULATION_FLOOR, BARE_AIM = 20.0, 10.0, 10.0  # times SimPy
 SETTLE_AIM = 1.0  # million requests a second
+FRAUD_AIM = 0.5  # million judged requests a second
+UNHEARD_LIMIT = 1.05  # times the settlement without rules
 CHECKOUT_LIMIT, CHECKOUT_P99_LIMIT = 50.0, 1_000.0  # microseconds
 PIECES_LIMIT = 1.0  # times a checkout of single pieces
 SCALE_LIMIT = 1.20  # times the time per event
@@ -151,6 +153,36 @@ def settle() -> Row:
         return Row(rate, "requests/s on one core", "the aim: redis-server is not installed", rate / aim, note)
     baseline = f"Redis, Lua script in a pipeline, claims as they come, nothing durable, {max(slow):,.0f}/s"
     return Row(rate, "requests/s on one core", baseline, rate / max(slow), note)
+
+
+# --- fraud ------------------------------------------------------------------------------------------------------------
+HEARD = 500_000  # in each of two hours; the second is measured
+FRAUD_TURNS = 5
+
+
+def fraud() -> Row:
+    """Claims and transfers a second that one core judges by all core rules of the Ledger, against the same settlement
+    without rules."""
+    run, none = bench_fraud.two_hours(HEARD), bench_fraud.without_rules()
+    bench_fraud.measured(bench_fraud.two_hours(HEARD // 100), run.policy, listening=True)
+    ruled, plain, unheard = [], [], []
+    for turn in range(FRAUD_TURNS):
+        ruled.append(bench_fraud.measured(run, run.policy, listening=True))
+        plain.append(bench_fraud.measured(run, none, listening=False).seconds)
+        unheard.append(bench_fraud.measured(run, run.policy, listening=False).seconds)
+        say(f"fraud: turn {turn + 1} of {FRAUD_TURNS}: {run.judged / ruled[-1].seconds / MILLION:.2f} M/s judged")
+    best = min(one.seconds for one in ruled)
+    rate, silent = run.judged / best, min(unheard) / min(plain)
+    note = (
+        f"{reached(rate / MILLION, 'M/s', FRAUD_AIM)}; {HEARD:,} requests of an hour of {bench_fraud.CUSTOMERS:,} "
+        f"customers, {run.judged / HEARD:.0%} judged, the rest observed ({bench_fraud.mix_in_words()}), "
+        f"{HEARD / best / MILLION:.2f} M/s in all; {bench_fraud.rules_in(run.policy)} rules, all active, fire on "
+        f"{ruled[0].fired:.1%} of what they judge; without rules {HEARD / min(plain) / MILLION:.2f} M/s, with rules "
+        f"that do not listen {silent:.2f} × its time, {kept(silent, UNHEARD_LIMIT, '×')}; tables of 200,000 keys a "
+        f"rule, {ruled[0].resident / MILLION:,.0f} MB in use"
+    )
+    baseline = "the time of the same settlement without rules"
+    return Row(rate, "judged requests/s on one core", baseline, best / min(plain), note)
 
 
 # --- checkout ---------------------------------------------------------------------------------------------------------
@@ -331,6 +363,7 @@ def resident(kind: str, customers: int, days: int, limit: int) -> tuple[Row, dic
 BENCHMARKS: dict[str, Callable[[], Row]] = {
     "engine": engine,
     "settle": settle,
+    "fraud": fraud,
     "checkout": checkout,
     "checkout_rules": checkout_rules,
     "simulation": simulation,

@@ -41,6 +41,7 @@ from engine.host.ledger_fraud import (
     marking_rules,
     names_of_rules,
     reviewing_rules,
+    rules_at_work,
     with_decisions,
 )
 from engine.host.ledger_invariants import breaches
@@ -114,7 +115,8 @@ class LedgerHost:
         self._rename(tables, coupons, budgets, self.now_ms)
         self.offers = Offers(
             tables.coupons, tables.terms, tables.budgets, tables.campaigns,
-            tables.days, tables.rules, tables.ranges, tables.listed, tables.breakers,
+            tables.days, tables.rules, tables.ranges, tables.listed, np.array(rules_at_work(tables.rules), np.int64),
+            tables.breakers,
         )  # fmt: skip
         self.found = found_for(tables)
         self.campaigns_open = np.ones(len(tables.campaigns), np.int8)

@@ -9,7 +9,7 @@ from engine.coupon_records import RequestKind
 from engine.days import day_index
 from engine.fraud_records import LISTED, RULE_CELLS, RULES_MAX, Check, Home, Mode, Verdict
 from engine.records import LONG_AGO_MS, NEVER_MS, NONE, PER_DAY, Tables, records
-from engine.rules.bonds import THING, THINGS_A_KEY, Bonds, carry_bonds
+from engine.rules.bonds import THING, THINGS_OF_GROUP, THINGS_SEEN, Bonds, carry_bonds
 from engine.rules.counters import BOOK, KEY, Counters, carry_keys
 from engine.rules.listings import LISTED_FIELDS, Decided, link_all_decided
 from engine.rules.verdicts import Found, Fraud, marks_customers
@@ -18,7 +18,7 @@ DECIDED_MAX = 1_000_000  # by persons, and not yet over
 LEAST_DECIDED = 64
 # What a rule counts by: where it differs from the policy before, what was counted is of no use.
 COUNTED_BY = ("kinds", "window_ms", "most", "per", "key", "different", "check", "granted")
-_BONDS = (Check.SELF_REFERRAL, Check.COLLUSION)
+_WITH_TABLE = (Check.COUNT, Check.SELF_REFERRAL, Check.COLLUSION)
 
 
 # --- made -------------------------------------------------------------------------------------------------------------
@@ -44,22 +44,29 @@ def books_for(rules: Any) -> np.recarray:
     rows = lists = cells = things = things_lists = 0
     for slot in rules_at_work(rules):
         rule, book = rules[slot], books[slot]
-        if rule.check != Check.COUNT and rule.check not in _BONDS:
+        if rule.check not in _WITH_TABLE:
             continue
-        counts, owns = rule.check == Check.COUNT, rule.check in _BONDS
+        owns = rule.check == Check.COLLUSION
         book.name_hash, book.room = rule.name_hash, max(1, int(rule.keys))
-        book.depth = int(rule.most) + 1 if counts else 0
-        book.width = book.depth * (1 if rule.different == NONE else 2)
-        book.things_room = THINGS_A_KEY * book.room if owns else 0
+        book.depth, book.width = shape_of(rule)
+        book.things_room = THINGS_OF_GROUP * book.room if owns else 0
         book.lists_count = lists_for_keys(int(book.room))
         book.things_lists_count = lists_for_keys(int(book.things_room)) if owns else 0
         book.first, book.lists, book.cells, book.things, book.things_lists = rows, lists, cells, things, things_lists
-        book.free = book.newest = book.oldest = book.things_free = NONE
+        book.queue, book.free, book.things_free = 2 * rows, NONE, NONE
         book.forgotten_ms = LONG_AGO_MS
         rows, lists = rows + int(book.room), lists + int(book.lists_count)
         cells += int(book.room * book.width)
         things, things_lists = things + int(book.things_room), things_lists + int(book.things_lists_count)
     return books
+
+
+def shape_of(rule: Any) -> tuple[int, int]:
+    """How many times a key keeps, and cells in all."""
+    if rule.check == Check.COUNT:
+        depth = int(rule.most) + 1
+        return depth, depth if rule.different == NONE else 2 * depth
+    return (THINGS_SEEN, 2 * THINGS_SEEN) if rule.check == Check.SELF_REFERRAL else (0, 0)
 
 
 def no_decisions(room: int) -> Decided:
@@ -77,6 +84,7 @@ def empty_fraud(rules: Any, customers: int) -> Fraud:
             records(int(books["room"].sum()), KEY),
             np.zeros(int(books["lists_count"].sum()), np.int32),
             np.zeros(int((books["room"] * books["width"]).sum()), np.int64),
+            np.zeros(2 * int(books["room"].sum()), np.int32),
         ),
         Bonds(
             records(int(books["things_room"].sum()), THING),
@@ -94,6 +102,8 @@ def found_for(tables: Tables) -> Found:
     return Found(
         np.zeros(2, np.int64),
         np.zeros(3, np.int64),
+        np.zeros(RULES_MAX, np.int64),
+        np.zeros((RULES_MAX, 2), np.int64),
         np.zeros(RULES_MAX, np.int64),
         np.zeros((max(1, len(tables.days)), RULES_MAX, RULE_CELLS), np.int64),
     )
@@ -131,9 +141,9 @@ def carried_fraud(old: Fraud, before: Any, tables: Tables, customers: int, now: 
 
 def carry_rule(old: Fraud, earlier: int, new: Fraud, slot: int, check: int) -> None:
     """Take over what one rule has counted."""
-    if check == Check.COUNT:
+    if check in (Check.COUNT, Check.SELF_REFERRAL):
         carry_keys(old.counters, old.counters.books[earlier], new.counters, new.counters.books[slot])
-    elif check in _BONDS:
+    elif check == Check.COLLUSION:
         books = old.counters.books[earlier], new.counters.books[slot]
         carry_bonds(old.counters, old.bonds, books[0], new.counters, new.bonds, books[1])
     elif check == Check.REFERRAL_CYCLE:
@@ -181,17 +191,19 @@ def copied_fraud(fraud: Fraud) -> Fraud:
     """What is in use is copied, the rest stays untouched."""
     counters, bonds, books = fraud.counters, fraud.bonds, fraud.counters.books
     keys, cells = records(len(counters.keys), KEY), np.zeros(len(counters.cells), np.int64)
+    queue = np.zeros(len(counters.queue), np.int32)
     things: Any = records(len(bonds.things), THING)
     for slot in np.flatnonzero(books["name_hash"]).tolist():
         book = books[slot]
         for array, copy, first, used in (
             (counters.keys, keys, int(book.first), int(book.used)),
             (counters.cells, cells, int(book.cells), int(book.used * book.width)),
+            (counters.queue, queue, int(book.queue), int(book.tail)),
             (bonds.things, things, int(book.things), int(book.things_used)),
         ):
             copy[first : first + used] = array[first : first + used]
     return Fraud(
-        Counters(books.copy(), keys, counters.lists.copy(), cells),
+        Counters(books.copy(), keys, counters.lists.copy(), cells, queue),
         Bonds(things, bonds.lists.copy(), bonds.inviters.copy()),
         Decided(*(array.copy() for array in fraud.decided)),
         fraud.warm_ms.copy(),
@@ -202,7 +214,7 @@ def copied_fraud(fraud: Fraud) -> Fraud:
 def fraud_bytes(fraud: Fraud) -> int:
     """Memory in use: of the tables what was touched."""
     books = fraud.counters.books
-    rows = int((books["used"] * (KEY.itemsize + 8 * books["width"])).sum())
+    rows = int((books["used"] * (KEY.itemsize + 8 * books["width"]) + 4 * books["tail"]).sum())
     things = int(books["things_used"].sum()) * THING.itemsize
     lists = fraud.counters.lists.nbytes + fraud.bonds.lists.nbytes
     return rows + things + lists + fraud.bonds.inviters.nbytes

@@ -22,8 +22,9 @@ BOOK = np.dtype(
         ("room", "i8"),
         ("used", "i8"),  # rows that were ever in use
         ("free", "i8"),  # first row that is free again; NONE
-        ("newest", "i8"),  # row of the latest event; NONE
-        ("oldest", "i8"),
+        ("queue", "i8"),  # its part of the queue of events, twice `room` places …
+        ("head", "i8"),  # … the first one in use, counted from there; the place of the key idle longest or before it
+        ("tail", "i8"),  # … after the last one in use
         ("lists", "i8"),  # first list by hash …
         ("lists_count", "i8"),  # … of so many, a power of two
         ("cells", "i8"),  # first cell: `width` for each row
@@ -45,8 +46,7 @@ KEY = np.dtype(
         ("beside", "i8"),  # the second half of a key of two: of a campaign; 0
         ("last_ms", "i8"),  # of its latest event
         ("next", "i4"),  # in its list by hash, or of the free; NONE
-        ("older", "i4"),  # row; NONE
-        ("newer", "i4"),
+        ("place", "i4"),  # of its latest event in the queue
         ("filled", "i4"),  # cells in use; of a group: members
         ("front", "i4"),  # the oldest time once all cells are in use; of a group: members who share
         ("things", "i4"),  # first thing; NONE
@@ -60,6 +60,7 @@ class Counters(NamedTuple):
     keys: np.ndarray  # KEY[...]
     lists: np.ndarray  # i4[...]: row + 1; 0: empty
     cells: np.ndarray  # i8[...]
+    queue: np.ndarray  # i4[...]: rows by event, also of events that were not their key's latest
 
 
 # --- keys -------------------------------------------------------------------------------------------------------------
@@ -75,46 +76,59 @@ def key_place(book, key, beside):
 
 
 @kernel
-def find_key(counters, book, key, beside):
-    """Row of a key; NONE."""
-    row = int(counters.lists[key_place(book, key, beside)]) - 1
+def follow(counters, row, key, beside):
+    """Row of a key in the list that begins with a row; NONE."""
     while row != NONE and (counters.keys[row].key != key or counters.keys[row].beside != beside):
         row = int(counters.keys[row].next)
     return row
 
 
 @kernel
-def become_newest(counters, book, row, t):
-    key = counters.keys[row]
-    key.last_ms, key.older, key.newer = t, book.newest, NONE
-    if book.newest == NONE:
-        book.oldest = row
-    else:
-        counters.keys[book.newest].newer = row
-    book.newest = row
+def find_key(counters, book, key, beside):
+    """Row of a key; NONE."""
+    return follow(counters, int(counters.lists[key_place(book, key, beside)]) - 1, key, beside)
 
 
 @kernel
-def leave_order(counters, book, row):
-    older, newer = int(counters.keys[row].older), int(counters.keys[row].newer)
-    if older == NONE:
-        book.oldest = newer
-    else:
-        counters.keys[older].newer = newer
-    if newer == NONE:
-        book.newest = older
-    else:
-        counters.keys[newer].older = older
+def is_latest(counters, book, place):
+    """Whether a place of the queue is its key's latest event."""
+    row = int(counters.queue[book.queue + place])
+    return row != NONE and counters.keys[row].place == place
+
+
+@kernel
+def tidy(counters, book):
+    """Move what is still anybody's latest event to the front of the queue: half of the places are free then."""
+    tail = 0
+    for place in range(int(book.head), int(book.tail)):
+        if is_latest(counters, book, place):
+            row = int(counters.queue[book.queue + place])
+            counters.queue[book.queue + tail] = row
+            counters.keys[row].place = tail
+            tail += 1
+    book.head, book.tail = 0, tail
 
 
 @kernel
 def touch(counters, book, row, t):
     """A key has an event: of all keys it is idle for the shortest time."""
-    if book.newest == row:
-        counters.keys[row].last_ms = t
-    else:
-        leave_order(counters, book, row)
-        become_newest(counters, book, row, t)
+    key = counters.keys[row]
+    key.last_ms = t
+    if key.place + 1 == book.tail:
+        return
+    if book.tail == 2 * book.room:
+        tidy(counters, book)
+    key.place = book.tail
+    counters.queue[book.queue + book.tail] = row
+    book.tail += 1
+
+
+@kernel
+def idle_longest(counters, book):
+    """Row of the key whose latest event was first; the table must not be empty."""
+    while not is_latest(counters, book, int(book.head)):
+        book.head += 1
+    return int(counters.queue[book.queue + book.head])
 
 
 @kernel
@@ -134,7 +148,7 @@ def leave_list(counters, book, row):
 def put_out(counters, book, row):
     """A key loses its place: what is new from now on may have been known before."""
     leave_list(counters, book, row)
-    leave_order(counters, book, row)
+    counters.queue[book.queue + counters.keys[row].place] = NONE
     book.forgotten_ms = max(int(book.forgotten_ms), int(counters.keys[row].last_ms))
     counters.keys[row].next = book.free
     book.free = row
@@ -149,7 +163,7 @@ def is_full(book):
 def enter_key(counters, book, key, beside, t):
     """Enter a key that is not there; in a full table the one idle longest makes room. Returns its row."""
     if is_full(book):
-        put_out(counters, book, int(book.oldest))
+        put_out(counters, book, idle_longest(counters, book))
     if book.free != NONE:
         row = int(book.free)
         book.free = counters.keys[row].next
@@ -157,10 +171,10 @@ def enter_key(counters, book, key, beside, t):
         row = int(book.first + book.used)
         book.used += 1
     place, one = key_place(book, key, beside), counters.keys[row]
-    one.key, one.beside, one.filled, one.front, one.things = key, beside, 0, 0, NONE
+    one.key, one.beside, one.filled, one.front, one.things, one.place = key, beside, 0, 0, NONE, NONE - 1
     one.next = counters.lists[place] - 1
     counters.lists[place] = row + 1
-    become_newest(counters, book, row, t)
+    touch(counters, book, row, t)
     return row
 
 
@@ -246,9 +260,8 @@ def window_ends(rule, today, t):
 
 # --- counting and judging ---------------------------------------------------------------------------------------------
 @kernel
-def count(counters, book, key, beside, value, t):
-    """Count an event under a key. Returns the key's row."""
-    row = find_key(counters, book, key, beside)
+def count(counters, book, row, key, beside, value, t):
+    """Count an event under a key; row: the key's, NONE where it is not in the table. Returns its row."""
     if row == NONE:
         row = enter_key(counters, book, key, beside, t)
     else:
@@ -270,13 +283,13 @@ def would_fire(counters, book, rule, row, value, since):
 @entry
 def carry_keys(old, old_book, new, new_book):
     """Enter every key of a table into an empty one, the one idle longest first."""
-    at = int(old_book.oldest)
     new_book.forgotten_ms = old_book.forgotten_ms
-    while at != NONE:
-        key = old.keys[at]
-        row = enter_key(new, new_book, int(key.key), int(key.beside), int(key.last_ms))
-        new.keys[row].filled, new.keys[row].front = key.filled, key.front
-        here, there = first_cell(old_book, at), first_cell(new_book, row)
-        for i in range(int(old_book.width)):
-            new.cells[there + i] = old.cells[here + i]
-        at = int(key.newer)
+    for place in range(int(old_book.head), int(old_book.tail)):
+        if is_latest(old, old_book, place):
+            at = int(old.queue[old_book.queue + place])
+            key = old.keys[at]
+            row = enter_key(new, new_book, int(key.key), int(key.beside), int(key.last_ms))
+            new.keys[row].filled, new.keys[row].front = key.filled, key.front
+            here, there = first_cell(old_book, at), first_cell(new_book, row)
+            for i in range(int(old_book.width)):
+                new.cells[there + i] = old.cells[here + i]

@@ -4,7 +4,7 @@ import numpy as np
 
 from engine.compiled import kernel
 from engine.records import NONE
-from engine.rules.counters import first_cell
+from engine.rules.counters import first_cell, is_latest
 from engine.rules.digest import add
 from engine.rules.experiments import mix64
 from engine.rules.sums import add_word
@@ -30,10 +30,20 @@ def things_hash(h, counters, bonds, row):
     total, at = np.uint64(0), int(counters.keys[row].things)
     while at != NONE:
         thing = bonds.things[at]
-        one = add(add(np.uint64(thing.field), int(thing.value)), int(thing.time_ms))
-        total += add(add(one, int(thing.holder)), int(thing.shares))
+        one = add(add(np.uint64(thing.field), int(thing.value)), int(thing.holder))
+        total += add(one, int(thing.shares))
         at = int(thing.next)
     return mix64(h ^ total)
+
+
+@kernel
+def key_hash(h, fraud, book, row):
+    key = fraud.counters.keys[row]
+    one = add(add(add(h, int(key.key)), int(key.beside)), int(key.last_ms))
+    one = add(one, int(key.filled))
+    if book.depth > 0:
+        return cells_hash(one, fraud.counters, book, row)
+    return things_hash(add(one, int(key.front)), fraud.counters, fraud.bonds, row)
 
 
 @kernel
@@ -42,17 +52,9 @@ def sum_keys(fraud, book, seed, total):
     counters = fraud.counters
     h = mix64(seed ^ book.name_hash)
     add_word(total, add(h, int(book.forgotten_ms)))
-    row = int(book.oldest)
-    while row != NONE:
-        key = counters.keys[row]
-        one = add(add(add(h, int(key.key)), int(key.beside)), int(key.last_ms))
-        one = add(one, int(key.filled))
-        if book.depth > 0:
-            one = cells_hash(one, counters, book, row)
-        else:
-            one = things_hash(add(one, int(key.front)), counters, fraud.bonds, row)
-        add_word(total, one)
-        row = int(key.newer)
+    for place in range(int(book.head), int(book.tail)):
+        if is_latest(counters, book, place):
+            add_word(total, key_hash(h, fraud, book, int(counters.queue[book.queue + place])))
 
 
 @kernel

@@ -7,13 +7,16 @@ import numpy as np
 from engine.compiled import kernel, routine
 from engine.coupon_records import RequestKind
 from engine.days import day_index
-from engine.fraud_records import Check, Field, Home, Mode, RuleCell, Verdict
+from engine.fraud_records import Check, Field, Mode, RuleCell, Verdict
 from engine.records import LONG_AGO_MS, NEVER_MS, NONE, EventKind
 from engine.rules.bonds import Bonds, closes_circle, colludes, refers_itself, see_request
 from engine.rules.counters import (
     Counters,
     count,
     find_key,
+    first_cell,
+    follow,
+    key_place,
     limit_time,
     window_begins,
     window_ends,
@@ -28,7 +31,7 @@ _COUNT, _LISTED, _IP_RANGE = int(Check.COUNT), int(Check.LISTED), int(Check.IP_R
 _SELF_REFERRAL, _CYCLE, _COLLUSION = int(Check.SELF_REFERRAL), int(Check.REFERRAL_CYCLE), int(Check.COLLUSION)
 _CLAIM, _RESERVE, _TRANSFER = int(RequestKind.CLAIM), int(RequestKind.RESERVE), int(RequestKind.TRANSFER)
 _REGISTER = int(EventKind.REGISTER)
-_OFF, _ACTIVE, _LEDGER, _ALLOW = int(Mode.OFF), int(Mode.ACTIVE), int(Home.LEDGER), int(Verdict.ALLOW)
+_ACTIVE, _ALLOW = int(Mode.ACTIVE), int(Verdict.ALLOW)
 _JUDGED, _FIRED = int(RuleCell.JUDGED), int(RuleCell.FIRED)
 _ANSWERED, _NOT_JUDGED = int(RuleCell.ANSWERED), int(RuleCell.NOT_JUDGED)
 _REQUESTED = (1 << int(EventKind.CLAIM)) | (1 << int(EventKind.TRANSFER))
@@ -50,6 +53,8 @@ class Found(NamedTuple):
     verdict: np.ndarray  # i8[2]: Verdict, and the slot of the rule that answers (NONE)
     fired: np.ndarray  # i8[3]: masks of rules: all that fire, those that mark the customer, and 1 if it is allowed
     ends_ms: np.ndarray  # i8[RULES_MAX]: when each mark ends
+    keys: np.ndarray  # i8[RULES_MAX, 2]: the key of each rule of the counter, in two halves
+    rows: np.ndarray  # i8[RULES_MAX]: its row; NONE
     cells: np.ndarray  # i8[days, RULES_MAX, RULE_CELLS]: what the rules did
 
 
@@ -117,55 +122,79 @@ def tally(found, today, slot, cell):
 
 
 @kernel
+def look_up(fraud, offers, request, listening, found):
+    """Find the key of every rule that listens and has a table. First all lists, then all rows and what they keep:
+    memory is waited for once, not rule by rule."""
+    counters = fraud.counters
+    for slot in offers.at_work:
+        found.rows[slot] = NONE
+        if (listening >> slot) & 1 and counters.books[slot].width > 0:
+            key, beside = key_of(offers.campaigns, request, int(offers.rules[slot].key))
+            found.keys[slot, 0], found.keys[slot, 1] = key, beside
+            if key != NONE:
+                found.rows[slot] = int(counters.lists[key_place(counters.books[slot], key, beside)]) - 1
+    for slot in offers.at_work:
+        if found.rows[slot] != NONE:
+            row = follow(counters, int(found.rows[slot]), found.keys[slot, 0], found.keys[slot, 1])
+            found.rows[slot] = row
+            if row != NONE:
+                found.ends_ms[slot] = counters.cells[first_cell(counters.books[slot], row)]  # only to have it read
+
+
+@kernel
+def different_value(offers, request, rule):
+    """What a rule counts different ones of; NONE also where it counts events."""
+    return int(NONE) if rule.different == NONE else field_value(offers.campaigns, request, int(rule.different))
+
+
+@kernel
 def apply_counter(fraud, offers, request, slot, counts, judges, found, t):
     """Count and judge by the counter: the time that its firing depends on; LONG_AGO_MS if it does not fire."""
-    rule, book, today = offers.rules[slot], fraud.counters.books[slot], fraud.today
-    key, beside = key_of(offers.campaigns, request, int(rule.key))
+    rule, book, row = offers.rules[slot], fraud.counters.books[slot], int(found.rows[slot])
+    key, beside = found.keys[slot, 0], found.keys[slot, 1]
     if key == NONE:
         return LONG_AGO_MS
-    value = int(NONE) if rule.different == NONE else field_value(offers.campaigns, request, int(rule.different))
-    since = window_begins(rule, today, t)
-    row = find_key(fraud.counters, book, key, beside)
+    value, since = different_value(offers, request, rule), window_begins(rule, fraud.today, t)
     known, limit = row != NONE, LONG_AGO_MS
     if rule.granted:
         if would_fire(fraud.counters, book, rule, row, value, since):
             limit = t
     else:
         if counts and (rule.different == NONE or value != NONE):
-            row = count(fraud.counters, book, key, beside, value, t)
+            row = count(fraud.counters, book, row, key, beside, value, t)
         if row != NONE:
             limit = limit_time(fraud.counters, book, row)
     if limit <= since:
         limit = LONG_AGO_MS
     if judges and limit == LONG_AGO_MS and not known and book.forgotten_ms > since:
-        tally(found, today, slot, _NOT_JUDGED)
+        tally(found, fraud.today, slot, _NOT_JUDGED)
     return limit
 
 
 @kernel
 def count_granted(fraud, offers, request, t):
     """A claim was granted: the rules count it that count only those."""
-    counted, slot = int(request.counted), 0
-    while counted >> slot:
-        if (counted >> slot) & 1 and is_at_work(offers, slot) and offers.rules[slot].granted:
-            rule, book = offers.rules[slot], fraud.counters.books[slot]
+    counted = int(request.counted)
+    for slot in offers.at_work:
+        rule, book = offers.rules[slot], fraud.counters.books[slot]
+        if (counted >> slot) & 1 and rule.granted:
             key, beside = key_of(offers.campaigns, request, int(rule.key))
-            value = int(NONE) if rule.different == NONE else field_value(offers.campaigns, request, int(rule.different))
+            value = different_value(offers, request, rule)
             if key != NONE and (rule.different == NONE or value != NONE):
-                count(fraud.counters, book, key, beside, value, t)
-        slot += 1
+                row = find_key(fraud.counters, book, key, beside)
+                count(fraud.counters, book, row, key, beside, value, t)
 
 
 # --- tests of their own -----------------------------------------------------------------------------------------------
 @kernel
-def fails_test(fraud, offers, request, slot, first, t):
+def fails_test(fraud, offers, request, slot, first, found, t):
     """Whether an event that a test of registrations or joins counts fails it."""
     rule, book, check = offers.rules[slot], fraud.counters.books[slot], offers.rules[slot].check
     if check == _SELF_REFERRAL:
-        row = see_request(fraud.counters, fraud.bonds, book, request, t)
+        row = see_request(fraud.counters, book, int(found.rows[slot]), request, t)
         if request.event_kind != _REGISTER or request.inviter == NONE:
             return False
-        return refers_itself(fraud.counters, fraud.bonds, book, row, request, t)
+        return refers_itself(fraud.counters, book, row, request, t)
     if check == _CYCLE:
         if request.event_kind != _REGISTER or request.inviter == NONE:
             return False
@@ -198,19 +227,11 @@ def mark_end(fraud, offers, request, slot, counts, judges, first, found, t):
     if rule.check == _IP_RANGE:
         fires = request.ip != NONE and in_ranges(offers.ranges, int(request.ip))
     else:
-        fires = counts and fails_test(fraud, offers, request, slot, first, t)
+        fires = counts and fails_test(fraud, offers, request, slot, first, found, t)
     return window_ends(rule, today, t) if fires else LONG_AGO_MS
 
 
 # --- the verdict ------------------------------------------------------------------------------------------------------
-@kernel
-def is_at_work(offers, slot):
-    if slot >= len(offers.rules):
-        return False
-    rule = offers.rules[slot]
-    return rule.used and rule.home == _LEDGER and rule.mode != _OFF
-
-
 @kernel
 def is_answering(fraud, offers, slot, t):
     """Active, and not warming."""
@@ -253,20 +274,21 @@ def marks_customers(rule):
 def apply_rules(fraud, offers, request, judging, first, found, t):
     """Every rule that listens counts and judges a request, in the order of slots. Returns the mask of those that fire
     on what they judge."""
-    counted, slot, own = int(request.counted), 0, 0
-    listening = counted | judging
-    while listening >> slot:
-        if (listening >> slot) & 1 and is_at_work(offers, slot):
-            counts, judges = (counted >> slot) & 1, (judging >> slot) & 1
-            if judges and not is_of_events(offers.rules[slot]):
-                tally(found, fraud.today, slot, _JUDGED)
-            end = mark_end(fraud, offers, request, slot, counts, judges, first, found, t)
-            if end != LONG_AGO_MS:
-                own |= judges << slot
-                if not offers.rules[slot].granted and marks_customers(offers.rules[slot]):
-                    found.fired[1] |= 1 << slot
-                    found.ends_ms[slot] = end
-        slot += 1
+    counted, own = int(request.counted), 0
+    look_up(fraud, offers, request, counted | judging, found)
+    for slot in offers.at_work:
+        counts, judges = (counted >> slot) & 1, (judging >> slot) & 1
+        if counts | judges == 0:
+            continue
+        rule = offers.rules[slot]
+        if judges and not is_of_events(rule):
+            tally(found, fraud.today, slot, _JUDGED)
+        end = mark_end(fraud, offers, request, slot, counts, judges, first, found, t)
+        if end != LONG_AGO_MS:
+            own |= judges << slot
+            if not rule.granted and marks_customers(rule):
+                found.fired[1] |= 1 << slot
+                found.ends_ms[slot] = end
     return own
 
 
@@ -284,14 +306,13 @@ def weigh(fraud, offers, request, first, found, t):
     judging = int(request.judging) if is_judged(request) else 0
     own = apply_rules(fraud, offers, request, judging, first, found, t)
     found.fired[0] |= own
-    allowed, slot = found.fired[2], 0
-    while own >> slot:
+    allowed = found.fired[2]
+    for slot in offers.at_work:
         if (own >> slot) & 1:
             tally(found, fraud.today, slot, _FIRED)
             passed = (int(request.exempt) >> slot) & 1 or (allowed and offers.rules[slot].check != _LISTED)
             if not passed and is_answering(fraud, offers, slot, t):
                 propose(found, int(offers.rules[slot].verdict), slot)
-        slot += 1
     if not is_judged(request):
         return
     if allowed:

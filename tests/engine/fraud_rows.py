@@ -88,7 +88,7 @@ COUNTED = {
     )
 }
 GRANTED_ONCE = counts(1, [K.CLAIM], Field.CAMPAIGN, NEVER_MS, 1, granted=1)
-SELF_REFERRAL = rule_row(14, TRACED, check=Check.SELF_REFERRAL)
+SELF_REFERRAL = rule_row(14, TRACED, check=Check.SELF_REFERRAL, key=Field.CUSTOMER)
 CIRCLE = rule_row(15, [K.REGISTER], check=Check.REFERRAL_CYCLE)
 LISTS = rule_row(29, TRACED, check=Check.LISTED)
 PROXY = rule_row(30, TRACED, check=Check.IP_RANGE, window_ms=10 * MINUTE_MS, verdict=Verdict.CHALLENGE)

@@ -38,7 +38,8 @@ class Counter:
 
     def count(self, key: int, value: int, t: int) -> bool:
         """Count, and say whether the key fires."""
-        row = count_in(self.counters, self.book, key, 0, value, t)
+        row = find_in(self.counters, self.book, key, 0)
+        row = count_in(self.counters, self.book, row, key, 0, value, t)
         return bool(limit_in(self.counters, self.book, row) > self.since(t))
 
     def fires(self, key: int, t: int) -> bool:
@@ -107,11 +108,14 @@ def test_a_counter_says_what_the_whole_history_says(seed: int) -> None:
 # --- a full table -----------------------------------------------------------------------------------------------------
 def kept(counter: Counter) -> list[int]:
     """Keys in the table, the one idle longest first."""
-    keys, row = [], int(counter.book.oldest)
-    while row != NONE:
-        keys.append(int(counter.counters.keys[row].key))
-        row = int(counter.counters.keys[row].newer)
-    return keys
+    return [int(counter.counters.keys[row].key) for row in rows_by_idleness(counter.counters, counter.book)]
+
+
+def rows_by_idleness(counters: Any, book: Any) -> list[int]:
+    """Rows in use, that of the key idle longest first."""
+    queue = counters.queue[int(book.queue + book.head) : int(book.queue + book.tail)].tolist()
+    places = range(int(book.head), int(book.tail))
+    return [row for place, row in zip(places, queue, strict=True) if row != NONE and counters.keys[row].place == place]
 
 
 # `3` is an event of key 3, one millisecond after the one before; then the keys in the table, longest idle first, and

@@ -3,15 +3,17 @@
 import pytest
 
 from engine.host.ledger import LedgerHost
+from engine.host.ledger_fraud import rules_at_work
 from engine.host.shard import CustomerShard
 from engine.policy.lint import lint
 from engine.reference import Reference
-from scenarios import bench, bench_checkout, bench_settle
+from scenarios import bench, bench_checkout, bench_fraud, bench_settle
 from scenarios.bench_worlds import HEAVY, plan_of, recorded
 
 TOY = {
     "ENGINE_CUSTOMERS": 300, "ENGINE_DAYS": 4, "ENGINE_TURNS": 2, "REFERENCE_CUSTOMERS": 4,
     "CLAIMS": 8_000, "PIECES": 200, "SETTLE_TURNS": 2, "REDIS_TURNS": 1,
+    "HEARD": 4_000, "FRAUD_TURNS": 1,
     "BASKETS": 20, "NAIVE_BASKETS": 3, "NAIVE_COUPONS": 4, "RULE_BASKETS": 20,
     "SIMULATED_CUSTOMERS": 300, "SIMULATED_DAYS": 4, "SLOW_CUSTOMERS": 10, "SLOW_DAYS": 3, "SIMULATION_TURNS": 1,
     "SCALE_SIZES": (200, 400, 800), "SCALE_DAYS": 2, "MEMORY_CUSTOMERS": 2_000, "MEMORY_DAYS": 2,
@@ -25,8 +27,9 @@ def toy(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(bench, name, size)
 
 
-def test_there_are_eight() -> None:
-    rows = ["engine", "settle", "checkout", "checkout_rules", "simulation", "scale", "memory", "memory_wallets"]
+def test_there_are_nine() -> None:
+    rows = ["engine", "settle", "fraud", "checkout", "checkout_rules", "simulation", "scale", "memory"]
+    rows += ["memory_wallets"]
     assert list(bench.BENCHMARKS) == rows
 
 
@@ -59,6 +62,16 @@ def test_the_heavy_policy_is_heavy_and_clean() -> None:
     compiled = plan_of(HEAVY, 40).policy
     assert len(compiled.policy.campaigns) == 32
     assert lint(compiled.policy, compiled) == []
+
+
+def test_every_rule_of_the_ledger_listens_to_the_hour() -> None:
+    run = bench_fraud.two_hours(4_000)
+    heard = 0
+    for mask in {*run.second["counted"].tolist(), *run.second["judging"].tolist()}:
+        heard |= mask
+    assert heard == sum(1 << slot for slot in rules_at_work(run.policy.tables.rules))
+    assert bench_fraud.measured(run, run.policy, listening=True).fired > 0
+    assert bench_fraud.measured(run, run.policy, listening=False).fired == 0
 
 
 def test_a_replay_that_ends_elsewhere_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
