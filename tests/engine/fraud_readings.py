@@ -386,6 +386,16 @@ STORIES: list[tuple[str, dict[str, Any], str]] = [
 9h+6s            bob register by:gold
 9h+7s            settle  mark:bob:referral_cycle=ever
 """),
+    ("10 … the fourth is in, the fifth is not", {"referral_cycle": {}}, """
+9h               ann register by:bob
+9h+1s            bob register by:kid
+9h+2s            kid register by:eve
+9h+3s            eve register by:gold
+9h+4s            gold register by:tom
+9h+5s            tom register by:ann
+9h+6s            gold register by:ann
+9h+7s            settle  mark:tom:referral_cycle=- mark:gold:referral_cycle=ever
+"""),
     ("10 collusion: more than half share with another", {"group_collusion": {}}, """
 9h               ann group_join group:1 dev:1
 9h+1s            bob group_join group:1 dev:2
@@ -412,6 +422,14 @@ STORIES: list[tuple[str, dict[str, Any], str]] = [
 9h               gold claim stamp dev:66          PENDING
 9h               gold claim stamp dev:1           PENDING
 9h+1s            settle  gold:0=DONE gold:0.fired=device gold:1=DENIED gold:2=DENIED
+"""),
+    ("5 lists hold for the asks that LISTED judges", {"listed": {"judges": ["order"]},
+                                                      "device": BY_DEVICE | {"more_than": 0}}, """
+9h               eve claim stamp dev:1            PENDING
+9h               gold claim stamp dev:77          PENDING
+9h               kid claim stamp                  PENDING     fired=-
+9h+1s            settle  eve:0=DENIED gold:0=DENIED kid:0=DONE
+9h+1s            kid order 1 1.00x1               DENIED      rule=listed
 """),
     ("7 a person's listing", {"listed": {}, "orders": ORDERS | {"more_than": 0}}, """
 9h               people list ann allow 1h

@@ -147,11 +147,8 @@ class LedgerAlone:
         self.before: Counter[tuple[int, int, RuleCell]] = Counter()  # under the policy before
 
     def tallies(self) -> Counter[tuple[int, int, RuleCell]]:
-        """What rules did, by (yyyymmdd, slot, measure)."""
-        cells, dates = self.ledger.found.cells, self.ledger.tables.days["date"].tolist()
-        found = {(dates[day], slot, RuleCell(cell)): int(cells[day, slot, cell])
-                 for day, slot, cell in np.argwhere(cells).tolist()}  # fmt: skip
-        return self.before + Counter(found)
+        """What rules did under both policies."""
+        return self.before + what_rules_did(self.ledger)
 
     def settle(self, step: Step) -> list[Row]:
         """The replies to a step's requests."""
@@ -186,6 +183,15 @@ class LedgerAlone:
             if want.get(customer) != got.get(customer):
                 return f"customer {customer}\n  reference {want.get(customer)}\n  compiled  {got.get(customer)}"
         return None
+
+
+def what_rules_did(ledger: LedgerHost) -> Counter[tuple[int, int, RuleCell]]:
+    """Of the Ledger under its present policy, by (yyyymmdd, slot, measure)."""
+    cells, dates = ledger.found.cells, ledger.tables.days["date"].tolist()
+    return Counter({
+        (dates[day], slot, RuleCell(cell)): int(cells[day, slot, cell])
+        for day, slot, cell in np.argwhere(cells).tolist()
+    })  # fmt: skip
 
 
 def main() -> None:

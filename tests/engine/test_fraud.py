@@ -23,7 +23,7 @@ from engine.reference_wallet import ASKING, Row
 from tests.engine.coupon_traffic import Happening
 from tests.engine.fraud_readings import STORIES
 from tests.engine.fraud_traffic import PROXIES, decision
-from tests.engine.fraud_twins import FraudStory, LedgerAlone
+from tests.engine.fraud_twins import FraudStory, LedgerAlone, what_rules_did
 from tests.engine.test_wallets import PEOPLE, READINGS_SHOP, ROOT, Bench, cart_line, duration_ms
 from tests.engine.wallet_twins import Compiled, Naive, difference, naive_tallies
 
@@ -193,6 +193,8 @@ def test_readings(rules: dict[str, Any], text: str) -> None:
             assert Answer(receipt["answer"]).name == expected, row
         for said in then.split():
             bench.check(said, receipt)
+    assert what_rules_did(bench.twin.ledger) == +bench.naive.ledger.counters.tallies
+    assert +bench.twin.tallies() == +naive_tallies(bench.naive.engine)
 
 
 # --- the core at its own bounds ---------------------------------------------------------------------------------------

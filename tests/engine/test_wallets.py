@@ -356,7 +356,7 @@ READINGS_SHOP = {
         }
     },
 }  # fmt: skip
-PEOPLE = {"ann": 0, "bob": 1, "kid": 2, "eve": 3, "gold": 4}
+PEOPLE = {"ann": 0, "bob": 1, "kid": 2, "eve": 3, "gold": 4, "tom": 5}
 UNITS_MS = {"ms": 1, "s": SECOND_MS, "min": MINUTE_MS, "h": HOUR_MS, "d": 24 * HOUR_MS}
 
 # at: since 0:00 of a Wednesday. Money in yuan. `settle`: the Ledger settles, replies are applied.
