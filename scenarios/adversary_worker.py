@@ -85,12 +85,9 @@ class AdversaryWorker:
         self.shard.pause(self.plan.paused_after)
 
     def fork(self, plan: RunPlan) -> "AdversaryWorker":
-        """The same accounts before launch, for a world under another policy."""
+        """The same accounts, which do nothing before launch, for a world under another policy."""
         assert self.underworld is None, "crews that act already cannot be in two worlds"
-        twin = AdversaryWorker(plan, self.first)
-        twin.shard = self.shard.copy()
-        twin.before = twin.shard.tallies
-        return twin
+        return AdversaryWorker(plan, self.first)
 
     def so_far(self) -> SoFar:
         """Their coupons; what they spend is no customer's."""

@@ -1,5 +1,7 @@
 """Circuit breakers: their edges as a table, the Ledger against its naive twin, and what shards count and are told."""
 
+from datetime import date
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -10,7 +12,11 @@ from engine.breaker_records import BREAKER, COLUMNS, PULSES, Breakers, BreakerSt
 from engine.host.breaking import breakers_for, close, held, take_pulse
 from engine.host.ledger import LedgerHost
 from engine.host.messages import Contribution, Settled
-from engine.records import MINUTE_MS, NONE, SHARE_ONE, Tables, records
+from engine.host.shard import CustomerShard, open_bulletin
+from engine.policy.document import Policy
+from engine.policy.tables import compile_policy
+from engine.policy.yaml_source import load_text
+from engine.records import EVENT, MINUTE_MS, NONE, SHARE_ONE, EventKind, Reason, Tables, records
 from engine.reference_breaker import ReferenceBreakers
 from engine.reference_ledger import ReferenceLedger
 from engine.rules.breaker import judge_breakers
@@ -215,3 +221,81 @@ def test_the_ledger_agrees_with_its_twin() -> None:
         assert one == three, f"seed {seed}"
         trips += one[1]
     assert trips > 20, "the twins have nothing to agree about"
+
+
+# --- at the shard -----------------------------------------------------------------------------------------------------
+BREAKERS = "breakers: {pays: {measure: payment_failures, window: 3min, above: 20%, least: 5}}\n"
+
+
+def shard_with_breakers() -> tuple[CustomerShard, dict[str, int], int]:
+    """The preset's policy with a breaker, ten customers, and noon of its first day."""
+    text = Path("scenarios/library/policies/bank_card.yaml").read_text("utf-8")
+    day = date(2026, 9, 7)
+    policy = compile_policy(load_text(text + BREAKERS, "bank.yaml", Policy), day, day)
+    shard = CustomerShard(0, 10, policy.tables, policy.registry.slots)
+    shard.customers["birth_date"] = 19_900_101
+    return shard, policy.registry.slots, int(policy.tables.days["start_ms"][0]) + 12 * 60 * MINUTE_MS
+
+
+def event_rows(*rows: Row) -> np.recarray:
+    events = records(len(rows), EVENT)
+    for sequence, (event, row) in enumerate(zip(events, rows, strict=True)):
+        event.sequence, event.ask, event.origin, event.campaign, event.channel, event.moment = (
+            sequence,
+            -1,
+            -1,
+            -1,
+            -1,
+            -1,
+        )
+        for name, value in row.items():
+            event[name] = value
+    return events
+
+
+def test_a_shard_counts_by_the_minute_and_by_campaign() -> None:
+    shard, slots, noon = shard_with_breakers()
+    home, lock = 0, slots["card_lock"]
+    minute = {second: noon + second * 1_000 for second in (1, 59, 60, 61, 62)}
+    dwell = {"kind": EventKind.PAGE_DWELL, "customer": 1, "page": home, "page_view": 1, "dwell_ms": 5_000}
+    shard.account(noon)
+    decisions, _ = shard.decide(
+        event_rows(
+            dwell | {"time_ms": minute[1]},
+            {"time_ms": minute[59], "customer": 1, "kind": EventKind.PAYMENT, "amount": 5},
+            {"time_ms": minute[60], "customer": 1, "kind": EventKind.PAYMENT_DECLINED},
+            {"time_ms": minute[61], "customer": 2, "kind": EventKind.PAYMENT_DECLINED},
+            {"time_ms": minute[62], "customer": 1, "kind": EventKind.COMPLAINT, "exposure": 0, "campaign": lock},
+        )
+    )
+    assert (decisions[0]["reason"], decisions[0]["campaign"]) == (Reason.SHOWN, lock)
+    account = shard.account(noon + 2 * MINUTE_MS)
+    told = {
+        (int(at), int(column), Pulse(int(what)).name): int(account.pulse[at, column, what])
+        for at, column, what in np.argwhere(account.pulse)
+    }
+    mine = lock + 1
+    assert account.pulse_minute == noon // MINUTE_MS
+    assert told == {
+        (0, 0, "EXPOSURES"): 1, (0, mine, "EXPOSURES"): 1, (0, 0, "PAYMENTS"): 1, (0, mine, "PAYMENTS"): 1,
+        (1, 0, "PAYMENTS"): 2, (1, mine, "PAYMENTS"): 1, (1, 0, "DECLINED"): 2, (1, mine, "DECLINED"): 1,
+        (1, 0, "COMPLAINTS"): 1, (1, mine, "COMPLAINTS"): 1,
+    }  # fmt: skip
+    assert not shard.account(noon + 3 * MINUTE_MS).pulse.any(), "what was told is not told again"
+
+
+def test_what_a_scenario_paused_stays_paused_and_a_breaker_pauses_the_rest() -> None:
+    shard, slots, _ = shard_with_breakers()
+    own, other = slots["card_lock"], slots["first_use"]
+    shard.pause([own])
+    bulletin = open_bulletin(len(shard.tables.campaigns))
+    bulletin.open[other] = 0
+    shard.take_bulletin(bulletin)
+    assert (shard.bulletin.open[own], shard.bulletin.open[other]) == (0, 0)
+    bulletin.open[other] = 1
+    shard.take_bulletin(bulletin)
+    assert (shard.bulletin.open[own], shard.bulletin.open[other]) == (0, 1)
+    bulletin.open[other] = 0
+    shard.take_bulletin(bulletin)
+    shard.pause([])
+    assert (shard.bulletin.open[own], shard.bulletin.open[other]) == (1, 0), "the breaker still holds it"

@@ -7,9 +7,12 @@ import pytest
 from engine.coupon_records import Answer
 from engine.fraud_records import Agent
 from engine.records import DAY_MS, EventKind
+from sim.adversaries import crew
 from sim.adversaries.market import Market
 from sim.adversaries.means import DATA_CENTRE_IPS, DATA_CENTRES, Pool, Purse, Thing, thing_numbers
 from sim.origin_model import FRAUD, Account
+from sim.slow import KeyLog
+from sim.streams import Draw
 from tests.sim.wall import OFF, PLAN, RULE, Asked, Wall, scene
 
 
@@ -63,6 +66,14 @@ def test_books_balance() -> None:
 def test_the_same_seed_gives_the_same_events() -> None:
     (one, _), (other, _) = (Wall(PLAN, always).live(3).log() for _ in range(2))
     assert one.tobytes() == other.tobytes()
+
+
+def test_no_key_of_theirs_is_drawn_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = KeyLog(crew.draw, frozenset())
+    monkeypatch.setattr(crew, "draw", log.uniforms)
+    Wall(replace(PLAN, kind=Account.BOT), lambda claims: over_today("device", 3, claims)).live(3)
+    assert len(log.seen) > 100
+    assert {draw for _, draw, _ in log.seen} == {Draw.SCHEME}
 
 
 # --- what they see ----------------------------------------------------------------------------------------------------
