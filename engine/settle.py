@@ -166,7 +166,7 @@ def answer_giver(shared, desk, request, now, number):
 def answer(shared, offers, desk, reply, request, verdict, t, now):
     """Do what a request asks for, and find its answer."""
     if request.kind in (_CLAIM, _RESERVE):
-        reply.answer = grant(shared, offers, reply, request, verdict, t)
+        reply.answer = grant(shared, offers, desk.found, reply, request, verdict, t)
     elif request.kind == _TRANSFER:
         reply.answer = send(shared, request, verdict, t)
     elif request.kind == _REVIEWED:

@@ -7,7 +7,7 @@ import numpy as np
 
 from engine.coupon_records import RequestKind
 from engine.days import day_index
-from engine.fraud_records import LISTED, RULE_CELLS, RULES_MAX, Check, Home, Mode, Verdict
+from engine.fraud_records import LISTED, RULE_CELLS, RULES_MAX, Check, Field, Home, Mode, Verdict
 from engine.records import LONG_AGO_MS, NEVER_MS, NONE, PER_DAY, Tables, records
 from engine.rules.bonds import THING, THINGS_OF_GROUP, THINGS_SEEN, Bonds, carry_bonds
 from engine.rules.counters import BOOK, KEY, Counters, carry_keys
@@ -102,6 +102,8 @@ def found_for(tables: Tables) -> Found:
     return Found(
         np.zeros(2, np.int64),
         np.zeros(3, np.int64),
+        np.zeros(RULES_MAX, np.int64),
+        np.full(len(Field) + 1, NONE, np.int64),
         np.zeros(RULES_MAX, np.int64),
         np.zeros((RULES_MAX, 2), np.int64),
         np.zeros(RULES_MAX, np.int64),

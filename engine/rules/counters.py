@@ -28,7 +28,7 @@ BOOK = np.dtype(
         ("lists", "i8"),  # first list by hash …
         ("lists_count", "i8"),  # … of so many, a power of two
         ("cells", "i8"),  # first cell: `width` for each row
-        ("width", "i8"),  # `depth` times, and then as many values
+        ("width", "i8"),  # of a key: `depth` times, each followed by a value where a rule counts different ones
         ("depth", "i8"),  # most + 1
         ("things", "i8"),  # engine/rules/bonds.py: its part of the things …
         ("things_room", "i8"),
@@ -197,23 +197,24 @@ def note_time(counters, book, row, t):
 @kernel
 def value_cell(counters, book, row, value):
     """The cell of a value among those of its row: its own, a free one, or that of the value not seen for longest."""
-    first, filled, depth = first_cell(book, row), int(counters.keys[row].filled), int(book.depth)
-    oldest = 0
-    for i in range(filled):
-        if counters.cells[first + depth + i] == value:
-            return i
-        if counters.cells[first + i] < counters.cells[first + oldest]:
-            oldest = i
-    return filled if filled < depth else oldest
+    first, filled = first_cell(book, row), int(counters.keys[row].filled)
+    oldest = first
+    for at in range(first, first + 2 * filled, 2):
+        if counters.cells[at + 1] == value:
+            return at
+        if counters.cells[at] < counters.cells[oldest]:
+            oldest = at
+    if filled == book.depth:
+        return oldest
+    counters.keys[row].filled += 1
+    return first + 2 * filled
 
 
 @kernel
 def note_value(counters, book, row, value, t):
     """Keep the `depth` different values seen most recently, and when."""
-    at, first = value_cell(counters, book, row, value), first_cell(book, row)
-    counters.cells[first + at], counters.cells[first + book.depth + at] = t, value
-    if at == counters.keys[row].filled:
-        counters.keys[row].filled += 1
+    at = value_cell(counters, book, row, value)
+    counters.cells[at], counters.cells[at + 1] = t, value
 
 
 @kernel
@@ -227,18 +228,18 @@ def limit_time(counters, book, row):
     if book.width == book.depth:
         return int(counters.cells[first + key.front])
     oldest = int(counters.cells[first])
-    for i in range(1, int(book.depth)):
-        oldest = min(oldest, int(counters.cells[first + i]))
+    for at in range(first + 2, first + int(book.width), 2):
+        oldest = min(oldest, int(counters.cells[at]))
     return oldest
 
 
 @kernel
 def others_since(counters, book, row, value, since):
     """How many times, or different values other than this one, are kept that came after `since`."""
-    first, depth, found = first_cell(book, row), int(book.depth), 0
-    for i in range(int(counters.keys[row].filled)):
-        other = book.width == depth or counters.cells[first + depth + i] != value
-        if other and counters.cells[first + i] > since:
+    step, found = (1 if book.width == book.depth else 2), 0
+    first = first_cell(book, row)
+    for at in range(first, first + step * int(counters.keys[row].filled), step):
+        if counters.cells[at] > since and (step == 1 or counters.cells[at + 1] != value):
             found += 1
     return found
 

@@ -21,7 +21,8 @@ def cells_hash(h, counters, book, row):
         return h
     total = np.uint64(0)
     for i in range(int(key.filled)):
-        total += mix64(add(np.uint64(1), int(counters.cells[first + depth + i])) ^ np.uint64(counters.cells[first + i]))
+        at = first + 2 * i
+        total += mix64(add(np.uint64(1), int(counters.cells[at + 1])) ^ np.uint64(counters.cells[at]))
     return mix64(h ^ total)
 
 

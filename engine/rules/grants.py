@@ -82,7 +82,7 @@ def end_reservation(shared, row, confirmed):
 
 
 @kernel
-def grant_claim(shared, offers, reply, request, verdict, t):
+def grant_claim(shared, offers, found, reply, request, verdict, t):
     """One piece, or of the fallback where the verdict is weaker."""
     coupon, terms, granted = int(request.coupon), int(request.terms), _DONE
     if verdict == _WEAKER:
@@ -96,21 +96,21 @@ def grant_claim(shared, offers, reply, request, verdict, t):
         return answer
     shared.stock[coupon].granted += 1
     reply.coupon, reply.terms = coupon, terms
-    count_granted(shared.fraud, offers, request, t)
+    count_granted(shared.fraud, offers, request, found, t)
     return granted
 
 
 @kernel
-def promise(shared, offers, reply, request, budget, cost, until_ms, t):
+def promise(shared, offers, found, reply, request, budget, cost, until_ms, t):
     """A piece that was taken is reserved as a prize."""
     shared.stock[request.coupon].promised += 1
     reply.expires_ms = until_ms
     open_reservation(shared.reservations, request, budget, cost, until_ms)
-    count_granted(shared.fraud, offers, request, t)
+    count_granted(shared.fraud, offers, request, found, t)
 
 
 @kernel
-def reserve(shared, offers, reply, request, verdict, t):
+def reserve(shared, offers, found, reply, request, verdict, t):
     """One piece that is kept until it is confirmed, or until it was reviewed."""
     table = shared.reservations
     if verdict == _WEAKER:
@@ -126,21 +126,21 @@ def reserve(shared, offers, reply, request, verdict, t):
     row, within = offers.terms[request.terms], int(offers.coupons[request.coupon].confirm_within_ms)
     budget, cost = int(row.budget), int(row.cost_most)
     if verdict != _REVIEW:
-        promise(shared, offers, reply, request, budget, cost, t + within, t)
+        promise(shared, offers, found, reply, request, budget, cost, t + within, t)
         return _DONE
     hold_for_review(table, request, budget, cost, within, t + REVIEW_MS)
     return _IN_REVIEW
 
 
 @kernel
-def grant(shared, offers, reply, request, verdict, t):
+def grant(shared, offers, found, reply, request, verdict, t):
     """One piece of a coupon, as a claim or a reservation asks for it."""
     refused = refusal(verdict)
     if refused != _DONE:
         return refused
     if request.kind == _CLAIM and verdict != _REVIEW:
-        return grant_claim(shared, offers, reply, request, verdict, t)
-    return reserve(shared, offers, reply, request, verdict, t)
+        return grant_claim(shared, offers, found, reply, request, verdict, t)
+    return reserve(shared, offers, found, reply, request, verdict, t)
 
 
 @kernel

@@ -17,7 +17,7 @@ _REVIEWED, _DENY = int(RequestKind.REVIEWED), int(Verdict.DENY)
 
 
 @kernel
-def grant_reviewed(shared, offers, reply, request, budget, cost, t):
+def grant_reviewed(shared, offers, found, reply, request, budget, cost, t):
     """What a request asked for, of what was held for it. Returns the answer."""
     if request.kind == _TRANSFER:
         open_reservation(shared.reservations, request, NO_BUDGET, 0, NEVER_MS)
@@ -26,9 +26,9 @@ def grant_reviewed(shared, offers, reply, request, budget, cost, t):
         stock = shared.stock[request.coupon]
         stock.reserved -= 1
         stock.granted += 1
-        count_granted(shared.fraud, offers, request, t)
+        count_granted(shared.fraud, offers, request, found, t)
     else:
-        promise(shared, offers, reply, request, budget, cost, t + int(request.expires_ms), t)
+        promise(shared, offers, found, reply, request, budget, cost, t + int(request.expires_ms), t)
     return _DONE
 
 
@@ -55,7 +55,7 @@ def end_review(shared, offers, desk, row, granted, t, now):
     if granted:
         budget, cost = int(table.rows[row].budget), int(table.rows[row].cost)
         close_reservation(table, row)
-        reply.answer = grant_reviewed(shared, offers, reply, request, budget, cost, t)
+        reply.answer = grant_reviewed(shared, offers, desk.found, reply, request, budget, cost, t)
     else:
         reply.answer = deny_reviewed(shared, table.rows[row], request)
         close_reservation(table, row)

@@ -26,7 +26,7 @@ from engine.rules.listings import Decided, in_ranges, request_until
 
 _CUSTOMER, _CAMPAIGN, _DEVICE, _IP = int(Field.CUSTOMER), int(Field.CAMPAIGN), int(Field.DEVICE), int(Field.IP)
 _CARD, _ADDRESS, _CODE, _GROUP = int(Field.CARD), int(Field.ADDRESS), int(Field.CODE), int(Field.GROUP)
-_RECEIVER = int(Field.RECEIVER)
+_RECEIVER, _ORDER = int(Field.RECEIVER), int(Field.ORDER)
 _COUNT, _LISTED, _IP_RANGE = int(Check.COUNT), int(Check.LISTED), int(Check.IP_RANGE)
 _SELF_REFERRAL, _CYCLE, _COLLUSION = int(Check.SELF_REFERRAL), int(Check.REFERRAL_CYCLE), int(Check.COLLUSION)
 _CLAIM, _RESERVE, _TRANSFER = int(RequestKind.CLAIM), int(RequestKind.RESERVE), int(RequestKind.TRANSFER)
@@ -53,7 +53,9 @@ class Found(NamedTuple):
     verdict: np.ndarray  # i8[2]: Verdict, and the slot of the rule that answers (NONE)
     fired: np.ndarray  # i8[3]: masks of rules: all that fire, those that mark the customer, and 1 if it is allowed
     ends_ms: np.ndarray  # i8[RULES_MAX]: when each mark ends
-    keys: np.ndarray  # i8[RULES_MAX, 2]: the key of each rule of the counter, in two halves
+    fields: np.ndarray  # i8[len(Field) + 1]: what it carries by Field; the last one is NONE
+    slots: np.ndarray  # i8[RULES_MAX]: of the rules that listen, ascending
+    keys: np.ndarray  # i8[RULES_MAX, 2]: the key of each rule with a table, in two halves
     rows: np.ndarray  # i8[RULES_MAX]: its row; NONE
     cells: np.ndarray  # i8[days, RULES_MAX, RULE_CELLS]: what the rules did
 
@@ -68,37 +70,20 @@ def campaign_key(campaigns, request):
 
 
 @kernel
-def origin_value(request, field):
-    if field == _DEVICE:
-        return int(request.device_id)
-    if field == _IP:
-        return int(request.ip)
-    if field == _CARD:
-        return int(request.card)
-    if field == _ADDRESS:
-        return int(request.address)
-    if field == _CODE:
-        return int(request.code)
-    return int(request.group) if field == _GROUP else NONE
+def write_fields(fields, campaigns, request):
+    """What a request carries, by Field; NONE. Looking a field up costs no question which one it is."""
+    fields[_CUSTOMER], fields[_CAMPAIGN] = request.customer, campaign_key(campaigns, request)
+    fields[_DEVICE], fields[_IP], fields[_CARD] = request.device_id, request.ip, request.card
+    fields[_ADDRESS], fields[_CODE], fields[_GROUP] = request.address, request.code, request.group
+    fields[_RECEIVER], fields[_ORDER], fields[-1] = request.other, NONE, NONE
 
 
 @kernel
-def field_value(campaigns, request, field):
-    """What a request carries of a Field; NONE."""
-    if field == _CUSTOMER:
-        return int(request.customer)
-    if field == _CAMPAIGN:
-        return campaign_key(campaigns, request)
-    return int(request.other) if field == _RECEIVER else origin_value(request, field)
-
-
-@kernel
-def key_of(campaigns, request, field):
+def key_of(fields, field):
     """The key a rule counts by, in two halves; the first is NONE where the request does not carry it."""
     if field != _CAMPAIGN:
-        return field_value(campaigns, request, field), 0
-    campaign = campaign_key(campaigns, request)
-    return (NONE, 0) if campaign == NONE else (int(request.customer), campaign)
+        return fields[field], 0
+    return (NONE, 0) if fields[_CAMPAIGN] == NONE else (fields[_CUSTOMER], fields[_CAMPAIGN])
 
 
 @kernel
@@ -122,18 +107,28 @@ def tally(found, today, slot, cell):
 
 
 @kernel
-def look_up(fraud, offers, request, listening, found):
+def listening_slots(at_work, listening, slots):
+    """Write the slots of the rules that listen; returns how many. Without a branch: no two events hear alike."""
+    count = 0
+    for slot in at_work:
+        slots[count] = slot
+        count += (listening >> slot) & 1
+    return count
+
+
+@kernel
+def look_up(fraud, offers, slots, found):
     """Find the key of every rule that listens and has a table. First all lists, then all rows and what they keep:
     memory is waited for once, not rule by rule."""
     counters = fraud.counters
-    for slot in offers.at_work:
+    for slot in slots:
         found.rows[slot] = NONE
-        if (listening >> slot) & 1 and counters.books[slot].width > 0:
-            key, beside = key_of(offers.campaigns, request, int(offers.rules[slot].key))
+        if counters.books[slot].width > 0:
+            key, beside = key_of(found.fields, int(offers.rules[slot].key))
             found.keys[slot, 0], found.keys[slot, 1] = key, beside
             if key != NONE:
                 found.rows[slot] = int(counters.lists[key_place(counters.books[slot], key, beside)]) - 1
-    for slot in offers.at_work:
+    for slot in slots:
         if found.rows[slot] != NONE:
             row = follow(counters, int(found.rows[slot]), found.keys[slot, 0], found.keys[slot, 1])
             found.rows[slot] = row
@@ -142,19 +137,13 @@ def look_up(fraud, offers, request, listening, found):
 
 
 @kernel
-def different_value(offers, request, rule):
-    """What a rule counts different ones of; NONE also where it counts events."""
-    return int(NONE) if rule.different == NONE else field_value(offers.campaigns, request, int(rule.different))
-
-
-@kernel
-def apply_counter(fraud, offers, request, slot, counts, judges, found, t):
+def apply_counter(fraud, offers, slot, counts, judges, found, t):
     """Count and judge by the counter: the time that its firing depends on; LONG_AGO_MS if it does not fire."""
     rule, book, row = offers.rules[slot], fraud.counters.books[slot], int(found.rows[slot])
     key, beside = found.keys[slot, 0], found.keys[slot, 1]
     if key == NONE:
         return LONG_AGO_MS
-    value, since = different_value(offers, request, rule), window_begins(rule, fraud.today, t)
+    value, since = found.fields[rule.different], window_begins(rule, fraud.today, t)
     known, limit = row != NONE, LONG_AGO_MS
     if rule.granted:
         if would_fire(fraud.counters, book, rule, row, value, since):
@@ -172,14 +161,17 @@ def apply_counter(fraud, offers, request, slot, counts, judges, found, t):
 
 
 @kernel
-def count_granted(fraud, offers, request, t):
+def count_granted(fraud, offers, request, found, t):
     """A claim was granted: the rules count it that count only those."""
     counted = int(request.counted)
+    if counted == 0:
+        return
+    write_fields(found.fields, offers.campaigns, request)
     for slot in offers.at_work:
         rule, book = offers.rules[slot], fraud.counters.books[slot]
         if (counted >> slot) & 1 and rule.granted:
-            key, beside = key_of(offers.campaigns, request, int(rule.key))
-            value = different_value(offers, request, rule)
+            key, beside = key_of(found.fields, int(rule.key))
+            value = found.fields[rule.different]
             if key != NONE and (rule.different == NONE or value != NONE):
                 row = find_key(fraud.counters, book, key, beside)
                 count(fraud.counters, book, row, key, beside, value, t)
@@ -220,7 +212,7 @@ def mark_end(fraud, offers, request, slot, counts, judges, first, found, t):
     fire."""
     rule, today = offers.rules[slot], fraud.today
     if rule.check == _COUNT:
-        limit = apply_counter(fraud, offers, request, slot, counts, judges, found, t)
+        limit = apply_counter(fraud, offers, slot, counts, judges, found, t)
         return limit if limit == LONG_AGO_MS else window_ends(rule, today, limit)
     if rule.check == _LISTED:
         return apply_listed(fraud, offers, request, slot, judges, found, t)
@@ -259,6 +251,17 @@ def propose_blocks(offers, fired, found):
 
 
 @kernel
+def answer_rules(fraud, offers, request, own, allowed, found, t):
+    """Let the Ledger's rules that fire answer, but those that are passed, warm or only watch."""
+    for slot in offers.at_work:
+        if (own >> slot) & 1:
+            tally(found, fraud.today, slot, _FIRED)
+            passed = (int(request.exempt) >> slot) & 1 or (allowed and offers.rules[slot].check != _LISTED)
+            if not passed and is_answering(fraud, offers, slot, t):
+                propose(found, int(offers.rules[slot].verdict), slot)
+
+
+@kernel
 def is_of_events(rule):
     """Whether a rule tests registrations or joins; on asks it answers by its marks alone."""
     return rule.check in (_SELF_REFERRAL, _CYCLE, _COLLUSION)
@@ -275,12 +278,11 @@ def apply_rules(fraud, offers, request, judging, first, found, t):
     """Every rule that listens counts and judges a request, in the order of slots. Returns the mask of those that fire
     on what they judge."""
     counted, own = int(request.counted), 0
-    look_up(fraud, offers, request, counted | judging, found)
-    for slot in offers.at_work:
-        counts, judges = (counted >> slot) & 1, (judging >> slot) & 1
-        if counts | judges == 0:
-            continue
-        rule = offers.rules[slot]
+    write_fields(found.fields, offers.campaigns, request)
+    slots = found.slots[: listening_slots(offers.at_work, counted | judging, found.slots)]
+    look_up(fraud, offers, slots, found)
+    for slot in slots:
+        counts, judges, rule = (counted >> slot) & 1, (judging >> slot) & 1, offers.rules[slot]
         if judges and not is_of_events(rule):
             tally(found, fraud.today, slot, _JUDGED)
         end = mark_end(fraud, offers, request, slot, counts, judges, first, found, t)
@@ -307,12 +309,8 @@ def weigh(fraud, offers, request, first, found, t):
     own = apply_rules(fraud, offers, request, judging, first, found, t)
     found.fired[0] |= own
     allowed = found.fired[2]
-    for slot in offers.at_work:
-        if (own >> slot) & 1:
-            tally(found, fraud.today, slot, _FIRED)
-            passed = (int(request.exempt) >> slot) & 1 or (allowed and offers.rules[slot].check != _LISTED)
-            if not passed and is_answering(fraud, offers, slot, t):
-                propose(found, int(offers.rules[slot].verdict), slot)
+    if own:
+        answer_rules(fraud, offers, request, own, allowed, found, t)
     if not is_judged(request):
         return
     if allowed:
