@@ -49,7 +49,7 @@ class Recording:
                 f"--record keeps at most {RECORDED_MAX:,} events a worker: "
                 "take fewer customers, fewer days or more shards"
             )
-        asked, lined = (0, 0) if inbox is None else (int(count) for count in inbox.used)
+        asked, lined = (0, 0) if inbox is None else (int(count) for count in inbox.used[:2])
         self.events.append(events.copy())
         self.decisions.append(decisions.copy())
         if asked:

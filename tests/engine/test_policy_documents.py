@@ -71,7 +71,7 @@ campaigns:
 """
 LIST = (
     "policy, time_zone, provider, names, rfm, segments, moments, protected_pages, adult_age, fatigue, ranking,"
-    " universal_holdout, budgets, coupons, fraud, lint, campaigns"
+    " universal_holdout, budgets, coupons, fraud, breakers, lint, campaigns"
 )
 
 

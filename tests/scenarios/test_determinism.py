@@ -109,8 +109,7 @@ def test_compiled_equals_interpreted() -> None:
     customers, days = map(int, SMALL)
     here = inline(busy_plan(2, days - 4, 2), customers)
     assert found["digest"] == here[0].digest
-    theirs = {name: np.array(table) for name, table in found["sums"].items()}
-    assert [name for name, table in sums(here).items() if not np.array_equal(table, theirs[name])] == []
+    assert [name for name, table in sums(here).items() if table.tolist() != found["sums"][name]] == []
 
 
 def test_the_hash_seed_does_not_matter() -> None:

@@ -99,7 +99,8 @@ def shop_keys(customers: int, days: int) -> dict[str, Any]:
 
 def origin_keys(customers: int, days: int) -> dict[str, Any]:
     log = logged()
-    world = StubbornWorld(traced_plan(customers, 2, days - 4, 2), customers)
+    outage = {"population.incidents": "{card_network: {at: '08:00', lasts: 12h, payments_fail: 50%}}"}
+    world = StubbornWorld(traced_plan(customers, 2, days - 4, 2, outage), customers)
     world.run()
     draws = sorted({Draw(draw).name for _, draw, _ in log.seen})
     return {"keys": len(log.seen), "draws": draws, "events": world.worker.cohort.events}

@@ -23,8 +23,8 @@ ORIGINS = """{
 }"""
 
 
-def traced_plan(customers: int, before: int, days: int, after: int) -> RunPlan:
-    changes = {**EAGER, "population.origins": ORIGINS, "population.customers.joined_within": "60d"}
+def traced_plan(customers: int, before: int, days: int, after: int, further: dict[str, str] | None = None) -> RunPlan:
+    changes = {**EAGER, "population.origins": ORIGINS, "population.customers.joined_within": "60d", **(further or {})}
     return library_plan("winback", customers, before, days, after, changes)
 
 
