@@ -135,6 +135,17 @@ def lint(
 
 
 @app.command()
+def answer(
+    question: Annotated[str | None, typer.Argument(help="What a customer types; none is needed with --judge.")] = None,
+    base: Annotated[Path | None, typer.Option(help="Another base of answers; without, the one of the library.")] = None,
+    judge: Annotated[bool, typer.Option("--judge", help="Say how the base's held-out questions are sorted.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Ask the support bot: the answer found, how sure it is, and what else it thought of."""
+    finish(commands.answer(question, base, judge, as_json))
+
+
+@app.command()
 def bench(
     only: Annotated[str | None, typer.Option(help="One of engine, simulation, scale, memory.")] = None,
     as_json: Json = False,

@@ -140,7 +140,7 @@ def check(paths: list[Path], junit: Path | None, customers: int | None, out: Pat
     return guarded(action)
 
 
-# --- report, explain, replay, lint, bench -----------------------------------------------------------------------------
+# --- report, explain, replay, lint, answer, bench ---------------------------------------------------------------------
 def report(folder: Path, as_json: bool) -> int:
     def action() -> int:
         from results.comparison_report import render_comparison
@@ -205,6 +205,12 @@ def lint(path: Path | None, schema: bool, as_json: bool) -> int:
         return Exit.MISSED if any(finding.severity == "error" for finding in found) else Exit.FINE
 
     return guarded(action)
+
+
+def answer(question: str | None, base: Path | None, judge: bool, as_json: bool) -> int:
+    from scenarios.answering import answer_command
+
+    return answer_command(question, base, judge, as_json)
 
 
 def bench(only: str | None, as_json: bool) -> int:

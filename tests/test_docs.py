@@ -55,7 +55,7 @@ ELSEWHERE = {
     "source .venv/bin/activate": "what `make install` made",
     SHARDS: "make demo",
 }
-COMMANDS = ("new", "run", "compare", "check", "report", "explain", "replay", "lint", "grade")
+COMMANDS = ("new", "run", "compare", "check", "report", "explain", "replay", "lint", "grade", "answer")
 MISSED_IS_FINE = ("run", "check")  # of few customers little can be said
 FEW_WORLDS = {"--customers": "200", "--worlds": "10", "--assumption-sets": "2"}
 

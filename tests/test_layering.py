@@ -91,6 +91,7 @@ FENCES = {
     "pyarrow": ("results/*store.py", "results/*tables.py"),
     "duckdb": ("results/query.py",),
     "scipy": ("results/statistics.py",),
+    "sklearn": ("scenarios/sorter.py",),
     "plotly": ("results/*.py",),
     "jinja2": ("results/pages.py",),
     "markupsafe": ("results/*.py",),
@@ -101,7 +102,13 @@ FENCES = {
 }
 
 # A declared dependency brings these and pins them to itself.
-BROUGHT_BY = {"llvmlite": "numba", "markupsafe": "jinja2", "pydantic_core": "pydantic", "ruamel": "ruamel.yaml"}
+BROUGHT_BY = {  # or is imported under another name
+    "llvmlite": "numba",
+    "markupsafe": "jinja2",
+    "pydantic_core": "pydantic",
+    "ruamel": "ruamel.yaml",
+    "sklearn": "scikit-learn",
+}
 
 PURE = ("engine.rules", "engine.decide", "engine.days")  # read no clock, draw no number, open no file
 PURE_LIBRARY = {"enum", "math", "typing"}
@@ -446,6 +453,7 @@ PLANTED: list[tuple[Callable[[Files], list[str]], Files, str]] = [
     (fences, {"results/metrics.py": "import duckdb"}, "duckdb belongs in"),
     (fences, {"scenarios/a.py": "import plotly"}, "plotly belongs in"),
     (fences, {"scenarios/run.py": "import typer"}, "typer belongs in"),
+    (fences, {"sim/a.py": "from sklearn.svm import SVC"}, "sklearn belongs in scenarios/sorter.py"),
     (fences, {"loadtests/a.py": "import locust"}, "locust belongs in no file yet"),
     (fences, {"results/a.py": "import pandas"}, "pandas has no fence"),
     (reference_apart, {"engine/reference.py": "import numba"}, "the reference must not use numba"),
