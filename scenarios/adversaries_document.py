@@ -83,7 +83,8 @@ class CrewsByKind(Block):
 
 
 class Adversaries(Block):
-    """goods_lost: of the price of goods they sell on; solves: share of bought solutions that pass a challenge."""
+    """goods_lost: of the price of goods they sell on; solves: share of bought solutions that pass a challenge; appeals:
+    of those denied."""
 
     crews: CrewsByKind
     after: Annotated[list[Identifier], Field(min_length=1)] | None = None  # coupons they want; default: all
@@ -92,6 +93,7 @@ class Adversaries(Block):
     goods_lost: Share = 50_000
     solves: Share = 300_000
     invite_reward: Price = 800
+    appeals: Share = 100_000
 
     def cross_checks(self) -> Checks:
         yield lambda: repeated(self.after or [], ("after",))

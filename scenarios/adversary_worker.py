@@ -8,16 +8,20 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from engine.coupon_records import Inbox
+from engine.coupon_records import Answer, Inbox, RequestKind
 from engine.host.messages import Settled
-from engine.host.shard import Account, CustomerShard
-from engine.records import Bulletin, Tallies
+from engine.host.shard import CustomerShard
+from engine.records import NONE, SHARE_ONE, Bulletin, EventKind, Tallies
 from scenarios.adversaries_build import crew_plans, scene_of
 from scenarios.calendar import calendar_of
 from scenarios.settling import Shards
-from scenarios.worker import RunPlan, SoFar, WorkerResult, owned
+from scenarios.worker import RunPlan, SoFar, Told, WorkerResult, owned
+from sim.adversaries.appeals import Appeals
 from sim.adversaries.underworld import Takings, Underworld, accounts_of, kinds_of, profiles_of
 from sim.judged import no_verdicts, note_receipts, note_replies
+
+_ASKED = (EventKind.ORDER, EventKind.PAYMENT, EventKind.REDEEM, EventKind.TRANSFER)  # denied at once
+_REQUESTED = (RequestKind.CLAIM, RequestKind.RESERVE, RequestKind.TRANSFER)
 
 
 class AdversaryWorker:
@@ -38,6 +42,9 @@ class AdversaryWorker:
         self.underworld: Underworld | None = None
         self.kinds = kinds_of(self.crews)  # what each account truly is: i1[n], Account
         self.verdicts = no_verdicts()
+        adversaries = plan.population.adversaries
+        share = adversaries.appeals / SHARE_ONE if adversaries and plan.population.support else 0.0
+        self.appeals = Appeals(share, (plan.seed, plan.replication))
 
     def takings(self) -> list[Takings]:
         return self.underworld.takings() if self.underworld else []
@@ -51,13 +58,19 @@ class AdversaryWorker:
                 tables, replies = self.shard.tables, settled.replies.view(np.recarray)
                 note_replies(self.verdicts, self.kinds, self.first, tables.coupons, tables.terms, replies)
                 self.underworld.hear(settled.replies)
+                self._hear_denials(settled.replies, settled.time_ms)
 
-    def step(self, settled: Settled | None, until_ms: int) -> Account:
+    def _hear_denials(self, replies: np.ndarray, t: int) -> None:
+        denied = (replies["answer"] == Answer.DENIED) & np.isin(replies["kind"], _REQUESTED)
+        for account in replies["customer"][denied & (replies["number"] != NONE)]:
+            self.appeals.hear_denial(int(account), t)
+
+    def step(self, settled: Settled | None, until_ms: int) -> Told:
         """From one settlement to the next: hear the last one's replies, act, and account for it."""
         self.apply(settled)
         if self.underworld is not None:
             self.underworld.run(until_ms)
-        return self.shard.account(until_ms)
+        return Told(self.shard.account(until_ms), self.appeals.take())
 
     def launch(self) -> None:
         """Day 0: crews come with the policy under test."""
@@ -76,6 +89,9 @@ class AdversaryWorker:
         decided = self.shard.decide(events, inbox)
         tables = self.shard.tables
         note_receipts(self.verdicts, self.kinds, self.first, tables.coupons, tables.terms, events, inbox)
+        for event in events[(events["ask"] != NONE) & np.isin(events["kind"], _ASKED)]:
+            if inbox.receipts[event["ask"]]["answer"] == Answer.DENIED:
+                self.appeals.hear_denial(int(event["customer"]), int(event["time_ms"]))
         return decided
 
     def _enrol(self, account: int, t: int) -> None:
@@ -109,7 +125,7 @@ class Beside:
         self.inner, self.worker = inner, worker
         self.moment, self.rush = inner.moment, inner.rush
 
-    def step(self, settled: Sequence[Settled | None], since_ms: int, until_ms: int) -> list[Account]:
+    def step(self, settled: Sequence[Settled | None], since_ms: int, until_ms: int) -> list[Told]:
         return [*self.inner.step(settled[:-1], since_ms, until_ms), self.worker.step(settled[-1], until_ms)]
 
     def apply(self, settled: Sequence[Settled | None]) -> None:

@@ -17,6 +17,7 @@ from scenarios.incidents_build import outage_table
 from scenarios.origins_build import origins_row
 from scenarios.population_document import Annoyance, Population, Topic
 from scenarios.shop_build import offer_table, place_shares, product_table, shop_row, unknown_names
+from scenarios.support_build import support_row
 from sim.cohort import Spans
 from sim.model import FACE, POPULATION, TOPIC, Model
 
@@ -234,6 +235,7 @@ def model_of(
         customers=np.array([customers], np.int64),
         origins=origins_row(population.origins),
         outages=outage_table(population.incidents, spans),
+        support=support_row(population.support),
     )
 
 

@@ -17,4 +17,5 @@ def outage_table(incidents: Mapping[str, Incident], spans: Spans) -> np.recarray
         row.from_ms = spans.launch + (incident.day - 1) * DAY_MS + incident.at * MINUTE_MS
         row.until_ms = row.from_ms + incident.lasts
         row.fails = incident.payments_fail / SHARE_ONE
+        row.complains, row.asks = incident.complain / SHARE_ONE, incident.get_in_touch / SHARE_ONE
     return table

@@ -4,6 +4,7 @@ from engine.host.ledger import LedgerHost
 from engine.host.shard import combined
 from scenarios.adversary_worker import beside, with_adversaries
 from scenarios.calendar import calendar_of
+from scenarios.help_desk import help_desk, helped
 from scenarios.settling import OneWorker, Settling
 from scenarios.worker import CohortWorker, RunPlan
 from sim.world import World
@@ -14,10 +15,10 @@ class LoneWorld:
 
     def __init__(self, plan: RunPlan, customers: int) -> None:
         self.plan = plan
-        self.worker = CohortWorker(plan, 0, customers)
+        self.worker, self.desk = CohortWorker(plan, 0, customers), help_desk(plan, customers)
         team, self.adversaries = with_adversaries(OneWorker(self.worker), plan, customers)
         bounds = [(0, customers), *([(customers, self.adversaries.count)] if self.adversaries else [])]
-        self.settling = Settling(team, plan, bounds) if plan.shares else None
+        self.settling = Settling(team, plan, bounds, desk=self.desk) if plan.shares else None
 
     @property
     def ledger(self) -> LedgerHost | None:
@@ -32,9 +33,8 @@ class LoneWorld:
     def run(self, since: int | None = None, until: int | None = None) -> None:
         """Live on over [since, until); the whole run where nothing is said."""
         calendar = calendar_of(self.plan)
-        World(
-            self.settling or self.worker, self.plan.spans, calendar, lambda t: None, since, until, self.settling
-        ).run()
+        driven = self.settling or helped(OneWorker(self.worker), self.desk)
+        World(driven, self.plan.spans, calendar, lambda t: None, since, until, self.settling).run()
         if self.settling is not None and until is None:
             self.settling.finish()
             self.worker.close(self.worker.coupon_cells())
@@ -45,5 +45,6 @@ class LoneWorld:
         twin.plan, twin.worker = plan, self.worker.fork(plan)
         twin.adversaries = self.adversaries.fork(plan) if self.adversaries else None
         team = beside(OneWorker(twin.worker), twin.adversaries)
-        twin.settling = self.settling.fork(team, plan) if self.settling else None
+        twin.desk = help_desk(plan, len(twin.worker.shard.customers))
+        twin.settling = self.settling.fork(team, plan, twin.desk) if self.settling else None
         return twin

@@ -30,6 +30,7 @@ from scenarios.adversaries_document import Adversaries
 from scenarios.incidents_document import INCIDENTS_MAX, Incident
 from scenarios.origins_document import Origins
 from scenarios.shop_document import Shop
+from scenarios.support_document import Support
 
 CUSTOMERS_LEAST, CUSTOMERS_MAX, DAYS_MAX = 100, 100_000_000, 366
 CUSTOMER_BASE_MAX = 10_000_000_000
@@ -295,6 +296,7 @@ class Population(Block):
     origins: Origins | None = None  # from which devices, addresses and cards customers come
     adversaries: Adversaries | None = None  # who comes for money that is not meant for them
     incidents: Annotated[dict[Identifier, Incident], Field(max_length=INCIDENTS_MAX)] = {}  # what goes wrong
+    support: Support | None = None  # who answers those who get in touch
 
     def cross_checks(self) -> Checks:
         yield lambda: all_known(self.enters, ("enters",), "pages", self.pages)
@@ -302,6 +304,7 @@ class Population(Block):
         yield self.purchase_path_is_pages
         yield self.purchase_path_ends_with_a_payment
         yield self.purchase_path_of_a_shop
+        yield self.somebody_to_get_in_touch_with
         for name in self.pages:
             yield partial(self.leads_are_pages, name)
 
@@ -336,3 +339,9 @@ class Population(Block):
             yield ("purchase_path",), f"must have pages of event checkout, order, payment in a shop (got {got})"
         if self.shop is None and any(event in wanted[:2] for event in events):
             yield ("purchase_path",), "must have no page of event checkout or order without a shop"
+
+    def somebody_to_get_in_touch_with(self) -> Iterator[Problem]:
+        for name, incident in self.incidents.items():
+            if incident.get_in_touch and self.support is None:
+                got = share_text(incident.get_in_touch)
+                yield ("incidents", name, "get_in_touch"), f"must be 0 without a support desk, support (got {got})"

@@ -10,7 +10,7 @@ import numpy as np
 
 from engine.coupon_records import Answer, Inbox
 from engine.host.messages import Settled
-from engine.host.shard import Account, CustomerShard, combined
+from engine.host.shard import CustomerShard, combined
 from engine.records import DECISION, NONE, Bulletin, EventKind, records
 from scenarios.calendar import calendar_of, reorders_of
 from scenarios.recording import WITH_CARTS
@@ -19,12 +19,14 @@ from scenarios.replay_claims import ClaimChanges, Pair, Side
 from scenarios.replay_record import Step, Steps, nothing, require
 from scenarios.replay_twins import ExposureNumbers, Other, check_equal, first_shard, rounds, segments_of
 from scenarios.settling import Settling
-from scenarios.worker import RunPlan, SoFar
+from scenarios.worker import RunPlan, SoFar, Told
+from sim.contacts import CONTACT
 from sim.stock_room import StockRoom
 from sim.world import World
 
 OF_AN_INSTANCE = (EventKind.REDEEM, EventKind.TRANSFER)
 Bounds = Sequence[tuple[int, int]]
+NO_CONTACTS = records(0, CONTACT)  # nobody hears of them
 
 
 # --- the run's own policy ---------------------------------------------------------------------------------------------
@@ -38,7 +40,7 @@ class Own:
         self.taken: list[Step] = []
         self.named: list[dict[int, tuple[int, int, int]]] = []  # by worker: whose instance an ask speaks of
 
-    def step(self, settled: Sequence[Settled | None], since_ms: int, until_ms: int) -> list[Account]:
+    def step(self, settled: Sequence[Settled | None], since_ms: int, until_ms: int) -> list[Told]:
         parts = self.steps.take(until_ms)
         self.early, self.taken = [early for early, _ in parts], [step for _, step in parts]
         for shard, step in zip(self.shards, self.early, strict=True):
@@ -47,7 +49,7 @@ class Own:
         self.named = [named_instances(shard, step) for shard, step in zip(self.shards, self.taken, strict=True)]
         for shard, step in zip(self.shards, self.taken, strict=True):
             self.meet_again(shard, step)
-        return [shard.account(until_ms) for shard in self.shards]
+        return [Told(shard.account(until_ms), NO_CONTACTS) for shard in self.shards]
 
     def meet_again(self, shard: CustomerShard, step: Step) -> None:
         if len(step.events) == 0:
@@ -153,13 +155,13 @@ class Twin(Own):
         ]
         self.waiting = [nothing() for _ in bounds]
 
-    def step(self, settled: Sequence[Settled | None], since_ms: int, until_ms: int) -> list[Account]:
+    def step(self, settled: Sequence[Settled | None], since_ms: int, until_ms: int) -> list[Told]:
         for worker, step in enumerate(self.own.early):
             self.hear(Pair(step, self.decide(worker, step, step.inbox()), step.receipts))
         self.apply(settled)
         return [self.decided_otherwise(worker, until_ms) for worker in range(len(self.shards))]
 
-    def decided_otherwise(self, worker: int, until_ms: int) -> Account:
+    def decided_otherwise(self, worker: int, until_ms: int) -> Told:
         """Decide what the customers of a worker did. What was not taken in the run was sent again later; what is not
         taken here is sent again after the settlement, as their apps would."""
         shard, step = self.shards[worker], self.own.taken[worker]
@@ -172,7 +174,7 @@ class Twin(Own):
         self.waiting[worker] = postponed(step, waits, until_ms)
         taken = replace(step, events=step.events[~waits], decisions=step.decisions[~waits])
         self.hear(Pair(taken, decisions[~waits], inbox.receipts))
-        return shard.account(until_ms)
+        return Told(shard.account(until_ms), NO_CONTACTS)
 
     def translated(self, worker: int, step: Step) -> Step:
         """Coupons by the numbers they have here."""

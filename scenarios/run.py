@@ -29,6 +29,7 @@ from scenarios.coupon_outputs import CouponOutputs, coupon_blocks
 from scenarios.diary import Diary
 from scenarios.expect import CONFIDENCE, Expectation, Verdict
 from scenarios.fraud_outputs import FraudOutputs
+from scenarios.help_desk import HelpDesk, help_desk, helped
 from scenarios.load import LoadedScenario, Options, plan_of
 from scenarios.lone_world import LoneWorld
 from scenarios.outputs import ONLY_ARM, Days, Outputs
@@ -108,6 +109,7 @@ class Lived:
     adversaries: WorkerResult | None = None
     takings: list[Takings] = field(default_factory=list)
     minutes: MinuteBook | None = None
+    desk: HelpDesk | None = None
 
     @property
     def everybody(self) -> list[WorkerResult]:
@@ -128,18 +130,18 @@ def live(plan: RunPlan, customers: int, options: RunOptions, progress: Progress)
         bounds = [*team.bounds, *([(customers, adversaries.count)] if adversaries else [])]
         log = SettlementLog() if plan.record else None
         minutes = MinuteBook(plan.spans.launch)
-        settled = Settling(everybody, plan, bounds, Diary(plan), log, minutes) if plan.shares else None
+        desk = help_desk(plan, customers)
+        settled = Settling(everybody, plan, bounds, Diary(plan), log, minutes, desk) if plan.shares else None
         try:
-            World(
-                settled or team, plan.spans, calendar_of(plan), lambda t: progress(done(plan, t)), store=settled
-            ).run()
+            driven = settled or helped(team, desk)
+            World(driven, plan.spans, calendar_of(plan), lambda t: progress(done(plan, t)), store=settled).run()
             if settled is None:
-                return Lived(team.results())
+                return Lived(team.results(), desk=desk)
             settled.finish()
             results = team.results()
             schemers = adversaries.result(results[0]) if adversaries else None
             takings = adversaries.takings() if adversaries else []
-            return Lived(results, settled.ledger, settled.diary, log, schemers, takings, minutes)
+            return Lived(results, settled.ledger, settled.diary, log, schemers, takings, minutes, desk)
         finally:
             team.close()
 

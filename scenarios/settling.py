@@ -9,17 +9,17 @@ import numpy as np
 from engine.coupon_records import ANSWERS
 from engine.host.ledger import LedgerHost
 from engine.host.messages import Contribution, Settled
-from engine.host.shard import Account
 from engine.records import Bulletin
 from scenarios.breaker_outputs import MinuteBook
 from scenarios.diary import Diary
-from scenarios.worker import CohortWorker, RunPlan, SoFar
+from scenarios.help_desk import HelpDesk
+from scenarios.worker import CohortWorker, RunPlan, SoFar, Told
 
 
 class Shards(Protocol):
     """Workers that account to a Ledger."""
 
-    def step(self, settled: Sequence[Settled | None], since_ms: int, until_ms: int) -> list[Account]: ...
+    def step(self, settled: Sequence[Settled | None], since_ms: int, until_ms: int) -> list[Told]: ...
 
     def apply(self, settled: Sequence[Settled | None]) -> None: ...
 
@@ -53,7 +53,10 @@ class OneWorker:
         self.launch, self.end_campaign = worker.launch, worker.end_campaign
         self.take_bulletin = worker.take_bulletin
 
-    def step(self, settled: Sequence[Settled | None], since_ms: int, until_ms: int) -> list[Account]:
+    def advance(self, since_ms: int, until_ms: int) -> list[np.ndarray]:
+        return [self.worker.advance(since_ms, until_ms)]
+
+    def step(self, settled: Sequence[Settled | None], since_ms: int, until_ms: int) -> list[Told]:
         return [self.worker.step(settled[0], since_ms, until_ms)]
 
     def so_far(self) -> list[SoFar]:
@@ -74,8 +77,10 @@ class Settling:
         diary: Diary | None = None,
         log: Log | None = None,
         minutes: MinuteBook | None = None,
+        desk: HelpDesk | None = None,
     ) -> None:
         self.shards, self.plan, self.diary, self.log, self.minutes = shards, plan, diary, log, minutes
+        self.desk = desk
         ends = [(first, first + count) for first, count in bounds]
         start = plan.baseline
         self.ledger = LedgerHost(start.tables, start.coupons, start.budgets, ends, plan.spans.start)
@@ -91,19 +96,24 @@ class Settling:
             self.log.post(bulletin)
 
     def advance(self, since_ms: int, until_ms: int) -> None:
-        accounts = self.shards.step(self.settled, since_ms, until_ms)
+        told = self.shards.step(self.settled, since_ms, until_ms)
+        requests = [one.account.requests for one in told]
+        if self.desk is not None:
+            requests[0] = np.concatenate([requests[0], self.desk.live([one.contacts for one in told], until_ms)])
         number = self.ledger.number + 1
         settled: list[Settled | None] = [None] * len(self.settled)
-        for shard, account in enumerate(accounts):
+        for shard, account in enumerate(one.account for one in told):
             # The shards have just applied the settlement before this one: its replies need not be kept any longer.
             contribution = Contribution(
-                self.ledger.epoch, shard, number, until_ms, account.requests, account.spend, account.lives, number - 1,
+                self.ledger.epoch, shard, number, until_ms, requests[shard], account.spend, account.lives, number - 1,
                 pulse=account.pulse, pulse_minute=account.pulse_minute,
             )  # fmt: skip
             for answer in self.ledger.receive(contribution, until_ms):
                 assert isinstance(answer, Settled), f"the Ledger refused a contribution: {answer}"
                 settled[answer.shard] = answer
         self.settled = settled
+        if self.desk is not None:
+            self.desk.hear(settled, since_ms, until_ms)
         if self.log is not None:
             self.log.take([one for one in settled if one is not None])
         if self.diary is not None:
@@ -148,9 +158,9 @@ class Settling:
         refused: np.ndarray = self.ledger.shared.stock["refused"] - self.refused_before
         return refused.reshape(len(refused), ANSWERS)
 
-    def fork(self, shards: Shards, plan: RunPlan) -> "Settling":
+    def fork(self, shards: Shards, plan: RunPlan, desk: HelpDesk | None = None) -> "Settling":
         """The same Ledger at the same moment, for shards that live on under another policy."""
         twin = copy.copy(self)
-        twin.shards, twin.plan, twin.diary, twin.log = shards, plan, None, None
+        twin.shards, twin.plan, twin.diary, twin.log, twin.desk = shards, plan, None, None, desk
         twin.ledger, twin.settled = self.ledger.copy(), list(self.settled)
         return twin

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, Protocol
 
+import numpy as np
+
 from engine.host.messages import Settled
 from engine.host.ray_cluster import RayTeam
-from engine.host.shard import Account
 from engine.records import PARTITIONS, Bulletin
-from scenarios.worker import CohortWorker, RunPlan, SoFar, WorkerResult
+from scenarios.worker import CohortWorker, RunPlan, SoFar, Told, WorkerResult
 
 
 class Callable(Protocol):
@@ -50,13 +51,13 @@ class Team:
         arguments = [(plan, first, count) for first, count in self.bounds]
         self._team: Callable = RayTeam(CohortWorker, arguments) if on_ray else InlineTeam(arguments)
 
-    def advance(self, since_ms: int, until_ms: int) -> None:
-        self._team.call("advance", since_ms, until_ms)
+    def advance(self, since_ms: int, until_ms: int) -> list[np.ndarray]:
+        return self._team.call("advance", since_ms, until_ms)
 
     def apply(self, settled: Sequence[Settled | None]) -> None:
         self._team.call_each("apply", [(one,) for one in settled])
 
-    def step(self, settled: Sequence[Settled | None], since_ms: int, until_ms: int) -> list[Account]:
+    def step(self, settled: Sequence[Settled | None], since_ms: int, until_ms: int) -> list[Told]:
         return self._team.call_each("step", [(one, since_ms, until_ms) for one in settled])
 
     def take_bulletin(self, bulletin: Bulletin) -> None:

@@ -50,6 +50,14 @@ class RunPlan:
 
 
 @dataclass(frozen=True)
+class Told:
+    """What a worker has to say after a step: to the Ledger, and to the support desk."""
+
+    account: Account
+    contacts: np.ndarray  # CONTACT[n]
+
+
+@dataclass(frozen=True)
 class SoFar:
     """Of some customers since launch; integers that add."""
 
@@ -107,8 +115,10 @@ class CohortWorker:
             self.recording.keep(events, inbox, decisions)
         return decisions, ghosts
 
-    def advance(self, since_ms: int, until_ms: int) -> None:
+    def advance(self, since_ms: int, until_ms: int) -> np.ndarray:
+        """Live up to a time; who got in touch meanwhile, CONTACT[n]."""
         self.cohort.advance(since_ms, until_ms, self.play, self.plan.chunk)
+        return self.cohort.take_contacts()
 
     def apply(self, settled: Settled | None) -> None:
         """What the Ledger settled reaches the shard, then the customers."""
@@ -122,13 +132,13 @@ class CohortWorker:
     def take_bulletin(self, bulletin: Bulletin) -> None:
         self.shard.take_bulletin(bulletin)
 
-    def step(self, settled: Settled | None, since_ms: int, until_ms: int) -> Account:
+    def step(self, settled: Settled | None, since_ms: int, until_ms: int) -> Told:
         """From one settlement to the next: take the last one's replies, live, and account for it."""
         self.apply(settled)
-        self.advance(since_ms, until_ms)
+        contacts = self.advance(since_ms, until_ms)
         if self.recording is not None:
             self.recording.settle()
-        return self.shard.account(until_ms)
+        return Told(self.shard.account(until_ms), contacts)
 
     def rush(self, slot: int, t: int) -> None:
         self.cohort.rush(slot, t)

@@ -3,6 +3,7 @@
 from engine.compiled import kernel, routine
 from engine.coupon_records import Answer, RequestKind
 from engine.records import HOUR_MS, NEVER_MS, NONE, SECOND_MS, EventKind
+from sim.contacts import Cause, meet_trouble
 from sim.model import Mark
 from sim.origin_model import Harm
 from sim.origins import trace_of
@@ -21,6 +22,7 @@ _H_DENIED, _H_HELD, _H_FAILED = int(Harm.DENIED), int(Harm.HELD), int(Harm.FAILE
 _H_WEAKER, _H_CHALLENGED, _H_PASSED = int(Harm.WEAKER), int(Harm.CHALLENGED), int(Harm.PASSED)
 
 _ORGANIC_DUE = int(Mark.ORGANIC_DUE)
+_CAUSE_DENIED = int(Cause.DENIED)
 
 HELD_MS = HOUR_MS  # a review that takes longer is a harm
 CHALLENGES_MOST = 3  # in a row; then the customer gives up
@@ -58,13 +60,14 @@ def pass_challenge(trace, event, inbox):
 
 
 @kernel
-def take_denial(model, trace, customer, coupon, kind, rule, t):
-    """Some who are denied appeal; the latest appeal is kept for whoever answers it."""
+def take_denial(model, crowd, trace, customer, coupon, kind, rule, t):
+    """Some who are denied appeal, at the support desk where there is one."""
     trace.harms |= _H_DENIED
     trace.tries = 0
     u, _, _, _ = uniforms(model.stream, customer, _APPEAL, verdict_key(t, coupon, kind))
     if u < model.origins[0].appeals:
         trace.appeal_ms, trace.appeal_rule, trace.appeal_kind = t, rule, kind
+        meet_trouble(model, crowd, customer, _CAUSE_DENIED, t)
 
 
 @kernel
@@ -84,7 +87,7 @@ def take_refusal(model, crowd, visitor, customer, event, receipt, t, after_ms):
     if answer == _DONE:
         trace.tries = 0
     elif answer == _DENIED:
-        take_denial(model, trace, customer, NONE, kind, int(receipt.rule), t)
+        take_denial(model, crowd, trace, customer, NONE, kind, int(receipt.rule), t)
         give_up(model, crowd, visitor, customer, kind, t)
     elif answer == _CHALLENGED:
         passed_ms = meet_challenge(model, trace, customer, NONE, kind, int(receipt.rule), t)
@@ -130,7 +133,7 @@ def take_verdict(model, crowd, customer, reply, t):
     elif answer == _FALLBACK:
         trace.harms |= _H_WEAKER
     elif answer == _DENIED:
-        take_denial(model, trace, customer, coupon, asked, int(reply.rule), t)
+        take_denial(model, crowd, trace, customer, coupon, asked, int(reply.rule), t)
     elif answer == _CHALLENGED:
         passed_ms = meet_challenge(model, trace, customer, coupon, asked, int(reply.rule), t)
         if passed_ms == NEVER_MS:

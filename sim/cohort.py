@@ -8,6 +8,7 @@ import numpy as np
 from engine.compiled import entry, kernel
 from engine.records import CUSTOMER, EVENT, NONE, WEEK_MS, records
 from sim.behaviour import plan
+from sim.contacts import CALLER, CONTACT, contacts_most
 from sim.judged import KINDS, Standing, no_verdicts, standings
 from sim.measures import flush_all_touches, reset_measures
 from sim.model import OUTCOME, TOUCHES_MAX, VISITOR, Crowd, Daily, Measure, Model, Seen, Span, Stage
@@ -63,6 +64,9 @@ def empty_crowd(first: int, count: int, model: Model, spans: Spans) -> Crowd:
         shoppers=records(count if len(model.shop) else 0, SHOPPER),
         traces=records(count if len(model.origins) else 0, TRACE),
         verdicts=no_verdicts(),
+        callers=records(count if len(model.support) else 0, CALLER),
+        contacts=records(0, CONTACT),
+        contact_count=np.zeros(1, np.int64),
     )
 
 
@@ -94,6 +98,23 @@ class Cohort:
             grown = records(max(needed, int(len(self.crowd.outcomes) * GROWTH)), OUTCOME)
             grown[: len(self.crowd.outcomes)] = self.crowd.outcomes
             self.crowd = self.crowd._replace(outcomes=grown)
+        self._make_room_for_contacts(customers)
+
+    def _make_room_for_contacts(self, customers: int) -> None:
+        if not len(self.crowd.callers):
+            return
+        used = int(self.crowd.contact_count[0])
+        needed = used + customers * contacts_most(int(self.crowd.span[Span.STEP]))
+        if needed > len(self.crowd.contacts):
+            grown = records(2 * needed, CONTACT)
+            grown[:used] = self.crowd.contacts[:used]
+            self.crowd = self.crowd._replace(contacts=grown)
+
+    def take_contacts(self) -> np.ndarray:
+        """Who got in touch since this was asked for last, and for what: CONTACT[n]."""
+        found = self.crowd.contacts[: int(self.crowd.contact_count[0])].copy()
+        self.crowd.contact_count[0] = 0
+        return found
 
     def adopt(self, model: Model) -> None:
         """Take up another policy's faces; the population stays."""
@@ -137,6 +158,7 @@ class Cohort:
         if not len(self.crowd.shoppers):
             return
         rows = np.unique(replies["customer"]) - int(self.crowd.first[0])
+        self._make_room_for_contacts(len(rows))
         places = np.empty(len(rows), np.int64)
         list_steps(self.crowd, rows, places)
         absorb_replies(self.model, self.crowd, replies.view(np.recarray), t)
@@ -146,6 +168,7 @@ class Cohort:
     def launch(self) -> None:
         """Day 0: measurement begins."""
         reset_measures(self.crowd)
+        self.crowd.contact_count[0] = 0
         for table in self.crowd.verdicts:
             table[:] = 0
 

@@ -1,52 +1,35 @@
-"""The support desk: a bot, then hotline and video seats with shifts; who waits, who gives up, who comes back.
+"""The support desk in SimPy: a bot, then hotline and video seats with shifts; reviewers decide appeals and reviews.
 
-Contacts come from what a run counted (complaints, declined payments, refused claims, denials) at stated rates. Nothing
-here reaches the engine: what the desk decides on appeals leaves as `Decided`, for whoever asks the Ledger.
+It lives beside the world, from settlement to settlement: contacts and claims under review come in, what persons decide
+goes out, for whoever asks the Ledger.
 """
 
-from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 import numpy as np
 import simpy
 
 from engine.compiled import entry
-from engine.records import DAY_MS, HOUR_MS, MINUTE_MS
+from engine.records import DAY_MS, NONE, SECOND_MS
+from sim.contacts import CAUSES, Cause
+from sim.desk_book import Case, Contact, DeskBook, Ticket
 from sim.streams import Draw, exponential, uniforms
 
 draw = entry(uniforms)
-FIRST_ANSWER_WITHIN_MS = 15 * MINUTE_MS
-REPEAT_WITHIN_MS = DAY_MS  # a contact counts as closed if nobody comes back within so long
-APPEAL_WITHIN_MS = DAY_MS
-DESK = 1 << 59  # above all customers and below the stock room: the desk's own place among the keys of chance
-CONTACTS_MAX = 1 << 32  # of one cause
-SEATS_MAX = 10_000
-
-
-class Cause(IntEnum):
-    """Why somebody gets in touch."""
-
-    COMPLAINT = 0
-    PAYMENT_FAILED = 1
-    CLAIM_REFUSED = 2
-    DENIED = 3  # an appeal: a person decides it
+ATTEMPTS = 64  # of one contact that have luck of their own
+CLAIMS = 1 << 16
+BEFORE_OTHERS = -1  # who goes off shift comes before who waits
+Steps = Generator[simpy.Event, None, None]
 
 
 class Lane(IntEnum):
     """What the opportunities of a contact's draws are about."""
 
     BEGINS = 0  # routine, closed by the bot, by video, comes back after the bot
-    PERSON = 1  # how long it takes, patience, comes back after giving up, how much later
+    PERSON = 1  # how long it takes, patience, comes back after giving up, -
     APPEAL = 2  # how long it takes, upheld
-
-
-@dataclass(frozen=True)
-class Contact:
-    time_ms: int
-    cause: Cause
-    number: int  # among the contacts of its cause
-    attempt: int = 0  # how often the same person has been in touch about it before
 
 
 @dataclass(frozen=True)
@@ -59,120 +42,41 @@ class Shift:
 
 
 @dataclass(frozen=True)
+class ByTruth:
+    """A share, by what an account truly is."""
+
+    honest: float
+    fraud: float
+
+    def of(self, fraud: bool) -> float:
+        return self.fraud if fraud else self.honest
+
+
+@dataclass(frozen=True)
 class DeskPlan:
-    """What a desk is like. Shares as floats, times in ms; `day_ms`: midnight of some day."""
+    """What a desk is like. Shares as floats, times in ms; `day_ms`: midnight of the day on which it opens."""
 
     hotline: tuple[Shift, ...]
     video: tuple[Shift, ...]
+    reviewers: tuple[Shift, ...]
     day_ms: int
     routine: Mapping[Cause, float]  # share of contacts that the bot's base covers
-    bot_closes: float  # of routine contacts, without a second contact within 24 h
+    bot_helps: float  # of routine contacts that the bot answers
     bot_answer_ms: int
     by_video: float  # of those who want a person
-    service_ms: float  # mean
-    appeal_ms: float  # mean work on one appeal
-    upheld: float  # share of appeals
-    patience_ms: float  # mean, until whoever waits gives up
-    comes_back: float  # of those who gave up, or whom the bot did not help after all
-    back_after_ms: float  # mean
+    service_ms: float  # means
+    video_ms: float
+    patience_ms: float  # until whoever waits gives up
+    comes_back: float  # of those who gave up, or whom the bot did not help
+    back_after_ms: float
+    appeal_ms: float  # a reviewer's work on one appeal …
+    review_ms: float  # … and on one claim under review
+    upheld: ByTruth  # of appeals
+    granted: ByTruth  # of claims under review
     stream: tuple[int, int] = (0, 0)
 
 
-@dataclass(frozen=True)
-class Served:
-    """How one contact ended. answered_ms: first answer, by the bot if it closed the contact, else by a person."""
-
-    contact: Contact
-    answered_ms: int | None  # None: gave up
-    by_bot: bool
-    routine: bool
-
-    @property
-    def in_time(self) -> bool:
-        return self.answered_ms is not None and self.answered_ms - self.contact.time_ms <= FIRST_ANSWER_WITHIN_MS
-
-
-@dataclass(frozen=True)
-class Decided:
-    """An appeal that a person has decided. Upheld: the customer was right. To the Ledger that is a REVIEWED request
-    while the claim is under review, else a LISTED one."""
-
-    contact: Contact
-    decided_ms: int
-    upheld: bool
-
-
-@dataclass
-class DeskBook:
-    """What became of everybody."""
-
-    served: list[Served] = field(default_factory=list)
-    decided: list[Decided] = field(default_factory=list)
-
-    def of_day(self, begins_ms: int) -> list[Served]:
-        return [one for one in self.served if begins_ms <= one.contact.time_ms < begins_ms + DAY_MS]
-
-    def answered_in_time(self, begins_ms: int) -> float:
-        """Share of a day's contacts, repeated ones among them, whose first answer came within 15 minutes."""
-        day = self.of_day(begins_ms)
-        return sum(one.in_time for one in day) / len(day) if day else 1.0
-
-    def closed_by_bot(self) -> float:
-        """Share of routine contacts, each person once, that the bot closed and that did not come back within 24 h."""
-        back = {
-            (one.contact.cause, one.contact.number): one.contact.time_ms
-            for one in self.served
-            if one.contact.attempt == 1
-        }
-        first = [one for one in self.served if one.contact.attempt == 0 and one.routine]
-        closed = [
-            one for one in first
-            if one.by_bot
-            and back.get((one.contact.cause, one.contact.number), one.contact.time_ms + 2 * REPEAT_WITHIN_MS)
-            - one.contact.time_ms >= REPEAT_WITHIN_MS
-        ]  # fmt: skip
-        return len(closed) / len(first) if first else 1.0
-
-    def appeals_in_time(self) -> float:
-        """Share of appeals that were decided within 24 h of the contact."""
-        quick = [one for one in self.decided if one.decided_ms - one.contact.time_ms <= APPEAL_WITHIN_MS]
-        return len(quick) / len(self.decided) if self.decided else 1.0
-
-    def peak_day(self, day_ms: int) -> int:
-        """Midnight of the day with most contacts. day_ms: midnight of some day."""
-        days = [(one.contact.time_ms - day_ms) // DAY_MS for one in self.served]
-        assert days, "nobody got in touch"
-        return day_ms + max(sorted(set(days)), key=days.count) * DAY_MS
-
-
-# --- who gets in touch ------------------------------------------------------------------------------------------------
-def contacts_of(
-    counts: Mapping[Cause, Sequence[tuple[int, int]]], rates: Mapping[Cause, float], stream: tuple[int, int]
-) -> list[Contact]:
-    """Contacts in order of time, from (minute's beginning in ms, how many) of each cause: each gets in touch at its
-    cause's rate, within the hour after, the sooner the likelier."""
-    found = []
-    for cause, rows in counts.items():
-        number = 0
-        for begins, count in rows:
-            for _ in range(count):
-                kept, late, within, _ = chance(stream, cause, number, 0, Lane.APPEAL + 1)
-                if kept < rates.get(cause, 0.0):
-                    after = int(within * MINUTE_MS) + int(late * late * HOUR_MS)
-                    found.append(Contact(begins + after, cause, number))
-                number += 1
-        assert number < CONTACTS_MAX
-    return sorted(found, key=lambda contact: (contact.time_ms, contact.cause, contact.number))
-
-
-def chance(stream: tuple[int, int], cause: int, number: int, attempt: int, lane: int) -> tuple[float, ...]:
-    """Four uniforms of one contact: nothing is drawn in sequence, so that a seat more does not shift anybody's luck."""
-    key = (attempt << 2) | lane
-    place = DESK + (int(cause) << 32) + number
-    return tuple(float(u) for u in draw(np.array(stream, np.int64), place, int(Draw.CONTACT), key))
-
-
-# --- the desk ---------------------------------------------------------------------------------------------------------
+# --- seats ------------------------------------------------------------------------------------------------------------
 class Seats:
     """Seats of one kind; who is off shift keeps their seat from being taken."""
 
@@ -182,7 +86,8 @@ class Seats:
         self.edges = sorted(edges)
         self.most = max((self.open_at(edge) for edge in self.edges), default=0)
         self.resource = simpy.PriorityResource(env, capacity=max(1, self.most))
-        for seat in range(max(1, self.most)):
+        least = min(self.open_at(edge) for edge in self.edges)
+        for seat in range(least, max(1, self.most)):
             env.process(self._off_shift(seat))
 
     def open_at(self, of_day: int) -> int:
@@ -192,105 +97,161 @@ class Seats:
         of_day = (now - self.day_ms) % DAY_MS
         return now - of_day + next((edge for edge in self.edges if edge > of_day), DAY_MS)
 
-    def _off_shift(self, seat: int) -> Generator[simpy.Event, None, None]:
+    def _off_shift(self, seat: int) -> Steps:
         """Whoever is serving finishes first; then the seat is left until its next shift."""
         while True:
             now = int(self.env.now)
             if self.open_at((now - self.day_ms) % DAY_MS) > seat:
                 yield self.env.timeout(self.next_edge(now) - now)
                 continue
-            with self.resource.request(priority=-1) as leave:
+            with self.resource.request(priority=BEFORE_OTHERS) as leave:
                 yield leave
                 while self.open_at((int(self.env.now) - self.day_ms) % DAY_MS) <= seat:
                     yield self.env.timeout(self.next_edge(int(self.env.now)) - int(self.env.now))
 
 
+# --- the desk ---------------------------------------------------------------------------------------------------------
 class SupportDesk:
-    """Contacts in, a book of what became of them out."""
+    """Contacts and reviews in; a book of what became of them, and decisions, out."""
 
-    def __init__(self, env: simpy.Environment, plan: DeskPlan) -> None:
-        self.env, self.plan, self.book = env, plan, DeskBook()
-        self.hotline = Seats(env, plan.hotline, plan.day_ms)
-        self.video = Seats(env, plan.video, plan.day_ms)
+    def __init__(self, plan: DeskPlan) -> None:
+        self.plan, self.book = plan, DeskBook()
+        self.env = simpy.Environment(initial_time=plan.day_ms)
+        self.hotline = Seats(self.env, plan.hotline, plan.day_ms)
+        self.video = Seats(self.env, plan.video, plan.day_ms)
+        self.reviewers = Seats(self.env, plan.reviewers, plan.day_ms)
+        self.under_review: dict[int, list[Case]] = {}  # by customer
+        self._decided: list[Case] = []
 
-    def arrivals(self, contacts: Sequence[Contact]) -> Generator[simpy.Event, None, None]:
+    def take(self, contacts: Iterable[Contact]) -> None:
+        """They get in touch at their times, which have not passed."""
         for contact in contacts:
-            yield self.env.timeout(max(0, contact.time_ms - int(self.env.now)))
-            self.env.process(self.serve(contact))
+            self.env.process(self._begin(contact))
 
+    def review(self, came_ms: int, customer: int, claim: int, fraud: bool) -> None:
+        """A claim is under review from now on. came_ms: since when at the earliest."""
+        case = Case(came_ms, customer, claim, fraud)
+        self.book.reviews.append(case)
+        self.under_review.setdefault(customer, []).append(case)
+        self.env.process(self._decide_review(case))
+
+    def live(self, until_ms: int) -> list[Case]:
+        """Serve until a time, which is not in it. Returns what was decided meanwhile, in order."""
+        if until_ms > self.env.now:
+            self.env.run(until_ms)
+        decided, self._decided = self._decided, []
+        return decided
+
+    # --- contacts -----------------------------------------------------------------------------------------------------
     def luck(self, contact: Contact, lane: Lane) -> tuple[float, ...]:
-        return chance(self.plan.stream, contact.cause, contact.number, contact.attempt, lane)
+        """Four uniforms of one contact: nothing is drawn in sequence, so that a seat more does not shift anybody's."""
+        trouble = contact.trouble_ms // SECOND_MS * CAUSES + contact.cause
+        key = (trouble * ATTEMPTS + min(contact.attempt, ATTEMPTS - 1)) * len(Lane) + lane
+        return self._draw(contact.customer, Draw.DESK, key)
 
-    def serve(self, contact: Contact) -> Generator[simpy.Event, None, None]:
+    def _draw(self, customer: int, what: Draw, key: int) -> tuple[float, ...]:
+        return tuple(float(u) for u in draw(np.array(self.plan.stream, np.int64), customer, int(what), key))
+
+    def _begin(self, contact: Contact) -> Steps:
+        yield self.env.timeout(max(0, contact.time_ms - int(self.env.now)))
+        yield self.env.timeout(0)  # whoever goes off shift at that instant has gone
+        yield from self._serve(contact)
+
+    def _serve(self, contact: Contact) -> Steps:
         """The bot first; whoever it does not help waits for a person, once patience lasts."""
         plan = self.plan
         u_routine, u_bot, u_video, u_back = self.luck(contact, Lane.BEGINS)
-        routine = u_routine < plan.routine.get(contact.cause, 0.0)
-        if routine and contact.attempt == 0:
+        ticket = Ticket(contact, u_routine < plan.routine.get(contact.cause, 0.0))
+        self.book.tickets.append(ticket)
+        if ticket.routine and contact.attempt == 0:
             yield self.env.timeout(plan.bot_answer_ms)
-            self.book.served.append(Served(contact, int(self.env.now), True, routine))
-            if u_bot >= plan.bot_closes:
-                yield from self.come_back(contact, u_back)
+            ticket.answered_ms, ticket.by_bot = int(self.env.now), True
+            if u_bot >= plan.bot_helps:
+                yield from self._come_back(contact, u_back)
             return
-        yield from self.wait_for_person(contact, self.video if u_video < plan.by_video else self.hotline, routine)
+        by_video = u_video < plan.by_video
+        yield from self._wait_for_person(ticket, self.video if by_video else self.hotline, by_video)
 
-    def wait_for_person(self, contact: Contact, seats: Seats, routine: bool) -> Generator[simpy.Event, None, None]:
+    def _wait_for_person(self, ticket: Ticket, seats: Seats, by_video: bool) -> Steps:
+        contact, plan = ticket.contact, self.plan
         u_service, u_patience, u_back, _ = self.luck(contact, Lane.PERSON)
-        patience = self.env.timeout(int(exponential(u_patience) * self.plan.patience_ms))
-        with seats.resource.request(priority=0) as seat:
+        patience = self.env.timeout(int(exponential(u_patience) * plan.patience_ms))
+        with seats.resource.request() as seat:
             yield seat | patience
-            if not seat.triggered:
-                self.book.served.append(Served(contact, None, False, routine))
+            if seat.triggered:
+                ticket.answered_ms = int(self.env.now)
+                yield self.env.timeout(int(exponential(u_service) * (plan.video_ms if by_video else plan.service_ms)))
             else:
-                self.book.served.append(Served(contact, int(self.env.now), False, routine))
-                yield self.env.timeout(int(exponential(u_service) * self.plan.service_ms))
-        if not seat.triggered:
-            yield from self.come_back(contact, u_back)
+                ticket.gave_up_ms = int(self.env.now)
+        if ticket.answered_ms is None:
+            yield from self._come_back(contact, u_back)
         elif contact.cause == Cause.DENIED:
-            yield from self.decide(contact)
+            yield from self._decide_appeal(contact)
 
-    def decide(self, contact: Contact) -> Generator[simpy.Event, None, None]:
-        """An appeal is decided at the desk of whoever took it, before new contacts."""
-        u_work, u_upheld, _, _ = self.luck(contact, Lane.APPEAL)
-        with self.hotline.resource.request(priority=-1) as seat:
-            yield seat
-            yield self.env.timeout(int(exponential(u_work) * self.plan.appeal_ms))
-        self.book.decided.append(Decided(contact, int(self.env.now), u_upheld < self.plan.upheld))
-
-    def come_back(self, contact: Contact, u: float) -> Generator[simpy.Event, None, None]:
+    def _come_back(self, contact: Contact, u: float) -> Steps:
         """Some get in touch again, about the same thing."""
         if u >= self.plan.comes_back:
             return
         yield self.env.timeout(1 + int(exponential(u / self.plan.comes_back) * self.plan.back_after_ms))
-        again = replace(contact, time_ms=int(self.env.now), attempt=contact.attempt + 1)
-        self.env.process(self.serve(again))
+        yield from self._serve(replace(contact, time_ms=int(self.env.now), attempt=contact.attempt + 1))
+
+    # --- decisions ----------------------------------------------------------------------------------------------------
+    def _decide_appeal(self, contact: Contact) -> Steps:
+        """Whoever took the call hands the appeal on. One that is upheld ends the customer's reviews too."""
+        u_work, u_upheld, _, _ = self.luck(contact, Lane.APPEAL)
+        case = Case(int(self.env.now), contact.customer, NONE, contact.fraud)
+        self.book.appeals.append(case)
+        with self.reviewers.resource.request() as seat:
+            yield seat
+            yield self.env.timeout(int(exponential(u_work) * self.plan.appeal_ms))
+        self._close(case, u_upheld < self.plan.upheld.of(case.fraud))
+        if case.upheld:
+            for review in list(self.under_review.get(case.customer, ())):
+                if not review.is_over(int(self.env.now)):
+                    self._close(review, True)
+
+    def _decide_review(self, case: Case) -> Steps:
+        key = case.came_ms // SECOND_MS * CLAIMS + case.claim % CLAIMS
+        u_work, u_granted, _, _ = self._draw(case.customer, Draw.REVIEW, key)
+        with self.reviewers.resource.request() as seat:
+            yield seat
+            if case.is_over(int(self.env.now)):
+                return
+            yield self.env.timeout(int(exponential(u_work) * self.plan.review_ms))
+        if not case.is_over(int(self.env.now)):
+            self._close(case, u_granted < self.plan.granted.of(case.fraud))
+
+    def _close(self, case: Case, upheld: bool) -> None:
+        case.decided_ms, case.upheld = int(self.env.now), upheld
+        if case.claim != NONE:
+            self.under_review[case.customer].remove(case)
+        self._decided.append(case)
 
 
 def desk_book(contacts: Sequence[Contact], plan: DeskPlan, until_ms: int) -> DeskBook:
-    """Serve contacts, ascending in time, until a time; whoever still waits then is in no book."""
-    begins = contacts[0].time_ms if contacts else plan.day_ms
-    env = simpy.Environment(initial_time=begins)
-    desk = SupportDesk(env, plan)
-    env.process(desk.arrivals(contacts))
-    env.run(until=until_ms)
+    """Serve contacts until a time by a desk of their own."""
+    desk = SupportDesk(plan)
+    desk.take(contacts)
+    desk.live(until_ms)
     return desk.book
 
 
 # --- how many seats ---------------------------------------------------------------------------------------------------
+SEATS_MAX = 10_000
+
+
 def with_seats(plan: DeskPlan, seats: int) -> DeskPlan:
-    """The plan with so many hotline seats in every shift."""
-    return replace(plan, hotline=tuple(replace(shift, seats=seats) for shift in plan.hotline))
+    """The plan with so many hotline seats, day and night."""
+    return replace(plan, hotline=(Shift(0, DAY_MS, seats),))
 
 
-def seats_needed(holds: Callable[[int], bool], most: int = SEATS_MAX) -> int:
-    """The smallest number of seats from which `holds`; raises OverflowError where `most` do not do.
-
-    Bisection, for one seat more serves nobody later.
-    """
+def seats_needed(holds: Callable[[int], bool], most: int = SEATS_MAX) -> int | None:
+    """The smallest number of seats from which `holds`, by bisection: one seat more serves nobody later. None where
+    `most` do not do."""
     high = 1
     while not holds(high):
         if high >= most:
-            raise OverflowError(f"seats must be at most {most} (that many are not enough)")
+            return None
         high = min(2 * high, most)
     low = high // 2  # does not hold, or is 0
     while high - low > 1:
@@ -299,11 +260,16 @@ def seats_needed(holds: Callable[[int], bool], most: int = SEATS_MAX) -> int:
     return high
 
 
-def seats_for_the_peak(contacts: Sequence[Contact], plan: DeskPlan, until_ms: int, share: float = 0.99) -> int:
-    """Hotline seats a shift with which so many of the first answers of the busiest day come within 15 minutes."""
+def seats_for_the_day(
+    contacts: Sequence[Contact], plan: DeskPlan, day_ms: int, share: float = 0.99, most: int = SEATS_MAX
+) -> int | None:
+    """Hotline seats, day and night, with which so many of the first answers of a day (its midnight) come within 15
+    minutes. Who got in touch the day before is served too."""
+    since, until = day_ms - DAY_MS, day_ms + DAY_MS
+    near = [contact for contact in contacts if since <= contact.time_ms < until]
+    opened = replace(plan, day_ms=max(since, plan.day_ms))
 
     def holds(seats: int) -> bool:
-        book = desk_book(contacts, with_seats(plan, seats), until_ms)
-        return book.answered_in_time(book.peak_day(plan.day_ms)) >= share
+        return desk_book(near, with_seats(opened, seats), until + DAY_MS // 24).answered_in_time(day_ms) >= share
 
-    return seats_needed(holds)
+    return seats_needed(holds, min(most, max(1, len(near))))

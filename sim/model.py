@@ -308,7 +308,8 @@ class Model(NamedTuple):
     coupons: np.ndarray  # coupon_records.COUPON[coupon slots]
     customers: np.ndarray  # i8[1]: how many there are in all
     origins: np.ndarray  # ORIGINS[1], or ORIGINS[0] where nobody says where customers come from
-    outages: np.ndarray  # outages.OUTAGE[...]: when payments fail
+    outages: np.ndarray  # outages.OUTAGE[...]: when things go wrong
+    support: np.ndarray  # contacts.SUPPORT[1], or SUPPORT[0] where nobody answers
 
 
 class Crowd(NamedTuple):
@@ -327,6 +328,9 @@ class Crowd(NamedTuple):
     shoppers: np.ndarray  # SHOPPER[n], or SHOPPER[0] where nobody shops with coupons
     traces: np.ndarray  # TRACE[n], or TRACE[0] where nobody says where customers come from
     verdicts: Verdicts
+    callers: np.ndarray  # contacts.CALLER[n], or CALLER[0] without a support desk
+    contacts: np.ndarray  # contacts.CONTACT[capacity]: since they were last taken
+    contact_count: np.ndarray  # i8[1]
 
 
 class Span(IntEnum):

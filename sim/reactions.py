@@ -18,6 +18,7 @@ from engine.records import (
 from sim.arrivals import annoy, annoyance_at
 from sim.behaviour import plan
 from sim.challenges import take_refusal, take_verdict
+from sim.contacts import Cause, meet_refusal, meet_reply, meet_trouble
 from sim.judged import note_receipt, note_reply
 from sim.measures import (
     count_click,
@@ -30,6 +31,7 @@ from sim.measures import (
 )
 from sim.model import Mark, Span, Stage
 from sim.origins import is_traced, trace_of
+from sim.outages import complaint_share, hear_of_it
 from sim.pages import DWELL_PLACES, PLACES_PER_VIEW, VIEWS_PER_VISIT
 from sim.payments import PAGE_EVENT_AFTER_MS, order_paid
 from sim.population import taste
@@ -59,6 +61,8 @@ _REFUND, _TRANSFER = int(EventKind.REFUND), int(EventKind.TRANSFER)
 _REDEEM, _CLAIM = int(EventKind.REDEEM), int(EventKind.CLAIM)
 _ORGANIC_DUE, _FOR_COUPON = int(Mark.ORGANIC_DUE), int(Mark.FOR_COUPON)
 _WAITS, _DONE = int(Answer.WAITS), int(Answer.DONE)
+_DECLINED, _LOGIN = int(EventKind.PAYMENT_DECLINED), int(EventKind.LOGIN)
+_CAUSE_COMPLAINT, _CAUSE_PAYMENT = int(Cause.COMPLAINT), int(Cause.PAYMENT_FAILED)
 _SETTLES = int(Span.SETTLES)
 
 TOP_UP_CAUSED = 1 << 57  # opportunities of a top-up that an act needs before it; above all generations
@@ -103,11 +107,11 @@ def appeal(model, visitor, customer, face, outcome, annoyance):
 
 
 @kernel
-def chosen_reaction(topic, face, u, p_click, closes):
+def chosen_reaction(topic, face, u, p_click, complains, closes):
     """One uniform decides under every arm: clicks from the bottom, displeasure from the top."""
     if u < p_click:
         return _CLICK
-    top = 1.0 - topic.complaint
+    top = 1.0 - complains
     if u >= top:
         return _COMPLAINT
     if face.offers_mute:
@@ -164,7 +168,8 @@ def perceive(model, crowd, visitor, customer, event, decision):
         return
     key = cause(visitor, event)
     u, u_delay, u_act, u_act_delay = uniforms(model.stream, customer, _REACT, key)
-    kind = chosen_reaction(topic, face, u, p_click, 1.0 + n.annoyed_close * annoyance)
+    complains = complaint_share(model, topic, t)
+    kind = chosen_reaction(topic, face, u, p_click, complains, 1.0 + n.annoyed_close * annoyance)
     if kind == NONE:
         return
     mean = POPUP_MEAN_MS if decision.channel == _POPUP else MESSAGE_MEAN_MS
@@ -214,6 +219,8 @@ def voiced(model, crowd, visitor, customer, event, t):
             plan_claim(shopper_of(crowd, customer), coupon, slot, t + CLAIM_AFTER_MS)
     elif kind in (_CLOSE, _MUTE, _COMPLAINT):
         resent(model, crowd, visitor, customer, event, t)
+        if kind == _COMPLAINT:
+            meet_trouble(model, crowd, customer, _CAUSE_COMPLAINT, t)
     elif kind == _SNOOZE:
         outcome = crowd.outcomes[outcome_row(crowd, visitor, int(event.campaign))]
         outcome.snoozes = min(int(outcome.snoozes) + 1, 127)
@@ -258,6 +265,7 @@ def take_answer(model, crowd, visitor, customer, event, inbox, t):
             visitor.marks &= ~(_ORGANIC_DUE | _FOR_COUPON)
     elif event.kind == _CLAIM:
         take_claim(shopper, inbox.asks[event.ask], receipt)
+        meet_refusal(model, crowd, customer, int(receipt.answer), t)
     elif event.kind == _REFUND:
         take_refund(model, crowd, visitor, shopper, receipt, t)
 
@@ -271,6 +279,10 @@ def absorb_one(model, crowd, visitor, customer, event, inbox, decision):
         plan(model, crowd, visitor, customer, t)
         return
     count_event(crowd, model, visitor, event, decision)
+    if event.kind == _DECLINED:
+        meet_trouble(model, crowd, customer, _CAUSE_PAYMENT, t)
+    elif event.kind == _LOGIN:
+        hear_of_it(model, crowd, customer, t)
     if event.exposure != NONE:
         voiced(model, crowd, visitor, customer, event, t)
     if event.ask != NONE:
@@ -299,6 +311,7 @@ def absorb_replies(model, crowd, replies, t):
         customer = int(replies[i].customer)
         visitor = crowd.visitors[customer - first]
         take_reply(model, crowd, shopper_of(crowd, customer), customer, replies[i], t)
+        meet_reply(model, crowd, customer, replies[i], t)
         if is_traced(crowd):
             kind = int(trace_of(crowd, customer).kind)
             note_reply(crowd.verdicts, kind, model.coupons, model.terms, replies[i])

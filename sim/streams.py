@@ -65,7 +65,9 @@ class Draw(IntEnum):
     PAYS_WITH = 46  # number of the order: sent somewhere else, which card
     CHALLENGE = 47  # second of the answer × 2¹² + coupon and kind: passes, how long it takes
     APPEAL = 48  # likewise: appeals
-    CONTACT = 56  # attempt × 4 + Lane of a contact (the customer is DESK + cause and number): see sim.desk
+    CONTACT = 56  # second of a trouble and its cause: gets in touch, how late twice, -
+    DESK = 57  # likewise × 64 attempts × 4 + sim.desk.Lane: at the support desk
+    REVIEW = 58  # second it began × 2¹⁶ + claim: how long a person takes, what that person says
     OUTAGE = 55  # second of the payment × incidents + the incident: fails
     SCHEME = 49  # number of the draw by a crew (the customer is CREWS + its number): whatever it is about
     SUPPLY = 40  # number of the order: the supplier fails (the customer is STOCK_ROOM + coupon slot)
