@@ -11,7 +11,7 @@ from pydantic import Field
 from engine.policy.checks import Checks, known
 from engine.policy.quantities import Block, Identifier, Path, Problem, Share, Text, Truth, got
 from engine.records import SHARE_ONE
-from sim.desk import Cause
+from sim.contacts import Cause
 
 ANSWERS_MAX, PHRASINGS_MAX = 1_000, 20  # of a base, of one answer
 LEARNT_MAX = 4_000  # phrasings of a base: the sorter holds their likeness to each other, 8 bytes a pair

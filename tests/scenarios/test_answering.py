@@ -10,7 +10,7 @@ from scenarios import commands
 from scenarios.answering import BASE, Bot, answered, judged, judgement, load_bot, questions_of
 from scenarios.answers_document import AnswerBase
 from sim.answers import Outcome, Question, Questions
-from sim.desk import Cause
+from sim.contacts import Cause
 
 ANSWERS_LEAST = 150
 
