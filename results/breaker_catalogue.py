@@ -6,7 +6,7 @@ from results.metric import Metric
 _CALLED = "(SELECT min(time_ms) FROM paged WHERE state = 'tripped' AND time_ms >= begins_ms)"
 # The minutes of incidents, each once however many incidents it lies in.
 _FAILING = """EXISTS (SELECT 1 FROM incidents
-WHERE minutes.time_ms >= incidents.begins_ms AND minutes.time_ms < incidents.ends_ms)"""
+WHERE fails > 0 AND minutes.time_ms >= incidents.begins_ms AND minutes.time_ms < incidents.ends_ms)"""
 
 
 def _of_breakers(
@@ -29,7 +29,8 @@ BREAKER_METRICS = (
     _of_breakers(
         "minutes_to_trip", "minutes to the trip", "熔断用时", "minutes",
         "Minutes from the beginning of an incident to the first trip of a breaker after it; of several the longest.",
-        f"max(({_CALLED} - begins_ms) / 60000.0)", "incidents", "true", missing="nothing went wrong",
+        f"max(({_CALLED} - begins_ms) / 60000.0)", "incidents",
+        "fails > 0 OR complains > 0", missing="nothing went wrong that a breaker watches",
     ),
     _of_breakers(
         "spent_while_failing", "spent while payments failed", "故障期间花费", "yuan",

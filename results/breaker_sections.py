@@ -30,7 +30,7 @@ def told(database: Database) -> Markup:
 def said(database: Database) -> Markup:
     trips = f"SELECT count(*) {_TRIPPED}"
     spent = f"SELECT {_SPENT.numerator} FROM {_SPENT.source} WHERE {_SPENT.where}"
-    failed = database.number("SELECT count(*) FROM incidents")
+    failed = database.number("SELECT count(*) FROM incidents WHERE fails > 0")
     if not database.number(trips):
         text = "No breaker tripped."
         if failed:
@@ -39,7 +39,7 @@ def said(database: Database) -> Markup:
     text = "Breakers tripped {trips} times, first {first}."
     if failed:
         text += " That was {minutes} minutes after payments began to fail; {spent} was spent while they failed."
-    minutes = f"SELECT {_LONGEST.numerator} FROM {_LONGEST.source}"
+    minutes = f"SELECT {_LONGEST.numerator} FROM {_LONGEST.source} WHERE {_LONGEST.where}"
     return _paragraph(text, database, trips=trips, minutes=minutes, spent=spent)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from results.breaker_catalogue import BREAKER_METRICS
 from results.coupon_catalogue import COUPON_METRICS
+from results.incident_catalogue import INCIDENT_METRICS
 from results.metric import AT_LAUNCH, Metric, Scope, offer_of
 from results.tables import REASON_NAMES
 
@@ -214,7 +215,8 @@ _METRICS = (
                "How likely a universal holdout this far from its share is by chance; below 0.001 it says nothing."),
 )  # fmt: skip
 
-METRICS: dict[str, Metric] = {metric.name: metric for metric in (*_METRICS, *COUPON_METRICS, *BREAKER_METRICS)}
+_ALL_METRICS = (*_METRICS, *COUPON_METRICS, *BREAKER_METRICS, *INCIDENT_METRICS)
+METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL_METRICS}
 
 
 def asked_of(manifest: dict[str, Any], scope: Scope) -> list[Metric]:

@@ -36,7 +36,7 @@ _POPULATION_COUNTS = (
     "payment_amount", "first_payments", "cards_bound", "top_ups", "features_used", "bills_viewed", "instalments",
     "induced_added", "induced_brought_forward", "induced_switched", "lost_payments", "exposures", "clicks",
     "negatives", "events", "claims", "orders", "goods", "lines", "pieces", "lines_added", "discounts",
-    "discounts_anyway", "refunds", "refunded",
+    "discounts_anyway", "refunds", "refunded", "visits_lost", "claims_unanswered", "payments_failed",
 )  # fmt: skip
 
 _RULE_COUNTS = (
@@ -70,6 +70,9 @@ SCHEMAS: dict[str, pa.Schema] = {
     "programme": schema_of(
         flags=["held_out"], words=["measure_a", "measure_b"], counts=["n"], sums=["sum_a", "sum_b", "sum_ab"]
     ),
+    # Since launch: who saw a campaign for the first time; and by minute, where a scenario has reviews.
+    "reach": schema_of(dates=["date"], words=["phase", "campaign"], counts=["customers"]),
+    "traffic": schema_of(dates=["date"], words=["phase"], counts=["time_ms", "decisions", "claims"]),
     "paths": schema_of(words=["from_page", "to_page"], counts=["moves", "dwell_ms"]),
     "failures": schema_of(words=["kind", "where", "sentence"], counts=["count"]),
     # Coupons and budgets; empty where the policy has none. What happened since launch is apart from what was before.
@@ -87,6 +90,7 @@ SCHEMAS: dict[str, pa.Schema] = {
         words_=["out_at"],
     ),
     "budget_days": schema_of(dates=["date"], words=["phase", "budget"], counts=["reserved", "spent", "in_force"]),
+    "stock_days": schema_of(dates=["date"], words=["phase", "coupon"], counts=["delivered", "left"]),
     "coupon_days": schema_of(dates=["date"], words=["phase", "coupon"], counts=["discount"]),
     "spend_days": schema_of(
         dates=["date"], words=["phase", "campaign"], flags=["held_out"], counts=["customers"], sums=["spend", "squares"]
@@ -105,7 +109,13 @@ SCHEMAS: dict[str, pa.Schema] = {
     "minutes": schema_of(
         counts=["time_ms", "payments", "declined", "exposures", "complaints", "claims", "refused", "spent"]
     ),
-    "incidents": schema_of(words=["incident"], counts=["begins_ms", "ends_ms"], sums=["fails"]),
+    # What went wrong; customers: whom it may have met; pieces: of a coupon, that were not there.
+    "incidents": schema_of(
+        words=["incident", "kind", "began_at"],
+        counts=["begins_ms", "ends_ms"],
+        sums=["fails", "complains", "asks"],
+        counts_=["customers", "pieces"],
+    ),
     # Written from the manifest, so that every number of the report has a query.
     "run": schema_of(
         counts=["customers", "customer_base", "before_days", "campaign_days", "after_days", "events"],
@@ -131,6 +141,7 @@ NULLABLE = {
     ("arms", "share"),
     *(("expectations", name) for name in ("value", "low", "high", "n")),
     *(("stock", name) for name in ("delivered", "left", "out_after_ms")),
+    *(("stock_days", name) for name in ("delivered", "left")),
     *(("coupons", name) for name in ("pieces", "worst_cost")),
     ("budgets", "out_after_ms"),
 }
@@ -148,6 +159,8 @@ KEYS: dict[str, tuple[str, ...]] = {
     "spend_bins": ("campaign", "arm", "held_out", "edge", "next_edge"),
     "moments": ("measure_a", "measure_b"),
     "programme": ("held_out", "measure_a", "measure_b"),
+    "reach": ("date", "phase", "campaign"),
+    "traffic": ("date", "phase", "time_ms"),
     "paths": ("from_page", "to_page"),
     "failures": ("kind", "where", "sentence"),
     "claims": ("date", "phase", "coupon", "answer"),
@@ -158,8 +171,8 @@ KEYS: dict[str, tuple[str, ...]] = {
     "rule_pairs": ("rule", "other"),
     "accounts": ("kind", "truth"),
 }
-OF_THE_LEDGER = ("stock", "budgets", "budget_days")  # one for all customers: nothing to add up
-REQUIRED = (*KEYS, *OF_THE_LEDGER)
+OF_THE_LEDGER = ("stock", "stock_days", "budgets", "budget_days")  # one for all customers: nothing to add up
+REQUIRED = (*KEYS, *OF_THE_LEDGER, "incidents")
 # One worker's step, from one settlement to the next: how many rows of each log it has.
 SETTLEMENT = np.dtype(
     [

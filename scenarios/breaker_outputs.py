@@ -1,4 +1,4 @@
-"""What circuit breakers did, what they went by minute by minute, and what had gone wrong: columns of a run's tables."""
+"""What circuit breakers did, and what they went by minute by minute: columns of a run's tables."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -9,7 +9,6 @@ import numpy as np
 from engine.breaker_records import EVERYTHING, PAGED_MAX, BreakerState, Pulse
 from engine.host.ledger import LedgerHost
 from engine.records import MINUTE_MS, NONE
-from scenarios.incidents_build import outage_table
 from scenarios.outputs import Columns, append, empty
 from scenarios.worker import RunPlan
 
@@ -42,7 +41,7 @@ def breaker_tables(plan: RunPlan, ledger: LedgerHost | None, book: MinuteBook | 
     """Nothing where the policy has no breakers."""
     if ledger is None or book is None or not plan.policy.policy.breakers:
         return {}
-    return {"paged": calls(plan, ledger), "minutes": minutes(book), "incidents": incidents(plan)}
+    return {"paged": calls(plan, ledger), "minutes": minutes(book)}
 
 
 def calls(plan: RunPlan, ledger: LedgerHost) -> Columns:
@@ -68,13 +67,4 @@ def minutes(book: MinuteBook) -> Columns:
     columns = empty(["time_ms", *_COUNTS])
     for minute, counts in zip(book.minutes, book.counts, strict=True):
         append(columns, time_ms=minute * MINUTE_MS, **dict(zip(_COUNTS, counts.tolist(), strict=True)))
-    return columns
-
-
-def incidents(plan: RunPlan) -> Columns:
-    columns = empty(["incident", "begins_ms", "ends_ms", "fails"])
-    table = outage_table(plan.population.incidents, plan.spans)
-    for name, row in zip(plan.population.incidents, table, strict=True):
-        begins, ends = int(row.from_ms), int(row.until_ms)
-        append(columns, incident=name, begins_ms=begins, ends_ms=ends, fails=float(row.fails))
     return columns

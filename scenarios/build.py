@@ -13,7 +13,7 @@ from engine.policy.quantities import UnreadableError
 from engine.policy.tables import CompiledPolicy
 from engine.records import ARMS_MAX, CHANNELS, DAY_MS, SHARE_ONE, Channel, EventKind, records
 from scenarios.adversaries_build import adversaries_without_coupons
-from scenarios.incidents_build import outage_table
+from scenarios.incidents_build import absence_table, outage_table, shortages_of_nothing
 from scenarios.origins_build import origins_row
 from scenarios.population_document import Annoyance, Population, Topic
 from scenarios.shop_build import offer_table, place_shares, product_table, shop_row, unknown_names
@@ -236,6 +236,7 @@ def model_of(
         origins=origins_row(population.origins),
         outages=outage_table(population.incidents, spans),
         support=support_row(population.support),
+        absences=absence_table(population.incidents, spans, customers),
     )
 
 
@@ -254,6 +255,7 @@ def misfits(population: Population, policy: Policy) -> list[tuple[str, str]]:
         lambda: unknown_names(population.shop, policy) if population.shop else [],
         lambda: coupons_without_a_shop(population, policy),
         lambda: adversaries_without_coupons(population, policy),
+        lambda: shortages_of_nothing(population, policy),
     )
     problems: list[tuple[str, str]] = []
     for check in checks:

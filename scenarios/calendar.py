@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 from engine.policy.calendar_days import wall_ms
 from engine.policy.document import Policy
 from engine.records import SHARE_ONE
-from scenarios.incidents_build import outage_table
+from scenarios.incidents_build import outage_table, shortages_of
 from scenarios.worker import RunPlan
 from sim.cohort import Spans
 from sim.stock_room import Reorder
@@ -38,7 +38,10 @@ def calendar_of(plan: RunPlan) -> Calendar:
         for t, name in drops_of(policy, plan.spans)
         if since <= t < until
     ]
-    return Calendar(before + measured, plan.spans.step, drops, plan.peaks, reorders_of(plan), incidents_of(plan))
+    shortages = shortages_of(plan.population.incidents, plan.policy, plan.spans)
+    return Calendar(
+        before + measured, plan.spans.step, drops, plan.peaks, reorders_of(plan), incidents_of(plan), shortages
+    )
 
 
 def incidents_of(plan: RunPlan) -> list[tuple[int, int]]:

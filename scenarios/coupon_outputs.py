@@ -77,6 +77,7 @@ class CouponOutputs:
             "claims": self.claims(),
             "cohorts": self.cohorts(),
             "stock": self.stock(),
+            "stock_days": self.stock_days(),
             "budgets": self.budgets_at_the_end(),
             "budget_days": self.budget_days(),
             "coupon_days": self.coupon_days(),
@@ -153,6 +154,15 @@ class CouponOutputs:
                 delivered=limited(stock["delivered"]),
                 **self.ran_out(int(stock["out_ms"]), opened),
             )  # fmt: skip
+        return columns
+
+    def stock_days(self) -> Columns:
+        """At the end of each day."""
+        columns = empty(["date", "phase", "coupon", "delivered", "left"])
+        for evening in self.evenings:
+            for name, slot in self.coupons.items():
+                pieces = (limited(evening.delivered[slot]), limited(evening.left[slot]))
+                append(columns, **self.of_day(evening.row), coupon=name, delivered=pieces[0], left=pieces[1])
         return columns
 
     def budgets_at_the_end(self) -> Columns:

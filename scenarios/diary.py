@@ -25,6 +25,8 @@ class Evening:
     granted: np.ndarray  # i8[coupon slots], ever
     refused: np.ndarray  # i8[coupon slots, ANSWERS], ever
     funds: np.ndarray  # FUND[budget slots]
+    delivered: np.ndarray  # i8[coupon slots]; UNLIMITED
+    left: np.ndarray  # likewise
     spent: np.ndarray | None = None  # as of SoFar, of all workers; from launch on
     discounts: np.ndarray | None = None  # i8[coupon slots], fen since launch
 
@@ -54,6 +56,8 @@ class Diary:
                 stock["granted"] + stock["promised"],
                 stock["refused"].reshape(len(stock), ANSWERS).copy(),
                 ledger.shared.funds.copy(),
+                stock["delivered"].copy(),
+                stock["left"].copy(),
                 sum((part.spent for part in parts[1:]), parts[0].spent) if launched else None,
                 sum((part.cohorts for part in parts[1:]), parts[0].cohorts)[:, CouponCell.DISCOUNT]
                 if launched

@@ -1,4 +1,4 @@
-"""What goes wrong during a run, as people write it: payments fail, messages are resented, everybody asks."""
+"""What goes wrong during a run, as people write it: payments, messages, the stock of a coupon, a node."""
 
 from collections.abc import Iterator
 from typing import Annotated
@@ -6,11 +6,33 @@ from typing import Annotated
 from pydantic import Field
 
 from engine.policy.checks import Checks
-from engine.policy.quantities import Block, ClockTime, Count, Duration, Problem, Share, duration_text
-from engine.records import DAY_MS, MINUTE_MS
+from engine.policy.quantities import Block, ClockTime, Count, Duration, Identifier, Problem, Share, duration_text
+from engine.records import DAY_MS, MINUTE_MS, PARTITIONS
 
 INCIDENTS_MAX = 10
 DAYS_MAX = 366
+KINDS = ("payments_fail", "complain", "get_in_touch", "stock_out", "node_down")
+
+
+class StockOut(Block):
+    """So much of what is left of a coupon is not there; it comes when the incident ends."""
+
+    coupon: Identifier
+    share: Annotated[Share, Field(ge=1)]
+
+
+class NodeDown(Block):
+    """Of so many nodes alike the first, the second, … answers none of its customers."""
+
+    node: Annotated[Count, Field(ge=1)]
+    of: Annotated[Count, Field(ge=1, le=PARTITIONS)]
+
+    def cross_checks(self) -> Checks:
+        yield self.one_of_them
+
+    def one_of_them(self) -> Iterator[Problem]:
+        if self.node > self.of:
+            yield ("node",), f"must be <= of, {self.of} (got {self.node})"
 
 
 class Incident(Block):
@@ -23,6 +45,13 @@ class Incident(Block):
     payments_fail: Share = 0
     complain: Share = 0
     get_in_touch: Share = 0
+    stock_out: StockOut | None = None
+    node_down: NodeDown | None = None
+
+    @property
+    def kinds(self) -> list[str]:
+        """All that goes wrong."""
+        return [kind for kind in KINDS if getattr(self, kind)]
 
     def cross_checks(self) -> Checks:
         yield self.whole_minutes
@@ -33,5 +62,5 @@ class Incident(Block):
             yield ("lasts",), f"must be whole minutes (got {duration_text(self.lasts)})"
 
     def something_goes_wrong(self) -> Iterator[Problem]:
-        if not (self.payments_fail or self.complain or self.get_in_touch):
-            yield (), "must say how many payments_fail, complain or get_in_touch (got none)"
+        if not self.kinds:
+            yield (), f"must have at least one of {', '.join(KINDS)} (got none of them)"

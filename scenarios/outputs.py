@@ -52,6 +52,9 @@ _POPULATION = {
     "discounts_anyway": Daily.DISCOUNTS_ANYWAY,
     "refunds": Daily.REFUNDS,
     "refunded": Daily.REFUNDED,
+    "visits_lost": Daily.VISITS_LOST,
+    "claims_unanswered": Daily.CLAIMS_UNANSWERED,
+    "payments_failed": Daily.PAYMENTS_FAILED,
 }
 
 
@@ -118,6 +121,7 @@ class Outputs:
             "moments": self.moments(),
             "programme": self.programme(),
             "paths": self.paths(),
+            "reach": self.reach(),
             "failures": empty(["kind", "where", "sentence", "count"]),
         }
 
@@ -195,6 +199,22 @@ class Outputs:
                 left_annoyed=left,
                 **{name: int(daily[row, measure]) for name, measure in _POPULATION.items()},
             )
+        return columns
+
+    def reach(self) -> Columns:
+        """How many customers saw a campaign for the first time since launch, by day."""
+        columns = empty(["date", "phase", "campaign", "customers"])
+        first_seen = self.statistics["reach"]
+        for row in self.days.rows:
+            for name, slot in declared(self.policy):
+                if first_seen[row, slot]:
+                    append(
+                        columns,
+                        date=self.days.date[row],
+                        phase=self.days.phase[row],
+                        campaign=name,
+                        customers=int(first_seen[row, slot]),
+                    )
         return columns
 
     def touches(self) -> Columns:

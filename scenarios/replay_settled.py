@@ -13,6 +13,7 @@ from engine.host.messages import Settled
 from engine.host.shard import CustomerShard, combined
 from engine.records import DECISION, NONE, Bulletin, EventKind, records
 from scenarios.calendar import calendar_of, reorders_of
+from scenarios.incidents_build import shortages_of
 from scenarios.recording import WITH_CARTS
 from scenarios.replay_changes import Changes
 from scenarios.replay_claims import ClaimChanges, Pair, Side
@@ -244,6 +245,10 @@ class LateStore:
         else:
             self.on_the_way.append((slot, pieces))
 
+    def withdraw(self, slot: int, pieces: int, t: int) -> None:
+        """An incident begins at a settlement of the run."""
+        self.settling.withdraw(slot, pieces, t)
+
     def settle(self, t: int) -> None:
         """A settlement of the run is over."""
         self.settled_ms = t
@@ -325,6 +330,8 @@ class Replay:
         self.store = LateStore(self.twin)
         self.store.settled_ms = self.plan.spans.launch
         self.room = StockRoom(self.world.env, reorders_of(plan), self.store, self.settle_as_recorded)
+        for shortage in shortages_of(plan.population.incidents, plan.policy, plan.spans):
+            self.world.env.process(self.room.run_short(shortage))
         sides = (Side(self.settling, self.own.shards), Side(self.twin, twin.shards))
         self.claims = ClaimChanges(len(self.changes.segments), *sides)
 
@@ -346,3 +353,6 @@ class Replay:
 
     def deliver(self, slot: int, pieces: int, t: int) -> None:
         self.settling.deliver(slot, pieces, t)
+
+    def withdraw(self, slot: int, pieces: int, t: int) -> None:
+        self.settling.withdraw(slot, pieces, t)

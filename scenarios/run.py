@@ -30,6 +30,7 @@ from scenarios.diary import Diary
 from scenarios.expect import CONFIDENCE, Expectation, Verdict
 from scenarios.fraud_outputs import FraudOutputs
 from scenarios.help_desk import HelpDesk, help_desk, helped
+from scenarios.incident_outputs import incidents, traffic
 from scenarios.load import LoadedScenario, Options, plan_of
 from scenarios.lone_world import LoneWorld
 from scenarios.outputs import ONLY_ARM, Days, Outputs
@@ -110,6 +111,7 @@ class Lived:
     takings: list[Takings] = field(default_factory=list)
     minutes: MinuteBook | None = None
     desk: HelpDesk | None = None
+    missing: dict[int, int] = field(default_factory=dict)  # pieces, by number of the incident
 
     @property
     def everybody(self) -> list[WorkerResult]:
@@ -134,14 +136,16 @@ def live(plan: RunPlan, customers: int, options: RunOptions, progress: Progress)
         settled = Settling(everybody, plan, bounds, Diary(plan), log, minutes, desk) if plan.shares else None
         try:
             driven = settled or helped(team, desk)
-            World(driven, plan.spans, calendar_of(plan), lambda t: progress(done(plan, t)), store=settled).run()
+            world = World(driven, plan.spans, calendar_of(plan), lambda t: progress(done(plan, t)), store=settled)
+            world.run()
             if settled is None:
                 return Lived(team.results(), desk=desk)
             settled.finish()
             results = team.results()
             schemers = adversaries.result(results[0]) if adversaries else None
             takings = adversaries.takings() if adversaries else []
-            return Lived(results, settled.ledger, settled.diary, log, schemers, takings, minutes, desk)
+            missing = world.stock_room.missing if world.stock_room else {}
+            return Lived(results, settled.ledger, settled.diary, log, schemers, takings, minutes, desk, missing)
         finally:
             team.close()
 
@@ -294,6 +298,10 @@ def run_scenario(loaded: LoadedScenario, options: RunOptions, progress: Progress
     fraud = FraudOutputs(plan.policy, outputs.statistics, outputs.tallies[1], lived.ledger, lived.takings)
     tables |= fraud.tables()
     tables |= breaker_tables(plan, lived.ledger, lived.minutes)
+    tables |= {
+        "incidents": incidents(plan, lived.missing),
+        "traffic": traffic(plan, days, outputs.statistics["traffic"]),
+    }
     manifest = manifest_of(loaded, plan, options, lived, time.perf_counter() - began)
     options.out.mkdir(parents=True, exist_ok=True)
     verdicts: list[Verdict] = []

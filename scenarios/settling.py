@@ -135,6 +135,11 @@ class Settling:
         name = next(name for name, own in self.ledger.coupons.items() if own == slot)
         self.ledger.restock(name, pieces, t)
 
+    def withdraw(self, slot: int, pieces: int, t: int) -> None:
+        """So many pieces of what is left are not there."""
+        name = next(name for name, own in self.ledger.coupons.items() if own == slot)
+        self.ledger.withdraw(name, pieces, t)
+
     def launch(self) -> None:
         """The replies of the last settlement before launch belong to what was before."""
         self.shards.apply(self.settled)

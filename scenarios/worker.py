@@ -41,6 +41,7 @@ class RunPlan:
     paused: tuple[int, ...] = ()  # slots paused from launch on
     customers: int = 1  # in all
     peaks: tuple[tuple[int, int], ...] = ()  # [from, until) in ms, settled every second
+    reviewed: bool = False  # whether traffic is counted minute by minute
 
     @property
     def shares(self) -> bool:
@@ -96,7 +97,7 @@ class CohortWorker:
         stream = (plan.seed, plan.replication)
         self._launch_model = model_of(plan.population, plan.policy, plan.spans, stream, plan.customers)
         model = model_of(plan.population, plan.baseline, plan.spans, stream, plan.customers)
-        self.cohort = Cohort(first, count, model, plan.spans)
+        self.cohort = Cohort(first, count, model, plan.spans, plan.reviewed)
         self.shard = CustomerShard(first, count, plan.baseline.tables, plan.baseline.registry.slots)
         self.shard.customers[:] = self.cohort.profiles
         del self.cohort.profiles

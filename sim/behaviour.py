@@ -2,28 +2,15 @@
 
 from engine.compiled import kernel
 from engine.records import NEVER_MS, NONE, EventKind
+from sim.absences import is_away, lose_touch
 from sim.arrivals import begin_purchasing, first_use_at, plan_visit
 from sim.challenges import pass_challenge
 from sim.measures import count_day, count_dwell, count_entry, count_move, count_visit
 from sim.model import Daily, Mark, Stage
 from sim.origins import is_declined, is_traced, log_in_fails, settle_whereabouts, trace_of, write_origin
 from sim.outages import lose_act, lose_payment, payment_fails
-from sim.pages import (
-    PURCHASE_VISITS,
-    page_after,
-    return_visit,
-    stay_ms,
-    view_key,
-    write,
-)
-from sim.payments import (
-    PAGE_EVENT_AFTER_MS,
-    after_organic,
-    induced_payment,
-    maybe_top_up,
-    organic_payment,
-    top_up,
-)
+from sim.pages import PURCHASE_VISITS, page_after, return_visit, stay_ms, view_key, write
+from sim.payments import PAGE_EVENT_AFTER_MS, after_organic, induced_payment, maybe_top_up, organic_payment, top_up
 from sim.population import purchase_amount
 from sim.shopping import (
     ask_again,
@@ -280,7 +267,7 @@ def act(model, crowd, visitor, customer, event):
     topic = model.topics[model.faces[visitor.act_campaign, 0].topic]
     kind = int(topic.does)
     if kind == _PAYMENT and payment_fails(model, customer, int(event.time_ms)):
-        lose_act(model, visitor, customer, event)
+        lose_act(model, crowd, visitor, customer, event)
         return
     if kind == _PAYMENT:
         induced_payment(model, crowd, visitor, customer, event, topic)
@@ -420,10 +407,32 @@ def is_passing(crowd, customer, now):
 
 
 @kernel
+def attend_to(model, crowd, visitor, customer, now, event, inbox):
+    """What is due wherever the customer is: a reaction, an act, a challenge, an errand. Returns whether anything is."""
+    if visitor.react_ms <= now:
+        voice_reaction(model, crowd, visitor, customer, event)
+    elif visitor.act_ms <= now:
+        act(model, crowd, visitor, customer, event)
+    elif is_passing(crowd, customer, now):
+        write(event, visitor, customer, _CHALLENGE_PASSED)
+        pass_challenge(trace_of(crowd, customer), event, inbox)
+    elif has_errand(crowd, customer, now):
+        write(event, visitor, customer, _CLAIM)
+        run_errand(model, crowd, shopper_of(crowd, customer), customer, event, inbox)
+    else:
+        return False
+    return True
+
+
+@kernel
 def next_event(model, crowd, visitor, customer, until_ms, event, inbox):
     """Write the customer's next event if it is due before a time; returns whether one was written."""
     while visitor.due_ms < until_ms:
         now = int(visitor.due_ms)
+        if is_away(model, customer, now):
+            if lose_touch(model, crowd, visitor, customer, now):
+                plan(model, crowd, visitor, customer, now)
+            continue
         stage = int(visitor.stage)
         if is_traced(crowd) and stage in (_OUT, _JOINING):
             settle_whereabouts(model, crowd, visitor, customer, now)
@@ -431,16 +440,8 @@ def next_event(model, crowd, visitor, customer, until_ms, event, inbox):
             write(event, visitor, customer, _REGISTER)
             visitor.stage = _OUT
             plan_visit(model, crowd, visitor, customer, now)
-        elif visitor.react_ms <= now:
-            voice_reaction(model, crowd, visitor, customer, event)
-        elif visitor.act_ms <= now:
-            act(model, crowd, visitor, customer, event)
-        elif is_passing(crowd, customer, now):
-            write(event, visitor, customer, _CHALLENGE_PASSED)
-            pass_challenge(trace_of(crowd, customer), event, inbox)
-        elif has_errand(crowd, customer, now):
-            write(event, visitor, customer, _CLAIM)
-            run_errand(model, crowd, shopper_of(crowd, customer), customer, event, inbox)
+        elif attend_to(model, crowd, visitor, customer, now, event, inbox):
+            pass
         elif stage == _OUT:
             if not come_in(model, crowd, visitor, customer, event):
                 plan(model, crowd, visitor, customer, now)

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.compiled import entry, kernel
-from engine.records import CUSTOMER, EVENT, NONE, WEEK_MS, records
+from engine.records import CUSTOMER, EVENT, MINUTE_MS, NONE, WEEK_MS, records
 from sim.behaviour import plan
 from sim.contacts import CALLER, CONTACT, contacts_most
 from sim.judged import KINDS, Standing, no_verdicts, standings
 from sim.measures import flush_all_touches, reset_measures
-from sim.model import OUTCOME, TOUCHES_MAX, VISITOR, Crowd, Daily, Measure, Model, Seen, Span, Stage
+from sim.model import OUTCOME, TOUCHES_MAX, VISITOR, Crowd, Daily, Measure, Model, Seen, Span, Stage, Traffic
 from sim.origin_model import TRACE
 from sim.origins import create_trace
 from sim.population import create
@@ -47,7 +47,8 @@ class Spans:
         return np.array([self.start, self.launch, self.campaign_end, self.end, self.step, self.start], np.int64)
 
 
-def empty_crowd(first: int, count: int, model: Model, spans: Spans) -> Crowd:
+def empty_crowd(first: int, count: int, model: Model, spans: Spans, reviewed: bool = False) -> Crowd:
+    """reviewed: whether traffic is counted minute by minute."""
     pages = len(model.dwell_mean_ms)
     weeks = max(1, -(-(spans.end - spans.launch) // WEEK_MS))
     return Crowd(
@@ -67,6 +68,7 @@ def empty_crowd(first: int, count: int, model: Model, spans: Spans) -> Crowd:
         callers=records(count if len(model.support) else 0, CALLER),
         contacts=records(0, CONTACT),
         contact_count=np.zeros(1, np.int64),
+        traffic=np.zeros(((spans.end - spans.launch) // MINUTE_MS if reviewed else 0, len(Traffic)), np.int64),
     )
 
 
@@ -76,9 +78,9 @@ class Cohort:
     `profiles` (CUSTOMER[count]) is what the engine knows of them at the start; `advance` plays them up to a time.
     """
 
-    def __init__(self, first: int, count: int, model: Model, spans: Spans) -> None:
+    def __init__(self, first: int, count: int, model: Model, spans: Spans, reviewed: bool = False) -> None:
         self.adopt(model)
-        self.crowd = empty_crowd(first, count, model, spans)
+        self.crowd = empty_crowd(first, count, model, spans, reviewed)
         self.profiles = records(count, CUSTOMER)
         self.events = 0
         week = int(model.days[np.searchsorted(model.days["start_ms"], spans.start, "right") - 1]["week"])
@@ -202,6 +204,15 @@ class Cohort:
         list_reached(self.crowd, slot, values)
         return values
 
+    def first_seen(self) -> np.ndarray:
+        """By day, how many customers saw a campaign for the first time since launch: i8[days, slots]."""
+        outcomes = self.crowd.outcomes[: int(self.crowd.outcome_count[0])]
+        saw = outcomes[(outcomes["first_ms"] > 0) & (outcomes["marks"] & _HELD_OUT == 0)]
+        found = np.zeros((len(self.model.days), len(self.model.faces)), np.int64)
+        day = np.searchsorted(self.model.days["start_ms"], saw["first_ms"], "right") - 1
+        np.add.at(found, (day, saw["campaign"]), 1)
+        return found
+
     def statistics(self, apart: np.ndarray, edges: np.ndarray) -> dict[str, np.ndarray]:
         """Integers that add over cohorts. Products are kept as high and low parts, so that sums stay exact.
 
@@ -228,6 +239,8 @@ class Cohort:
             "moves": self.crowd.moves,
             "page_dwell_ms": self.crowd.page_dwell_ms,
             "touches": self.crowd.touches,
+            "traffic": self.crowd.traffic,
+            "reach": self.first_seen(),
             "outcome_sums": outcome_sums,
             "outcome_products": outcome_products,
             "spend_bins": spend_bins,

@@ -2,8 +2,8 @@
 
 from engine.compiled import entry, kernel
 from engine.days import day_index
-from engine.records import NONE, WEEK_MS, EventKind
-from sim.model import TOUCHES_MAX, Daily, Mark, Seen, Span, Stage
+from engine.records import MINUTE_MS, NONE, WEEK_MS, EventKind
+from sim.model import TOUCHES_MAX, Daily, Mark, Seen, Span, Stage, Traffic
 
 _LAUNCH, _CAMPAIGN_END = int(Span.LAUNCH), int(Span.CAMPAIGN_END)
 _EVENTS, _VISITS, _PAGE_VIEWS = int(Daily.EVENTS), int(Daily.VISITS), int(Daily.PAGE_VIEWS)
@@ -14,7 +14,8 @@ _LEFT, _JOINED = int(Daily.LEFT_ANNOYED), int(Daily.JOINED)
 _PAYMENT, _FIRST_USE = int(EventKind.PAYMENT), int(EventKind.FIRST_USE)
 _LOGIN, _PAGE_VIEW, _REGISTER = int(EventKind.LOGIN), int(EventKind.PAGE_VIEW), int(EventKind.REGISTER)
 _INSTALMENTS, _INSTALMENT = int(Daily.INSTALMENTS), int(EventKind.INSTALMENT)
-_COMPLAINT = int(EventKind.COMPLAINT)
+_COMPLAINT, _CLAIM = int(EventKind.COMPLAINT), int(EventKind.CLAIM)
+_DECIDED, _CLAIMED_NOW = int(Traffic.DECISIONS), int(Traffic.CLAIMS)
 _ORDERS, _DISCOUNTS, _ANYWAY = int(Daily.ORDERS), int(Daily.DISCOUNTS), int(Daily.DISCOUNTS_ANYWAY)
 _LINES, _PIECES, _GOODS = int(Daily.LINES), int(Daily.PIECES), int(Daily.GOODS)
 _HELD_OUT, _CLAIMED = int(Seen.HELD_OUT), int(Seen.CLAIMED)
@@ -248,12 +249,23 @@ def count_instalment(crowd, model, visitor, t):
 
 
 @kernel
+def count_traffic(crowd, t, kind):
+    """One decision more in its minute since launch."""
+    minute = (t - crowd.span[_LAUNCH]) // MINUTE_MS
+    if 0 <= minute < len(crowd.traffic):
+        crowd.traffic[minute, _DECIDED] += 1
+        if kind == _CLAIM:
+            crowd.traffic[minute, _CLAIMED_NOW] += 1
+
+
+@kernel
 def count_event(crowd, model, visitor, event, decision):
     """What every event adds, and what it means for open outcome windows."""
     t = int(decision.time_ms)
     kind = int(event.kind)
     day = day_index(model.days, t)
     crowd.daily[day, _EVENTS] += 1
+    count_traffic(crowd, t, kind)
     if kind == _PAGE_VIEW:
         crowd.daily[day, _PAGE_VIEWS] += 1
     elif kind == _LOGIN:

@@ -245,6 +245,9 @@ class Daily(IntEnum):
     ORDERS = 30  # paid with a basket
     LINES = 31  # in paid baskets
     GOODS = 32  # fen in paid baskets, before any discount, without shipping
+    VISITS_LOST = 33  # not begun or broken off, for the customer's node was away
+    CLAIMS_UNANSWERED = 34  # the node was away; each is sent again
+    PAYMENTS_FAILED = 35  # by an incident
 
 
 class Measure(IntEnum):
@@ -310,6 +313,7 @@ class Model(NamedTuple):
     origins: np.ndarray  # ORIGINS[1], or ORIGINS[0] where nobody says where customers come from
     outages: np.ndarray  # outages.OUTAGE[...]: when things go wrong
     support: np.ndarray  # contacts.SUPPORT[1], or SUPPORT[0] where nobody answers
+    absences: np.ndarray  # absences.ABSENCE[...]: whose node is away, and when
 
 
 class Crowd(NamedTuple):
@@ -331,6 +335,14 @@ class Crowd(NamedTuple):
     callers: np.ndarray  # contacts.CALLER[n], or CALLER[0] without a support desk
     contacts: np.ndarray  # contacts.CONTACT[capacity]: since they were last taken
     contact_count: np.ndarray  # i8[1]
+    traffic: np.ndarray  # i8[minutes since launch, len(Traffic)], or i8[0, …] where nobody reviews it
+
+
+class Traffic(IntEnum):
+    """What is counted minute by minute."""
+
+    DECISIONS = 0
+    CLAIMS = 1
 
 
 class Span(IntEnum):

@@ -5,7 +5,8 @@ import numpy as np
 from engine.compiled import kernel
 from engine.records import SECOND_MS, EventKind
 from sim.contacts import Cause, lead_to_contact
-from sim.model import Mark
+from sim.measures import count_day
+from sim.model import Daily, Mark
 from sim.payments import lose_organic
 from sim.population import purchase_amount
 from sim.shopping import shopper_of
@@ -17,7 +18,7 @@ OUTAGE = np.dtype(
 )
 
 _OUTAGE, _DECLINED = int(Draw.OUTAGE), int(EventKind.PAYMENT_DECLINED)
-_INCIDENT = int(Cause.INCIDENT)
+_INCIDENT, _FAILED = int(Cause.INCIDENT), int(Daily.PAYMENTS_FAILED)
 _ORGANIC_DUE, _FOR_COUPON = int(Mark.ORGANIC_DUE), int(Mark.FOR_COUPON)
 
 
@@ -37,6 +38,7 @@ def payment_fails(model, customer, t):
 def lose_payment(model, crowd, visitor, customer, event):
     """A payment on the way through the shop fails for good: the purchase comes to nothing."""
     event.kind = _DECLINED
+    count_day(crowd, model, int(event.time_ms), _FAILED, 1)
     if len(crowd.shoppers) > 0:
         event.amount = shopper_of(crowd, customer).order_paid
     else:
@@ -48,9 +50,10 @@ def lose_payment(model, crowd, visitor, customer, event):
 
 
 @kernel
-def lose_act(model, visitor, customer, event):
+def lose_act(model, crowd, visitor, customer, event):
     """A payment that a message had asked for fails."""
     event.kind = _DECLINED
+    count_day(crowd, model, int(event.time_ms), _FAILED, 1)
     event.amount = purchase_amount(model, customer, int(visitor.gaps))
 
 

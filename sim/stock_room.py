@@ -1,4 +1,5 @@
-"""The stock room: prizes are ordered again when few are left, arrive after a lead time, or from a back-up supplier."""
+"""The stock room: prizes are ordered again when few are left, arrive after a lead time, or from a back-up supplier;
+and pieces that were promised are not there for a while."""
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
@@ -30,12 +31,25 @@ class Reorder:
     stream: tuple[int, int] = (0, 0)  # study seed, replication
 
 
+@dataclass(frozen=True)
+class Shortage:
+    """Of what is left of a coupon at from_ms a share is not there; it comes at until_ms."""
+
+    number: int  # of the incident
+    slot: int
+    from_ms: int
+    until_ms: int
+    share: float
+
+
 class Store(Protocol):
     """Where the stock is kept."""
 
     def pieces_left(self, slot: int) -> int: ...
 
     def deliver(self, slot: int, pieces: int, t: int) -> None: ...
+
+    def withdraw(self, slot: int, pieces: int, t: int) -> None: ...
 
 
 class StockRoom:
@@ -47,6 +61,7 @@ class StockRoom:
         self.env, self.reorders, self.store, self.settle = env, reorders, store, settle
         self.under_way: set[int] = set()
         self.orders: dict[int, int] = {}
+        self.missing: dict[int, int] = {}  # pieces, by number of the incident
 
     def look(self) -> None:
         """Order whatever runs low."""
@@ -68,6 +83,17 @@ class StockRoom:
         self.settle(now)
         self.store.deliver(reorder.slot, reorder.pieces, now)
         self.under_way.discard(reorder.slot)
+
+    def run_short(self, shortage: Shortage) -> Generator[simpy.Event, None, None]:
+        """Pieces are not there, and come when the incident ends."""
+        yield self.env.timeout(shortage.from_ms - self.env.now)
+        self.settle(shortage.from_ms)
+        pieces = int(self.store.pieces_left(shortage.slot) * shortage.share)
+        self.store.withdraw(shortage.slot, pieces, shortage.from_ms)
+        self.missing[shortage.number] = pieces
+        yield self.env.timeout(shortage.until_ms - self.env.now)
+        self.settle(shortage.until_ms)
+        self.store.deliver(shortage.slot, pieces, shortage.until_ms)
 
     def _fails(self, reorder: Reorder, number: int) -> bool:
         stream = np.array(reorder.stream, np.int64)

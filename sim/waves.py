@@ -12,6 +12,7 @@ from engine.compiled import entry, kernel
 from engine.coupon_records import ASK, LINE, LINES_MAX, RECEIPT, Inbox
 from engine.fraud_records import ORIGIN
 from engine.records import EVENT, NONE, EventKind, records
+from sim.absences import is_away
 from sim.behaviour import next_event
 from sim.model import Crowd, Model, Span, Stage
 from sim.reactions import absorb
@@ -52,12 +53,13 @@ def emit(model, crowd, rows, count, until_ms, events, inbox):
 
 @entry
 def emit_moment(model, crowd, low, high, t, moment, events):
-    """A calendar moment: one event for every customer in [low, high) who has joined and has not left."""
+    """A calendar moment: one event for every customer in [low, high) who has joined, has not left, and whose node
+    answers."""
     first = int(crowd.first[0])
     count = 0
     for row in range(low, high):
         visitor = crowd.visitors[row]
-        if visitor.stage == _GONE or visitor.stage == _JOINING:
+        if visitor.stage == _GONE or visitor.stage == _JOINING or is_away(model, first + row, t):
             continue
         visitor.sequence += 1
         event = events[count]

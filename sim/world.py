@@ -8,7 +8,7 @@ import simpy
 
 from engine.records import SECOND_MS
 from sim.cohort import Spans
-from sim.stock_room import Reorder, StockRoom, Store
+from sim.stock_room import Reorder, Shortage, StockRoom, Store
 
 PEAK_STEP_MS = SECOND_MS
 
@@ -37,6 +37,7 @@ class Calendar:
     peaks: Sequence[tuple[int, int]] = ()  # [from, until) in ms: settled every PEAK_STEP_MS
     reorders: Sequence[Reorder] = ()  # prizes whose stock is ordered again
     incidents: Sequence[tuple[int, int]] = ()  # [from, until) in ms: settled at either end
+    shortages: Sequence[Shortage] = ()  # pieces that are not there for a while
 
     def next_settlement(self, now: int) -> int:
         """The first multiple of the step after now, a peak's edges included."""
@@ -116,6 +117,9 @@ class World:
                 env.process(self._at(t, lambda t=t, slot=slot: self.workers.rush(slot, t)))  # type: ignore[misc]
         for begins, ends in self.calendar.incidents:
             env.process(self._incident(begins, ends))
+        for shortage in self.calendar.shortages:
+            if self.stock_room and self._holds(shortage.from_ms):
+                env.process(self.stock_room.run_short(shortage))
         env.run(until=end)  # an order of the stock room may still be under way: it comes too late
         assert self.settled_ms == self.until
 

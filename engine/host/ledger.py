@@ -164,6 +164,15 @@ class LedgerHost:
         stock.delivered += pieces
         stock.left += pieces
 
+    def withdraw(self, coupon: str, pieces: int, t: int) -> None:
+        """Pieces of a coupon (by name) that are left turn out at t not to be there, between two settlements."""
+        assert t >= self.now_ms, f"a loss of {coupon} at {t} comes after the settlement of {self.now_ms}"
+        stock = self.stock(coupon)
+        assert stock.delivered != UNLIMITED, f"coupon {coupon} has no limit: nothing can be lost of it"
+        assert 0 <= pieces <= stock.left, f"of {coupon} {stock.left} pieces are left, {pieces} cannot be lost"
+        stock.delivered -= pieces
+        stock.left -= pieces
+
     def announce(self, t: int, moment: int) -> int:
         """Enter a calendar moment; it goes out with the next settlement. Returns its number in the bulletin."""
         self.calendar.append(Moment(len(self.calendar) + 1, t, moment))

@@ -112,15 +112,17 @@ def synthetic_run(
     return tables, {**reached, "": everybody}
 
 
-COUPON_TABLES = ("claims", "cohorts", "coupon_days", "spend_days", "stock", "budgets", "budget_days")
+COUPON_TABLES = ("claims", "cohorts", "coupon_days", "spend_days", "stock", "stock_days", "budgets", "budget_days")
+REVIEW_TABLES = ("reach", "traffic", "incidents")
 FRAUD_TABLES = ("rules", "rule_pairs", "accounts")
 SHOPPING = ("claims", "orders", "goods", "lines", "pieces", "lines_added", "discounts", "discounts_anyway", "refunds",
-            "refunded")  # fmt: skip
+            "refunded", "visits_lost", "claims_unanswered", "payments_failed")  # fmt: skip
 
 
 def without_coupons() -> dict[str, dict[str, Any]]:
-    """The tables of a policy that has none, and no fraud rules."""
-    return {name: {column: [] for column in SCHEMAS[name].names} for name in (*COUPON_TABLES, *FRAUD_TABLES)}
+    """The tables of a policy that has none, and no fraud rules, in a run without reviews."""
+    names = (*COUPON_TABLES, *FRAUD_TABLES, *REVIEW_TABLES)
+    return {name: {column: [] for column in SCHEMAS[name].names} for name in names}
 
 
 def _past(rng: np.random.Generator, customers: int) -> dict[str, np.ndarray]:

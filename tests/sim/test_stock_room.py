@@ -34,6 +34,8 @@ class Bystanders:
     def deliver(self, slot: int, pieces: int, t: int) -> None:
         self.delivered.append((t // DAY_MS, pieces))
 
+    def withdraw(self, slot: int, pieces: int, t: int) -> None: ...
+
 
 @pytest.mark.parametrize(
     ("lead_days", "delivered"), [(3, [(4, 7), (8, 7)]), (8, [(9, 7)]), (10, []), (60, [])]
