@@ -251,6 +251,7 @@ SLOT_AXIS = {
     "outcome_sums": 0,
     "outcome_products": 0,
     "spend_bins": 0,
+    "reach": 1,
     "before.waterfall": 1,
     "before.cells": 1,
     "measured.waterfall": 1,
