@@ -54,7 +54,6 @@ def apply(shard, replies, tables, tallies, t):
     for i in range(len(replies)):
         reply = replies[i]
         row = int(reply.customer - shard.first[0])
-        customer = shard.customers[row]
-        hash_reply(customer, reply)
-        customer.latest_ms = max(int(customer.latest_ms), int(reply.time_ms))
+        hash_reply(shard.customers[row], reply)
+        shard.wallets.replied_ms[row] = max(int(shard.wallets.replied_ms[row]), int(reply.time_ms))
         apply_one(shard, row, reply, tables, tallies, t)

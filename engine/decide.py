@@ -77,12 +77,15 @@ def empty_shard(first: int, count: int, wallets: Wallets, outbox: Outbox, watch:
 
 
 @kernel
-def taken_at(customer, event):
-    """Time the event is taken at and whether it is late."""
-    if event.time_ms < customer.latest_ms:
-        return int(customer.latest_ms), 1
-    customer.latest_ms = event.time_ms
-    return int(event.time_ms), 0
+def taken_at(customer, wallets, row, event):
+    """Time the event is taken at and whether it is late: older than the customer's latest. What waited for a reply is
+    not late for that."""
+    late = event.time_ms < customer.latest_ms
+    if not late:
+        customer.latest_ms = event.time_ms
+    if len(wallets.open) > 0 and wallets.replied_ms[row] > customer.latest_ms:
+        return int(wallets.replied_ms[row]), int(late)
+    return int(customer.latest_ms), int(late)
 
 
 @kernel
@@ -303,7 +306,7 @@ def decide_one(shard, event, inbox, decision, ghosts, tables, bulletin, tallies)
         decision.answer = _WAITS
         put_off(inbox.receipts[event.ask])
         return 0
-    t, late = taken_at(customer, event)
+    t, late = taken_at(customer, shard.wallets, row, event)
     day_number = day_index(tables.days, t)
     fill(decision, event, t, late)
     counts, held = True, 0

@@ -288,7 +288,7 @@ DECISION = np.dtype(
 # One record per customer, hot fields together: memory latency is what a decision costs.
 CUSTOMER = np.dtype(
     [
-        ("latest_ms", "i8"),  # time of the customer's latest event
+        ("latest_ms", "i8"),  # own time of the customer's latest event
         ("joined_ms", "i8"),
         ("login_ms", "i8"),
         ("purchase_ms", "i8"),  # last purchase; LONG_AGO_MS if none

@@ -29,6 +29,7 @@ from engine.records import (
     EXPOSURE_CAMPAIGN_BITS,
     FIRST_PASSIVE_CHANNEL,
     FIRST_PERSONAL_FACT,
+    LONG_AGO_MS,
     MUTE_WORD_BITS,
     NONE,
     NOT_SHOWN_WITHIN_MS,
@@ -275,6 +276,7 @@ def customer_state(profile: Any) -> Customer:
     flags, consent = int(profile["marks"]), int(profile["consent"])
     return {
         "latest": int(profile["latest_ms"]),
+        "replied": LONG_AGO_MS,
         "joined": int(profile["joined_ms"]),
         "login": int(profile["login_ms"]),
         "purchase": int(profile["purchase_ms"]),
@@ -434,8 +436,8 @@ class Reference:
             waiting = OneEvent(self, fields, customer, fields["time_ms"], bulletin, traced)
             return waiting.nothing(False, new_receipt() | {"answer": Asked.WAITS})
         late = fields["time_ms"] < customer["latest"]
-        t = max(fields["time_ms"], customer["latest"])
-        customer["latest"] = t
+        customer["latest"] = max(fields["time_ms"], customer["latest"])
+        t = max(customer["latest"], customer["replied"])
         taken = OneEvent(self, fields, customer, t, bulletin, traced, late)
         receipt, counts = taken.asked(ask, lines) if asks else taken.seen(ask)
         answer = taken.answer(late, receipt) if counts else taken.nothing(late, receipt)
@@ -447,7 +449,7 @@ class Reference:
     def apply(self, reply: Row, t: int) -> None:
         """A REPLY of the settlement at t; what waited for it is taken then at the earliest."""
         customer = self.customers[reply["customer"]]
-        customer["latest"] = max(customer["latest"], reply["time_ms"])
+        customer["replied"] = max(customer["replied"], reply["time_ms"])
         self.wallets.hear(reply, t)
 
     def lapse(self, t: int) -> None:

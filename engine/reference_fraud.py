@@ -7,6 +7,7 @@ those of the section. The Ledger's home is `engine/reference_counters.py`.
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -210,14 +211,14 @@ class Watch:
         return sight.kind == EventKind.PAYMENT and bool(declined) and sight.t - declined[-1][0] < rule.window_ms
 
     def is_travelling(self, rule: Rule, sight: Sight) -> bool:
-        """Metres per hour above 1 000 km: metres × 3 600 > 1 000 × dt in ms; the city before this event's."""
+        """Faster than 1 000 km an hour from one event to the next, then and still now."""
         entries = self.past.counted.get((rule.slot, sight.customer), [])
         placed = [(at, city) for at, city in entries if (city, city) in self.fraud.metres]
-        if len(placed) < 2 or (sight.city, sight.city) not in self.fraud.metres:
-            return False
-        then, city = placed[-2]
-        metres = self.fraud.metres.get((city, sight.city), 0)
-        return metres > rule.amount and metres * 3_600 > 1_000 * (sight.t - then)
+        journeys = [(self.fraud.metres[city, there], then, at) for (then, city), (at, there) in pairwise(placed)]
+        return any(
+            metres > rule.amount and all(metres * 3_600 > 1_000 * (t - then) for t in (at, sight.t))
+            for metres, then, at in journeys
+        )
 
     def is_outside(self, rule: Rule, sight: Sight) -> bool:
         is_asked = sight.kind in (EventKind.CLAIM, EventKind.REDEEM)

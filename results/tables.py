@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from engine.coupon_records import ASK, LINE, RECEIPT, REPLY
+from engine.fraud_records import ORIGIN
 from engine.records import DECISION, EVENT, Cell, Reason
 
 Columns = Mapping[str, Any]  # column name -> NumPy array or list, all of one length
@@ -183,6 +184,8 @@ SETTLEMENT = np.dtype(
         ("events", "i8"),  # and decisions; the early ones included, which come first
         ("asks", "i8"),  # and receipts; `ask` of an event is its number among these
         ("lines", "i8"),  # `first_line` of an ask with a cart is its number among these
+        ("origins", "i8"),  # `origin` of an event is its number among these
+        ("enrolled", "i8"),  # accounts of crews that were opened; they do nothing before
         ("replies", "i8"),
     ]
 )
@@ -197,6 +200,8 @@ BULLETIN = np.dtype(
     ],
     align=True,
 )
+# An account of a crew, and since when it says it is a customer.
+ENROLLED = np.dtype([("customer", "i8"), ("joined_ms", "i8")])
 # Optional. Where there is a Ledger, they are in the order of the settlements, and in each of the workers.
 RECORDED = {
     "events": EVENT,
@@ -204,6 +209,8 @@ RECORDED = {
     "asks": ASK,
     "receipts": RECEIPT,
     "cart_lines": LINE,
+    "origins": ORIGIN,
+    "enrolled": ENROLLED,
     "settlements": SETTLEMENT,
     "replies": REPLY,
     "bulletins": BULLETIN,

@@ -14,6 +14,7 @@ from engine.host.shard import CustomerShard
 from engine.records import NONE, SHARE_ONE, Bulletin, EventKind, Tallies
 from scenarios.adversaries_build import crew_plans, scene_of
 from scenarios.calendar import calendar_of
+from scenarios.recording import Recording
 from scenarios.settling import Shards
 from scenarios.worker import RunPlan, SoFar, Told, WorkerResult, owned
 from sim.adversaries.appeals import Appeals
@@ -24,6 +25,26 @@ _ASKED = (EventKind.ORDER, EventKind.PAYMENT, EventKind.REDEEM, EventKind.TRANSF
 _REQUESTED = (RequestKind.CLAIM, RequestKind.RESERVE, RequestKind.TRANSFER)
 
 
+def has_adversaries(plan: RunPlan) -> bool:
+    return plan.population.adversaries is not None and plan.shares
+
+
+def adversary_bounds(plan: RunPlan, customers: int) -> list[tuple[int, int]]:
+    """First account of all crews and how many there are, where there are any: the last worker's."""
+    return [(customers, accounts_of(crew_plans(plan.population.adversaries)))] if has_adversaries(plan) else []
+
+
+def accounts_shard(plan: RunPlan, first: int) -> CustomerShard:
+    """The accounts of all crews as a run begins."""
+    baseline, crews = plan.baseline, crew_plans(plan.population.adversaries)
+    days = baseline.tables.days
+    week = int(days[np.searchsorted(days["start_ms"], plan.spans.start, "right") - 1]["week"])
+    shard = CustomerShard(first, accounts_of(crews), baseline.tables, baseline.registry.slots)
+    shard.customers[:] = profiles_of(crews, len(plan.policy.policy.names.cities), week)
+    shard.pause(plan.paused_before)
+    return shard
+
+
 class AdversaryWorker:
     """Accounts `first` and up, of all crews of the plan's population; the customers are 0 … first - 1."""
 
@@ -31,13 +52,8 @@ class AdversaryWorker:
         self.plan = owned(plan)
         self.crews = crew_plans(plan.population.adversaries)
         self.first, self.count = first, accounts_of(self.crews)
-        days = self.plan.baseline.tables.days
-        week = int(days[np.searchsorted(days["start_ms"], plan.spans.start, "right") - 1]["week"])
-        cities = len(plan.policy.policy.names.cities)
-        baseline = self.plan.baseline
-        self.shard = CustomerShard(self.first, self.count, baseline.tables, baseline.registry.slots)
-        self.shard.customers[:] = profiles_of(self.crews, cities, week)
-        self.shard.pause(plan.paused_before)
+        self.shard = accounts_shard(self.plan, first)
+        self.recording = Recording() if plan.record else None
         self.before: Tallies = self.shard.tallies
         self.underworld: Underworld | None = None
         self.kinds = kinds_of(self.crews)  # what each account truly is: i1[n], Account
@@ -51,6 +67,8 @@ class AdversaryWorker:
 
     def apply(self, settled: Settled | None) -> None:
         if settled is not None:
+            if self.recording is not None:
+                self.recording.replied()
             self.shard.take_bulletin(settled.bulletin)
             if len(settled.replies):
                 self.shard.apply(settled.replies, settled.time_ms)
@@ -70,6 +88,8 @@ class AdversaryWorker:
         self.apply(settled)
         if self.underworld is not None:
             self.underworld.run(until_ms)
+        if self.recording is not None:
+            self.recording.settle()
         return Told(self.shard.account(until_ms), self.appeals.take())
 
     def launch(self) -> None:
@@ -86,16 +106,20 @@ class AdversaryWorker:
 
     def decide(self, events: np.ndarray, inbox: Inbox) -> tuple[np.ndarray, np.ndarray]:
         """What the shard decides, noted against what the accounts truly are."""
-        decided = self.shard.decide(events, inbox)
+        decisions, ghosts = self.shard.decide(events, inbox)
         tables = self.shard.tables
         note_receipts(self.verdicts, self.kinds, self.first, tables.coupons, tables.terms, events, inbox)
         for event in events[(events["ask"] != NONE) & np.isin(events["kind"], _ASKED)]:
             if inbox.receipts[event["ask"]]["answer"] == Answer.DENIED:
                 self.appeals.hear_denial(int(event["customer"]), int(event["time_ms"]))
-        return decided
+        if self.recording is not None:
+            self.recording.keep(events, inbox, decisions)
+        return decisions, ghosts
 
     def _enrol(self, account: int, t: int) -> None:
         self.shard.customers["joined_ms"][account - self.first] = t
+        if self.recording is not None:
+            self.recording.enrol(account, t)
 
     def end_campaign(self) -> None:
         self.shard.pause(self.plan.paused_after)
@@ -115,7 +139,8 @@ class AdversaryWorker:
         statistics = {name: np.zeros_like(table) for name, table in like.statistics.items()}
         statistics["events"] += self.underworld.app.events if self.underworld else 0
         statistics |= {"rules": self.verdicts.rules, "together": self.verdicts.together, "asks": self.verdicts.asks}
-        return WorkerResult(self.shard.digest(), statistics, self.before, self.shard.tallies)
+        recorded = self.recording.recorded() if self.recording else None
+        return WorkerResult(self.shard.digest(), statistics, self.before, self.shard.tallies, recorded)
 
 
 class Beside:
@@ -155,5 +180,5 @@ def beside(team: Shards, worker: AdversaryWorker | None) -> Shards:
 
 def with_adversaries(team: Shards, plan: RunPlan, customers: int) -> tuple[Shards, AdversaryWorker | None]:
     """The same with the adversaries of a plan's population."""
-    worker = AdversaryWorker(plan, customers) if plan.population.adversaries is not None and plan.shares else None
+    worker = AdversaryWorker(plan, customers) if has_adversaries(plan) else None
     return beside(team, worker), worker

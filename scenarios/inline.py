@@ -27,21 +27,22 @@ class Log(NamedTuple):
     asks: np.ndarray  # ASK[n]
     receipts: np.ndarray  # RECEIPT[n]
     lines: np.ndarray  # LINE[m]
-    used: np.ndarray  # i8[3]: events, asks and lines
+    origins: np.ndarray  # ORIGIN[n]
+    used: np.ndarray  # i8[4]: events, asks, lines and origins
 
 
 def empty_log(events: int) -> Log:
     """Room for so many events. Of the asks few have a cart, and few carts are full."""
     return Log(
         records(events, EVENT), records(events, DECISION), records(events, ASK), records(events, RECEIPT),
-        records(events * LINES_MAX // 4, LINE), np.zeros(3, np.int64),
+        records(events * LINES_MAX // 4, LINE), records(events, ORIGIN), np.zeros(4, np.int64),
     )  # fmt: skip
 
 
 @kernel
 def log_wave(log, events, inbox, decisions):
-    """Keep a wave; its asks and carts are numbered on from those already logged."""
-    at, asks, lines = int(log.used[0]), int(log.used[1]), int(log.used[2])
+    """Keep a wave; its asks, carts and origins are numbered on from those already logged."""
+    at, asks, lines, origins = int(log.used[0]), int(log.used[1]), int(log.used[2]), int(log.used[3])
     for i in range(len(events)):
         event = log.events[at + i]
         log.events[at + i] = events[i]
@@ -53,11 +54,16 @@ def log_wave(log, events, inbox, decisions):
             event.ask += asks
             if event.kind == _CHECKOUT or event.kind == _ORDER:
                 ask.first_line += lines
+        if events[i].origin != NONE:
+            event.origin += origins
     for i in range(inbox.used[1]):
         log.lines[lines + i] = inbox.lines[i]
+    for i in range(inbox.used[2]):
+        log.origins[origins + i] = inbox.origins[i]
     log.used[0] += len(events)
     log.used[1] += inbox.used[0]
     log.used[2] += inbox.used[1]
+    log.used[3] += inbox.used[2]
 
 
 @kernel
@@ -93,8 +99,8 @@ def play_waves(model, crowd, rows, until_ms, events, inbox, decisions, ghosts, s
 
 def take(recording: Recording, log: Log) -> None:
     """Hand over what was logged."""
-    events, asks, lines = (int(count) for count in log.used)
-    inbox = Inbox(log.asks, log.lines, log.receipts, records(0, ORIGIN), np.array([asks, lines, 0], np.int64))
+    events = int(log.used[0])
+    inbox = Inbox(log.asks, log.lines, log.receipts, log.origins, log.used[1:])
     recording.keep(log.events[:events], inbox, log.decisions[:events])
     log.used[:] = 0
 

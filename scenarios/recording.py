@@ -1,5 +1,6 @@
 """What a recorded run keeps: each worker's events with what they ask and are answered, and the Ledger's replies."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
@@ -8,24 +9,33 @@ from typing import NamedTuple
 import numpy as np
 
 from engine.coupon_records import ASK, LINE, RECEIPT, REPLY, Inbox
+from engine.fraud_records import ORIGIN
 from engine.host.messages import Settled
 from engine.records import DECISION, EVENT, NONE, Bulletin, EventKind
 from results.store import RunWriter
-from results.tables import BULLETIN, SETTLEMENT
+from results.tables import BULLETIN, ENROLLED, SETTLEMENT
 
 RECORDED_MAX = 20_000_000  # events one worker keeps with --record
 WITH_CARTS = (EventKind.CHECKOUT, EventKind.ORDER)
 
 
+# What is counted of a step: columns of SETTLEMENT. `early` are of the events.
+STEP = ("events", "asks", "lines", "origins", "enrolled", "early")
+COUNTED_BY = {"events": "events", "decision_log": "events", "asks": "asks", "receipts": "asks", "cart_lines": "lines",
+              "origins": "origins", "enrolled": "enrolled"}  # of each log of a worker  # fmt: skip
+
+
 class Recorded(NamedTuple):
-    """Everything one worker took, in its order. An ask's number counts from the settlement before it, a cart's too."""
+    """Everything one worker took, in its order. Numbers of asks, carts and origins count from the settlement before."""
 
     events: np.ndarray  # EVENT[n]
     decision_log: np.ndarray  # DECISION[n]
     asks: np.ndarray  # ASK[k]
     receipts: np.ndarray  # RECEIPT[k]
     cart_lines: np.ndarray  # LINE[m]
-    steps: np.ndarray  # i8[settlements, 4]: events, asks, lines and early events of each step
+    origins: np.ndarray  # ORIGIN[o]
+    enrolled: np.ndarray  # ENROLLED[a]: accounts of crews
+    steps: np.ndarray  # i8[settlements, len(STEP)], of each step
 
 
 @dataclass
@@ -37,9 +47,10 @@ class Recording:
     asks: list[np.ndarray] = field(default_factory=list)
     receipts: list[np.ndarray] = field(default_factory=list)
     lines: list[np.ndarray] = field(default_factory=list)
-    steps: list[tuple[int, int, int, int]] = field(default_factory=list)
-    step: tuple[int, int, int] = (0, 0, 0)  # events, asks and lines since the last settlement
-    early: int = 0  # of its events, those before the replies of that settlement
+    origins: list[np.ndarray] = field(default_factory=list)
+    enrolled: list[tuple[int, int]] = field(default_factory=list)
+    steps: list[list[int]] = field(default_factory=list)
+    step: Counter[str] = field(default_factory=Counter)  # STEP, since the last settlement
     kept: int = 0
 
     def keep(self, events: np.ndarray, inbox: Inbox | None, decisions: np.ndarray) -> None:
@@ -49,37 +60,45 @@ class Recording:
                 f"--record keeps at most {RECORDED_MAX:,} events a worker: "
                 "take fewer customers, fewer days or more shards"
             )
-        asked, lined = (0, 0) if inbox is None else (int(count) for count in inbox.used[:2])
+        asked, lined, traced = (0, 0, 0) if inbox is None else (int(count) for count in inbox.used)
         self.events.append(events.copy())
         self.decisions.append(decisions.copy())
-        if asked:
-            assert inbox is not None
+        if inbox is not None and asked:
             self._keep_asks(self.events[-1], inbox.asks[:asked].copy())
             self.receipts.append(inbox.receipts[:asked].copy())
             self.lines.append(inbox.lines[:lined].copy())
+        if inbox is not None and traced:
+            self.origins.append(inbox.origins[:traced].copy())
+            self.events[-1]["origin"][self.events[-1]["origin"] != NONE] += self.step["origins"]
         self.kept += len(events)
-        self.step = (self.step[0] + len(events), self.step[1] + asked, self.step[2] + lined)
+        self.step.update(events=len(events), asks=asked, lines=lined, origins=traced)
 
     def _keep_asks(self, events: np.ndarray, asks: np.ndarray) -> None:
         """Number asks and carts on from those of the step so far."""
         with_cart = events["ask"][np.isin(events["kind"], WITH_CARTS)]
-        asks["first_line"][with_cart] += self.step[2]
-        events["ask"][events["ask"] != NONE] += self.step[1]
+        asks["first_line"][with_cart] += self.step["lines"]
+        events["ask"][events["ask"] != NONE] += self.step["asks"]
         self.asks.append(asks)
+
+    def enrol(self, account: int, joined_ms: int) -> None:
+        """A crew opens an account, which has done nothing yet."""
+        self.enrolled.append((account, joined_ms))
+        self.step["enrolled"] += 1
 
     def replied(self) -> None:
         """The replies of the last settlement reach the customers."""
-        self.early = self.step[0]
+        self.step["early"] = self.step["events"]
 
     def settle(self) -> None:
         """A step is over."""
-        self.steps.append((*self.step, self.early))
-        self.step, self.early = (0, 0, 0), 0
+        self.steps.append([self.step[name] for name in STEP])
+        self.step.clear()
 
     def recorded(self) -> Recorded:
         return Recorded(
             joined(self.events, EVENT), joined(self.decisions, DECISION), joined(self.asks, ASK),
-            joined(self.receipts, RECEIPT), joined(self.lines, LINE), np.array(self.steps, np.int64).reshape(-1, 4),
+            joined(self.receipts, RECEIPT), joined(self.lines, LINE), joined(self.origins, ORIGIN),
+            np.array(self.enrolled, ENROLLED), np.array(self.steps, np.int64).reshape(-1, len(STEP)),
         )  # fmt: skip
 
 
@@ -133,7 +152,7 @@ def write_recording(writer: RunWriter, workers: Sequence[Recorded], log: Settlem
     writer.record("settlements", settlements(workers, log))
     writer.record("bulletins", joined(log.bulletins, BULLETIN))
     writer.record("replies", joined([part for parts in log.replies for part in parts], REPLY))
-    for name in Recorded._fields[:-1]:
+    for name in COUNTED_BY:
         for rows in in_order(workers, name):
             writer.record(name, rows)
 
@@ -146,7 +165,7 @@ def settlements(workers: Sequence[Recorded], log: SettlementLog) -> np.ndarray:
     rows["worker"] = np.arange(len(workers))
     for number, worker in enumerate(workers):
         assert len(worker.steps) == len(log.times), "every settlement ends a step of every worker"
-        for name, counts in zip(("events", "asks", "lines", "early"), worker.steps.T, strict=True):
+        for name, counts in zip(STEP, worker.steps.T, strict=True):
             rows[name][:, number] = counts
     rows["replies"] = np.array([[len(part) for part in parts] for parts in log.replies]).reshape(rows.shape)
     return rows.reshape(-1)
@@ -154,7 +173,7 @@ def settlements(workers: Sequence[Recorded], log: SettlementLog) -> np.ndarray:
 
 def in_order(workers: Sequence[Recorded], name: str) -> Iterator[np.ndarray]:
     """A log of all workers as it was applied: every worker's step, then the next step's."""
-    column = 0 if name in ("events", "decision_log") else 2 if name == "cart_lines" else 1
+    column = STEP.index(COUNTED_BY[name])
     ends = [np.cumsum(worker.steps[:, column]) for worker in workers]
     logs = [getattr(worker, name) for worker in workers]
     steps = zip_longest(*([*zip([0, *end[:-1]], end, strict=True)] for end in ends))

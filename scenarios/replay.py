@@ -21,11 +21,13 @@ from engine.policy.tables import compile_policy
 from engine.policy.yaml_source import Loaded
 from engine.records import MOMENTS_MAX, NONE
 from results.store import Run
+from scenarios.adversary_worker import adversary_bounds
 from scenarios.exits import UsageError
 from scenarios.explain import load_run
 from scenarios.load import LoadedScenario, Reader, plan_of
 from scenarios.replay_changes import Changes, Findings
 from scenarios.replay_claims import ClaimChanges
+from scenarios.replay_fraud import FraudChanges
 from scenarios.replay_limits import limits
 from scenarios.replay_record import Steps, check_numbers, log_of, require, settlements_of
 from scenarios.replay_settled import Replay
@@ -87,7 +89,7 @@ def pieces(run: Run, plan: RunPlan, firsts: np.ndarray) -> Iterator[Piece]:
     """The recording, cut where another worker's part begins (`firsts`: their first customers) or another phase."""
     total = 0
     for events, recorded in zip(log_of(run, "events"), log_of(run, "decision_log"), strict=True):
-        check_numbers(run, events, plan)
+        check_numbers(run, events, plan, run.manifest["customers"])
         total += len(events)
         worker = np.searchsorted(firsts, events["customer"], "right") - 1
         phase = np.searchsorted([plan.spans.launch, plan.spans.campaign_end], events["time_ms"], "right")
@@ -112,7 +114,7 @@ def replayed(
     loaded, manifest = load_run(folder)
     plan = plan_of(loaded, replication=manifest["replication"])
     other = None if path is None else other_policy(path, loaded, plan)
-    changes, claims = changes_of(run, plan, other, progress)
+    changes, claims, fraud = changes_of(run, plan, other, progress)
     found = {
         "run": str(folder),
         "run_id": manifest["run_id"],
@@ -127,6 +129,7 @@ def replayed(
         "other_policy": str(path),
         **Findings(changes, plan.policy, other.policy, plan.spans).told(),
         "coupons": None if claims is None else claims.told(),
+        "fraud": None if fraud is None else fraud.told(),
         "cannot_answer": limits(plan, other.policy),
         "command": compare_command(folder, path, manifest),
     }
@@ -146,17 +149,19 @@ def settlements_kept(run: Run, plan: RunPlan) -> int:
 
 def changes_of(
     run: Run, plan: RunPlan, other: Other | None, progress: Callable[[float], None]
-) -> tuple[Changes, ClaimChanges | None]:
-    """Play the recording twice and compare; claims only where customers share stock or a budget."""
+) -> tuple[Changes, ClaimChanges | None, FraudChanges | None]:
+    """Play the recording twice and compare; claims only where customers share stock or a budget, what fraud rules say
+    only where there are any."""
     bounds = partition_bounds(run.manifest["customers"], run.manifest["shards"])
     changes = Changes(run.manifest["customers"], plan.policy, plan.policy if other is None else other.policy)
     if plan.shares:
+        bounds += adversary_bounds(plan, run.manifest["customers"])
         length = plan.spans.end - plan.spans.start
         replay = Replay(plan, bounds, Steps(run, plan, bounds), other, changes,
                         lambda t: progress((t - plan.spans.start) / length))  # fmt: skip
         replay.run()
         require_digest(run, replay.digest)
-        return changes, replay.claims
+        return changes, replay.claims, replay.fraud
     parts = Parts(plan, other, bounds, changes)
     done = 0
     for piece in pieces(run, plan, np.array([first for first, _ in bounds])):
@@ -164,7 +169,7 @@ def changes_of(
         done += len(piece.events)
         progress(done / max(1, run.manifest["events"]))
     require_digest(run, parts.end())
-    return changes, None
+    return changes, None, None
 
 
 def require_digest(run: Run, digest: str) -> None:

@@ -26,6 +26,7 @@ class Pair:
     step: Step
     decisions: np.ndarray  # DECISION[n], row by row with the step's events
     receipts: np.ndarray  # RECEIPT[k], by EVENT.ask
+    worker: int
 
 
 @dataclass
@@ -95,11 +96,12 @@ class Side:
 class ClaimChanges:
     """What differs of claims and prices since launch. Made at launch, when both Ledgers are still alike."""
 
-    def __init__(self, customers: int, own: Side, twin: Side) -> None:
-        self.sides = (own, twin)
+    def __init__(self, customers: int, everybody: int, own: Side, twin: Side) -> None:
+        """customers: accounts from that number on are of crews, whose claims are claims like any other."""
+        self.sides, self.customers = (own, twin), customers
         self.granted_before = own.settling.ledger.shared.stock["granted"].copy()
-        self.last_id = np.zeros(customers, np.int64)  # of each customer's latest claim, which may be sent again
-        self.touched = np.zeros(customers, np.bool_)
+        self.last_id = np.zeros(everybody, np.int64)  # of each account's latest claim, which may be sent again
+        self.touched = np.zeros(everybody, np.bool_)
         self.claims = 0
         self.kinds: Counter[tuple[int, int, int]] = Counter()  # (coupon, answer before, after)
         self.examples: dict[tuple[int, int, int], tuple[int, int]] = {}  # customer, time
@@ -146,7 +148,7 @@ class ClaimChanges:
         return {
             "claims": self.claims,
             "claims_answered_otherwise": sum(self.kinds.values()),
-            "customers_with_another_answer_or_price": int(self.touched.sum()),
+            "customers_with_another_answer_or_price": int(self.touched[: self.customers].sum()),
             "claims_by_kind": [self._kind(key, count, coupons) for key, count in self.kinds.most_common()],
             "refused": list(self._refused(coupons)),
             "coupons": [self._coupon(slot, name) for slot, name in coupons.items()],

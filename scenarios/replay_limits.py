@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from engine.policy.campaign import Campaign
+from engine.policy.fraud_rules import RuleRow
 from engine.policy.quantities import duration_text
 from engine.policy.tables import CompiledPolicy
 from scenarios.worker import RunPlan
@@ -13,7 +14,10 @@ SEEN = ("topic", "creative", "reward")
 
 def limits(plan: RunPlan, other: CompiledPolicy) -> list[str]:
     """Sentences, each about something in which the two policies differ and which recorded events do not show."""
-    return [*dwells(plan.policy, other), *moments(plan, other), *lots(plan.policy, other), *messages(plan, other)]
+    return [
+        *dwells(plan.policy, other), *moments(plan, other), *lots(plan.policy, other), *messages(plan, other),
+        *warming(plan, other), *crews(plan, other),
+    ]  # fmt: skip
 
 
 def dwells(was: CompiledPolicy, now: CompiledPolicy) -> Iterator[str]:
@@ -74,3 +78,28 @@ def messages(plan: RunPlan, other: CompiledPolicy) -> Iterator[str]:
 def face(campaign: Campaign) -> tuple[object, ...]:
     """What is seen of a campaign, arm by arm."""
     return (*(getattr(campaign, name) for name in SEEN), {arm.name: arm.creative for arm in campaign.arms or []})
+
+
+def warming(plan: RunPlan, other: CompiledPolicy) -> Iterator[str]:
+    """Rules that have not counted under the baseline what they count now."""
+    if plan.spans.launch == plan.spans.start:
+        return
+    before = plan.baseline.policy.fraud.rows()
+    fresh = [name for name, row in other.policy.fraud.rows().items()
+             if row.is_on and (name not in before or counting(before[name]) != counting(row))]  # fmt: skip
+    if fresh:
+        yield (
+            f"{', '.join(fresh)} counted otherwise before launch, or not at all: the rule counts from launch on, and "
+            "answers nothing until it has seen a whole window."
+        )
+
+
+def counting(row: RuleRow) -> tuple[object, ...]:
+    """What a rule counts, by which it goes on counting under another policy."""
+    return row.is_on, row.kinds, row.within, row.more_than, row.different, row.key, row.check, row.amount, row.granted
+
+
+def crews(plan: RunPlan, other: CompiledPolicy) -> Iterator[str]:
+    """Adversaries adapt; recorded ones do not."""
+    if plan.population.adversaries is not None and plan.policy.policy.fraud.rows() != other.policy.fraud.rows():
+        yield "Crews do what they did under the run's rules: what they try where others refuse them is not recorded."

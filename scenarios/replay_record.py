@@ -6,17 +6,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from engine.coupon_records import Answer, Inbox
-from engine.fraud_records import ORIGIN
-from engine.records import CHANNELS, EVENT_KINDS, MOMENTS_MAX, NONE, EventKind, records
+from engine.records import CHANNELS, EVENT_KINDS, MOMENTS_MAX, NONE, EventKind
 from results.store import Run
 from results.tables import RECORDED, SETTLEMENT
 from scenarios.exits import UsageError
-from scenarios.recording import WITH_CARTS
+from scenarios.recording import COUNTED_BY, WITH_CARTS
 from scenarios.worker import RunPlan
 
 MOMENTS = (0, MOMENTS_MAX - 1)
-COUNTED_BY = {"events": "events", "decision_log": "events", "asks": "asks", "receipts": "asks", "cart_lines": "lines",
-              "replies": "replies"}  # column of SETTLEMENT, by log  # fmt: skip
+LOGS = COUNTED_BY | {"replies": "replies"}  # column of SETTLEMENT, by log
 
 
 def require(holds: bool, sentence: str) -> None:
@@ -38,10 +36,10 @@ def whole_log(run: Run, name: str) -> np.ndarray:
     return np.concatenate([np.zeros(0, RECORDED[name]), *log_of(run, name)])
 
 
-def check_numbers(run: Run, events: np.ndarray, plan: RunPlan) -> None:
+def check_numbers(run: Run, events: np.ndarray, plan: RunPlan, customers: int) -> None:
     """Compiled rules look up by these numbers without asking whether they exist."""
     bounds = {
-        "customer": (0, run.manifest["customers"] - 1),
+        "customer": (0, customers - 1),
         "time_ms": (plan.spans.start, plan.spans.end - 1),
         "kind": (0, EVENT_KINDS - 1),
         "page": (NONE, len(plan.policy.policy.names.pages) - 1),
@@ -73,13 +71,15 @@ class Step:
     asks: np.ndarray  # ASK[k], by EVENT.ask
     receipts: np.ndarray  # RECEIPT[k]
     lines: np.ndarray  # LINE[m]
+    origins: np.ndarray  # ORIGIN[o], by EVENT.origin
+    enrolled: np.ndarray  # ENROLLED[a]
     replies: np.ndarray  # REPLY[r]
 
     def inbox(self) -> Inbox:
         """What the events ask, with receipts still to be written."""
         return Inbox(
-            self.asks.copy(), self.lines.copy(), np.zeros_like(self.receipts), records(0, ORIGIN),
-            np.array([len(self.asks), len(self.lines), 0], np.int64),
+            self.asks.copy(), self.lines.copy(), np.zeros_like(self.receipts), self.origins.copy(),
+            np.array([len(self.asks), len(self.lines), len(self.origins)], np.int64),
         )  # fmt: skip
 
     @property
@@ -90,7 +90,7 @@ class Step:
 
 def nothing() -> Step:
     """A step in which nothing happened."""
-    return Step(*(np.zeros(0, RECORDED[name]) for name in COUNTED_BY))
+    return Step(*(np.zeros(0, RECORDED[name]) for name in LOGS))
 
 
 def parted(step: Step, early: int) -> tuple[Step, Step]:
@@ -99,7 +99,7 @@ def parted(step: Step, early: int) -> tuple[Step, Step]:
         return nothing(), step
     require(bool((step.events["ask"][:early] == NONE).all()), "an event that asks came before the replies")
     return (
-        replace(nothing(), events=step.events[:early], decisions=step.decisions[:early]),
+        replace(nothing(), events=step.events[:early], decisions=step.decisions[:early], origins=step.origins),
         replace(step, events=step.events[early:], decisions=step.decisions[early:]),
     )
 
@@ -133,8 +133,9 @@ class Steps:
 
     def __init__(self, run: Run, plan: RunPlan, bounds: Sequence[tuple[int, int]]) -> None:
         self.run, self.plan, self.bounds = run, plan, bounds
+        self.everybody = bounds[-1][0] + bounds[-1][1]  # customers and accounts of crews
         self.settlements = settlements_of(run, len(bounds))
-        self.logs = {name: Log(run, name) for name in COUNTED_BY}
+        self.logs = {name: Log(run, name) for name in LOGS}
         self.next = 0
 
     def take(self, time_ms: int) -> list[tuple[Step, Step]]:
@@ -144,7 +145,7 @@ class Steps:
         self.next += 1
         require(bool((rows["time_ms"] == time_ms).all()),
                 f"settlement {self.next} was at {rows['time_ms'][0]} and is at {time_ms} again")  # fmt: skip
-        steps = [Step(*(log.take(int(row[COUNTED_BY[name]])) for name, log in self.logs.items())) for row in rows]
+        steps = [Step(*(log.take(int(row[LOGS[name]])) for name, log in self.logs.items())) for row in rows]
         for step, (first, count) in zip(steps, self.bounds, strict=True):
             self.check(step, first, count)
         return [parted(step, int(row["early"])) for step, row in zip(steps, rows, strict=True)]
@@ -155,13 +156,16 @@ class Steps:
         return int(self.settlements[self.next]["time_ms"][0]) if self.next < len(self.settlements) else NONE
 
     def check(self, step: Step, first: int, count: int) -> None:
-        check_numbers(self.run, step.events, self.plan)
+        check_numbers(self.run, step.events, self.plan, self.everybody)
         asks, names = step.asks, self.plan.policy.policy.names
         carts = asks[step.events["ask"][np.isin(step.events["kind"], WITH_CARTS)]]
         check_bounds(self.run, "events", {
             "customer": (step.events["customer"], first, first + count - 1),
             "ask": (step.events["ask"], NONE, len(asks) - 1),
+            "origin": (step.events["origin"], NONE, len(step.origins) - 1),
         })  # fmt: skip
+        check_bounds(self.run, "origins", {"inviter": (step.origins["inviter"], NONE, self.everybody - 1)})
+        check_bounds(self.run, "enrolled", {"customer": (step.enrolled["customer"], first, first + count - 1)})
         check_bounds(self.run, "asks", {
             "place": (asks["place"], NONE, len(names.places) - 1),
             "first_line": (carts["first_line"], 0, len(step.lines)),

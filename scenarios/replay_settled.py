@@ -12,11 +12,13 @@ from engine.coupon_records import Answer, Inbox
 from engine.host.messages import Settled
 from engine.host.shard import CustomerShard, combined
 from engine.records import DECISION, NONE, Bulletin, EventKind, records
+from scenarios.adversary_worker import accounts_shard, has_adversaries
 from scenarios.calendar import calendar_of, reorders_of
 from scenarios.incidents_build import shortages_of
 from scenarios.recording import WITH_CARTS
 from scenarios.replay_changes import Changes
 from scenarios.replay_claims import ClaimChanges, Pair, Side
+from scenarios.replay_fraud import FraudChanges, has_fraud
 from scenarios.replay_record import Step, Steps, nothing, require
 from scenarios.replay_twins import ExposureNumbers, Other, check_equal, first_shard, rounds, segments_of
 from scenarios.settling import Settling
@@ -36,7 +38,9 @@ class Own:
 
     def __init__(self, plan: RunPlan, bounds: Bounds, steps: Steps) -> None:
         self.plan, self.steps = plan, steps
-        self.shards = [first_shard(plan, first, count) for first, count in bounds]
+        self.cohorts = len(bounds) - has_adversaries(plan)  # workers of customers; the crews' is the last
+        self.shards = [first_shard(plan, first, count) for first, count in bounds[: self.cohorts]]
+        self.shards += [accounts_shard(plan, first) for first, _ in bounds[self.cohorts :]]
         self.early: list[Step] = []  # of each worker, before the replies
         self.taken: list[Step] = []
         self.named: list[dict[int, tuple[int, int, int]]] = []  # by worker: whose instance an ask speaks of
@@ -47,10 +51,17 @@ class Own:
         for shard, step in zip(self.shards, self.early, strict=True):
             self.meet_again(shard, step)
         self.apply(settled)
+        self.enrol(self.taken)
         self.named = [named_instances(shard, step) for shard, step in zip(self.shards, self.taken, strict=True)]
         for shard, step in zip(self.shards, self.taken, strict=True):
             self.meet_again(shard, step)
         return [Told(shard.account(until_ms), NO_CONTACTS) for shard in self.shards]
+
+    def enrol(self, steps: Sequence[Step]) -> None:
+        """Accounts of crews that are opened in the step: they have done nothing before."""
+        for shard, step in zip(self.shards, steps, strict=True):
+            rows = step.enrolled["customer"] - int(shard.arrays.first[0])
+            shard.customers["joined_ms"][rows] = step.enrolled["joined_ms"]
 
     def meet_again(self, shard: CustomerShard, step: Step) -> None:
         if len(step.events) == 0:
@@ -158,8 +169,9 @@ class Twin(Own):
 
     def step(self, settled: Sequence[Settled | None], since_ms: int, until_ms: int) -> list[Told]:
         for worker, step in enumerate(self.own.early):
-            self.hear(Pair(step, self.decide(worker, step, step.inbox()), step.receipts))
+            self.hear(Pair(step, self.decide(worker, step, step.inbox()), step.receipts, worker))
         self.apply(settled)
+        self.enrol(self.own.taken)
         return [self.decided_otherwise(worker, until_ms) for worker in range(len(self.shards))]
 
     def decided_otherwise(self, worker: int, until_ms: int) -> Told:
@@ -174,7 +186,7 @@ class Twin(Own):
         waits = np.asarray(decisions["answer"] == Answer.WAITS)
         self.waiting[worker] = postponed(step, waits, until_ms)
         taken = replace(step, events=step.events[~waits], decisions=step.decisions[~waits])
-        self.hear(Pair(taken, decisions[~waits], inbox.receipts))
+        self.hear(Pair(taken, decisions[~waits], inbox.receipts, worker))
         return Told(shard.account(until_ms), NO_CONTACTS)
 
     def translated(self, worker: int, step: Step) -> Step:
@@ -209,12 +221,15 @@ def joined(early: Step, late: Step) -> Step:
     asks, events = late.asks.copy(), late.events.copy()
     asks["first_line"][events["ask"][np.isin(events["kind"], WITH_CARTS)]] += len(early.lines)
     events["ask"][events["ask"] != NONE] += len(early.asks)
+    events["origin"][events["origin"] != NONE] += len(early.origins)
     return Step(
         np.concatenate([early.events, events]),
         np.concatenate([early.decisions, late.decisions]),
         np.concatenate([early.asks, asks]),
         np.concatenate([early.receipts, late.receipts]),
         np.concatenate([early.lines, late.lines]),
+        np.concatenate([early.origins, late.origins]),
+        late.enrolled,
         late.replies,
     )
 
@@ -276,6 +291,7 @@ class Replay:
         self.settling = Settling(self.own, self.plan, self.bounds, log=self.own)
         self.twin: Settling | None = None
         self.claims: ClaimChanges | None = None
+        self.fraud: FraudChanges | None = None
         self.store: LateStore | None = None
         self.pairs: list[Pair] = []
         self.world = World(self, self.plan.spans, calendar_of(self.plan), self.progress, store=self)
@@ -301,11 +317,14 @@ class Replay:
         self.twin.advance(since_ms, until_ms)
         assert self.claims is not None and self.store is not None and self.room is not None
         for pair in self.pairs:
-            self.changes.compare(pair.step.decisions, pair.decisions)
+            if pair.worker < self.own.cohorts:
+                self.changes.compare(pair.step.decisions, pair.decisions)
         workers = len(self.bounds)
         for pair, own, twin in zip(self.pairs[-workers:], self.settling.settled, self.twin.settled, strict=True):
             assert own is not None and twin is not None
             self.claims.compare(pair, own.replies, twin.replies)
+            if self.fraud is not None:
+                self.fraud.compare(pair, own.replies, twin.replies)
         self.store.settle(until_ms)
         self.room.look()
 
@@ -319,7 +338,8 @@ class Replay:
         if self.other is not None:
             self._fork(self.other)
         self.settling.launch()
-        for (first, count), shard in zip(self.bounds, self.own.shards, strict=True):
+        cohorts = self.own.cohorts
+        for (first, count), shard in zip(self.bounds[:cohorts], self.own.shards[:cohorts], strict=True):
             self.changes.segments[first : first + count] = segments_of(shard, self.plan)
 
     def _fork(self, other: Other) -> None:
@@ -333,7 +353,10 @@ class Replay:
         for shortage in shortages_of(plan.population.incidents, plan.policy, plan.spans):
             self.world.env.process(self.room.run_short(shortage))
         sides = (Side(self.settling, self.own.shards), Side(self.twin, twin.shards))
-        self.claims = ClaimChanges(len(self.changes.segments), *sides)
+        customers, everybody = len(self.changes.segments), sum(self.bounds[-1])
+        self.claims = ClaimChanges(customers, everybody, *sides)
+        if has_fraud(self.plan.policy.policy, other.policy.policy):
+            self.fraud = FraudChanges(customers, self.plan.policy, other.policy)
 
     def settle_as_recorded(self, t: int) -> None:
         """The other policy's deliveries settle nothing that was not settled in the run."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from results.words import reason
 from scenarios.replay_coupon_text import coupon_lines, money_words
+from scenarios.replay_fraud import fraud_lines, fraud_sentence
 from scenarios.replay_table import percent, table
 
 KINDS_MOST = 12  # kinds of first differences told; --json has them all
@@ -34,6 +35,8 @@ def lines_of(found: Mapping[str, Any]) -> Iterator[str]:
     yield from others(found)
     if found["coupons"] is not None:
         yield from coupon_lines(found["coupons"])
+    if found["fraud"] is not None:
+        yield from fraud_lines(found["fraud"])
     if found["cannot_answer"]:
         yield "\nWhat the recording cannot answer"
         yield from (f"  - {sentence}" for sentence in found["cannot_answer"])
@@ -59,6 +62,10 @@ def answer(found: Mapping[str, Any]) -> Iterator[str]:
             f"for their coupons under {found['other_policy']}; the messages they see are the same."
         )
         yield money_words(found["coupons"])
+        return
+    if not changed and found["fraud"] and found["fraud"]["asks_answered_otherwise"]:
+        yield f"No customer sees another message under {found['other_policy']}, and coupons are answered as they were."
+        yield fraud_sentence(found["fraud"])
         return
     if not changed:
         yield f"None of {customers:,} customers meets a different decision under {found['other_policy']}."

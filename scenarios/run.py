@@ -316,7 +316,7 @@ def run_scenario(loaded: LoadedScenario, options: RunOptions, progress: Progress
 
     with RunWriter(options.out, manifest["run_id"]) as writer:
         if options.record:
-            write_recording(writer, [result.recorded for result in lived.results if result.recorded], lived.log)
+            write_recording(writer, [result.recorded for result in lived.everybody if result.recorded], lived.log)
         folder = writer.commit(manifest, tables, loaded.texts, finish)
     run = open_run(folder)
     return RunResult(run, metrics(run), verdicts)

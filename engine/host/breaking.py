@@ -100,6 +100,8 @@ def take_pulse(breakers: Breakers, minute: int, pulse: np.ndarray) -> None:
 
 def held(breakers: Breakers, rules: Any, slots: int) -> np.ndarray:
     """i1[slots]: 1 where a breaker holds the campaign."""
+    if len(rules) == 0:
+        return np.zeros(slots, np.int8)
     return np.array([paused(breakers, rules, slot) for slot in range(slots)], np.int8)
 
 

@@ -53,7 +53,6 @@ from engine.settle import Offers, Shared, release_rations, settle, write_bulleti
 
 TICK_MS = 10 * MINUTE_MS
 release = entry(release_rations)
-_OPENING = (RequestKind.RESERVE, RequestKind.TRANSFER)
 SETTLEMENTS_KEPT = 2  # messages of the last ones can be asked for again
 
 
@@ -112,12 +111,13 @@ class LedgerHost:
         offered = tables.coupons[tables.coupons["used"] != 0]
         assert (offered["terms"] < len(tables.terms)).all(), "every coupon has a row of terms"
         assert (tables.terms["budget"] < len(tables.budgets)).all(), "every budget that terms name has a row"
-        self._rename(tables, coupons, budgets, self.now_ms)
+        self._rename(tables, coupons, budgets, self.now_ms if self.number else None)  # at the beginning nothing warms
         self.offers = Offers(
             tables.coupons, tables.terms, tables.budgets, tables.campaigns,
             tables.days, tables.rules, tables.ranges, tables.listed, np.array(rules_at_work(tables.rules), np.int64),
             tables.breakers,
         )  # fmt: skip
+        self.reviewing, self.marking = reviewing_rules(tables.rules), marking_rules(tables.rules)
         self.found = found_for(tables)
         self.campaigns_open = np.ones(len(tables.campaigns), np.int8)
         for slot in np.flatnonzero(tables.coupons["used"]).tolist():
@@ -306,28 +306,33 @@ class LedgerHost:
     def _settle(self, requests: np.ndarray, spend: np.ndarray, time_ms: int, number: int) -> np.ndarray:
         """Run the settlement; returns all replies, REPLY[m]."""
         n = len(requests)
-        self.shared = with_room(self.shared, n, self._openings(requests))
-        fraud = with_decisions(self.shared.fraud, decisions_in(requests), time_ms)
-        self.shared = self.shared._replace(fraud=fraud)
-        if n > len(self.desk.sorting.keys):
-            self.desk = self.desk._replace(sorting=scratch_for(n))
-        most = self._replies_most(requests)
+        if n > 0:  # most settlements of a stampede are almost empty: they ask for no more room than there is
+            self._make_room(requests.view(np.ndarray), time_ms)
+        most = self._replies_most(requests.view(np.ndarray))
         desk = self.desk._replace(replies=records(most, REPLY), found=self.found)  # the replies are given away
         count = settle(requests, spend, self.shared, self.offers, desk, time_ms, number)
         self.number, self.now_ms = number, time_ms
         return desk.replies[:count]
 
+    def _make_room(self, requests: np.ndarray, time_ms: int) -> None:
+        n = len(requests)
+        fraud = with_decisions(self.shared.fraud, decisions_in(requests), time_ms)
+        self.shared = with_room(self.shared._replace(fraud=fraud), n, self._openings(requests))
+        if n > len(self.desk.sorting.keys):
+            self.desk = self.desk._replace(sorting=scratch_for(n))
+
     def _openings(self, requests: np.ndarray) -> int:
         """How many reservations, transfers and reviews REQUEST[n] may open."""
-        reviewing = reviewing_rules(self.tables.rules)
-        reviewed = (requests["verdict"] == Verdict.REVIEW) | ((requests["judging"] & reviewing) != 0)
-        claims = requests["kind"] == RequestKind.CLAIM
-        return int((np.isin(requests["kind"], _OPENING) | (claims & reviewed)).sum())
+        kinds = requests["kind"]
+        reviewed = (requests["verdict"] == Verdict.REVIEW) | ((requests["judging"] & self.reviewing) != 0)
+        opening = (kinds == RequestKind.RESERVE) | (kinds == RequestKind.TRANSFER)
+        return int((opening | ((kinds == RequestKind.CLAIM) & reviewed)).sum())
 
     def _replies_most(self, requests: np.ndarray) -> int:
         """Each request may have a reply and marks; a decision, or its time, ends a review."""
-        listening = requests["counted"] | requests["judging"]
-        marks = int(np.bitwise_count(listening & marking_rules(self.tables.rules)).sum())
+        marks = 0
+        if self.marking and len(requests):
+            marks = int(np.bitwise_count((requests["counted"] | requests["judging"]) & self.marking).sum())
         reviews = min(int(self.shared.reservations.size[0]) + len(requests), len(self.shared.reservations.rows))
         return len(requests) + reviews + marks
 

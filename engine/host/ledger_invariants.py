@@ -1,12 +1,24 @@
 """What must hold after every settlement, in sentences; one that does not hold stops the run."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
-from engine.coupon_records import BUDGETS_MAX, COUPONS_MAX, GRANTED_LIVES, NO_BUDGET, UNLIMITED, RequestKind
-from engine.rules.ledger_checks import FUND_MARKS, LIVES_MARKS, STOCK_MARKS, mark_breaches
-from engine.rules.reservations import Reservations
+from engine.coupon_records import BUDGETS_MAX, COUPONS_MAX, GRANTED_LIVES, UNLIMITED
+from engine.rules.ledger_checks import (
+    COST,
+    COST_MARKS,
+    FUND_MARKS,
+    LIVES_MARKS,
+    MARKS,
+    MOVING,
+    OPEN,
+    OPEN_MARKS,
+    RESERVED,
+    STOCK_MARKS,
+    mark_breaches,
+)
 from engine.settle import Shared
 
 
@@ -39,57 +51,36 @@ def lives_sentence(name: str, lives: np.ndarray, row: np.record) -> str:
 
 
 def names_by_slot(names: Mapping[str, int]) -> dict[int, str]:
-    return {slot: name for name, slot in names.items()}
+    """A slot that no name has goes by its number."""
+    known = {slot: name for name, slot in names.items()}
+    return {slot: known.get(slot, f"number {slot}") for slot in range(max(COUPONS_MAX, BUDGETS_MAX))}
 
 
-def open_kinds(table: Reservations) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of all that is open, and what asked for it: RequestKind, of what is under review too."""
-    rows = table.heap[: int(table.size[0])]
-    kinds = table.rows["kind"][rows]
-    return rows, np.where(kinds == RequestKind.REVIEWED, table.requests["kind"][rows], kinds)
+def open_sentence(name: str, opened: np.ndarray, row: np.record) -> str:
+    counted = ((RESERVED, row.reserved, "reserved"), (MOVING, row.moving, "under way"))
+    wrong = [(known, what, opened[kind]) for kind, known, what in counted if opened[kind] != known]
+    return f"coupon {name}: " + ", ".join(f"{known} are {what}, but {there} are open" for known, what, there in wrong)
 
 
-def open_breaches(shared: Shared, coupons: Mapping[str, int], budgets: Mapping[str, int]) -> list[str]:
-    """What is reserved, and what is under way, is open in the table of reservations, reviews among it, and what it
-    costs is reserved of its budget."""
-    table, stock, funds = shared.reservations, shared.stock, shared.funds
-    rows, kinds = open_kinds(table)
-    slots, moving = table.rows["coupon"][rows], kinds == RequestKind.TRANSFER
-    sentences = []
-    known = names_by_slot(coupons)
-    for what, counted, chosen in (("reserved", stock["reserved"], ~moving), ("under way", stock["moving"], moving)):
-        found = np.bincount(slots[chosen], minlength=COUPONS_MAX)
-        sentences += [
-            f"coupon {known.get(slot, f'number {slot}')}: {counted[slot]} are {what}, but {found[slot]} are open"
-            for slot in np.flatnonzero(found != counted).tolist()
-        ]
-    paid = rows[table.rows["budget"][rows] != NO_BUDGET]
-    open_cost = np.zeros(len(funds), np.int64)
-    np.add.at(open_cost, table.rows["budget"][paid], table.rows["cost"][paid])
-    known = names_by_slot(budgets)
-    return sentences + [
-        f"budget {known.get(slot, f'number {slot}')}: {yuan(funds[slot].reserved)} are reserved, but reservations and "
-        f"reviews hold {yuan(open_cost[slot])}"
-        for slot in np.flatnonzero(open_cost > funds["reserved"]).tolist()
-    ]
+def cost_sentence(name: str, opened: np.ndarray, row: np.record) -> str:
+    return f"budget {name}: {yuan(row.reserved)} are reserved, but reservations and reviews hold {yuan(opened[COST])}"
 
 
 def breaches(shared: Shared, lives: np.ndarray, coupons: Mapping[str, int], budgets: Mapping[str, int]) -> list[str]:
     """Every invariant broken, in words. lives: i8[COUPONS_MAX, LIVES], before this settlement; coupons, budgets: slots
     by name."""
-    marks = np.zeros((3, max(COUPONS_MAX, BUDGETS_MAX)), np.int8)
-    broken = mark_breaches(shared, lives, marks)
-    sentences = open_breaches(shared, coupons, budgets)
-    if broken == 0:
-        return sentences
-    slots_of = [np.flatnonzero(row).tolist() for row in marks]
+    opened = np.zeros((OPEN, max(COUPONS_MAX, BUDGETS_MAX)), np.int64)
+    marks = np.zeros((MARKS, max(COUPONS_MAX, BUDGETS_MAX)), np.int8)
+    if mark_breaches(shared, lives, opened, marks) == 0:
+        return []
+    stock: Any = shared.stock
+    funds: Any = shared.funds
     coupon_of, budget_of = names_by_slot(coupons), names_by_slot(budgets)
-    return [
-        *(stock_sentence(coupon_of.get(slot, f"number {slot}"), shared.stock[slot]) for slot in slots_of[STOCK_MARKS]),
-        *(fund_sentence(budget_of.get(slot, f"number {slot}"), shared.funds[slot]) for slot in slots_of[FUND_MARKS]),
-        *(
-            lives_sentence(coupon_of.get(slot, f"number {slot}"), lives[slot], shared.stock[slot])
-            for slot in slots_of[LIVES_MARKS]
-        ),
-        *sentences,
-    ]
+    sentences: dict[int, Callable[[int], str]] = {
+        STOCK_MARKS: lambda slot: stock_sentence(coupon_of[slot], stock[slot]),
+        FUND_MARKS: lambda slot: fund_sentence(budget_of[slot], funds[slot]),
+        LIVES_MARKS: lambda slot: lives_sentence(coupon_of[slot], lives[slot], stock[slot]),
+        OPEN_MARKS: lambda slot: open_sentence(coupon_of[slot], opened[:, slot], stock[slot]),
+        COST_MARKS: lambda slot: cost_sentence(budget_of[slot], opened[:, slot], funds[slot]),
+    }
+    return [say(slot) for kind, say in sentences.items() for slot in np.flatnonzero(marks[kind]).tolist()]

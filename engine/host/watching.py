@@ -6,7 +6,7 @@ import numpy as np
 
 from engine.coupon_records import ORDERS_MAX, OrderState, Wallets
 from engine.days import day_index
-from engine.fraud_records import CASE, ORIGIN, RULES_MAX, SIGHTING, Home, Mode, Seen, Watch
+from engine.fraud_records import CASE, ORIGIN, RULES_MAX, SIGHTING, Check, Home, Mode, Seen, Watch
 from engine.records import DAY_MS, EVENT_KINDS, LONG_AGO_MS, NEVER_MS, NONE, PER_DAY, EventKind, Tables, records
 from engine.rules.slabs import chain
 from engine.rules.watch import SIGHTINGS, renumber, sweep
@@ -64,10 +64,12 @@ def counters(tables: Tables, kind: int) -> int:
 
 
 def rows_of_an_event(tables: Tables) -> int:
-    """Sightings that one event can add at most: itself, the claim of its exposure, a pass, orders not paid in time."""
+    """Sightings that one event can add at most: itself and the claim of its exposure, journeys found by each, a pass,
+    orders not paid in time."""
     widest = max(counters(tables, kind) for kind in range(EVENT_KINDS))
+    travel = int((tables.rules["check"] == Check.TRAVEL).sum())
     unpaid = ORDERS_MAX * counters(tables, EventKind.ORDER_UNPAID)
-    return widest + counters(tables, EventKind.CLAIM) + 1 + unpaid
+    return widest + counters(tables, EventKind.CLAIM) + 2 * travel + 1 + unpaid
 
 
 def rows_of_a_lapse(tables: Tables, wallets: Wallets) -> int:

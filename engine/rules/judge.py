@@ -85,9 +85,7 @@ def is_fulfilled(rule, counts):
         return counts[_N_COUNTED] > rule.most
     if rule.check == _PACE:
         return is_hurried(rule, counts)
-    if rule.check == _NO_BROWSING:
-        return counts[_N_COUNTED] > rule.most and counts[_N_BROWSED] <= rule.amount
-    return rule.check == _TRAVEL and counts[_N_COUNTED] > 0
+    return rule.check == _NO_BROWSING and counts[_N_COUNTED] > rule.most and counts[_N_BROWSED] <= rule.amount
 
 
 @kernel
@@ -101,6 +99,8 @@ def fires_here(rule, slot, shard, row, customer, event, tables, t):
         return watch.origin[0].agent == _AGENT_SCRIPT
     if rule.check == _AFTER_DECLINE:
         return case.kind == _PAYMENT and watch.counts[slot, _N_COUNTED] > 0
+    if rule.check == _TRAVEL:
+        return watch.counts[slot, _N_COUNTED] > 0 or (case.marks >> slot) & 1 == 1
     if rule.check != _YOUNG and rule.check != _REGION:
         return is_fulfilled(rule, watch.counts[slot])
     at = terms_at_hand(shard.wallets, row, case, tables)

@@ -4,11 +4,15 @@ What is broken is marked by slot; `engine/host/ledger_invariants.py` puts it in 
 """
 
 from engine.compiled import entry, kernel
-from engine.coupon_records import GRANTED_LIVES, UNLIMITED
+from engine.coupon_records import GRANTED_LIVES, NO_BUDGET, UNLIMITED, RequestKind
 from engine.rules.budgets import committed
 from engine.rules.stock import handed_out
 
-STOCK_MARKS, FUND_MARKS, LIVES_MARKS = range(3)  # rows of marks
+STOCK_MARKS, FUND_MARKS, LIVES_MARKS, OPEN_MARKS, COST_MARKS = range(5)  # rows of marks
+MARKS = 5
+RESERVED, MOVING, COST = range(3)  # rows of what is open
+OPEN = 3
+_REVIEWED, _TRANSFER = int(RequestKind.REVIEWED), int(RequestKind.TRANSFER)
 _GRANTED_LIVES = tuple(int(life) for life in GRANTED_LIVES)
 
 
@@ -38,12 +42,30 @@ def lives_add_up(lives, stock):
     return held == stock.granted_before + stock.arrived
 
 
+@kernel
+def sum_open(table, opened):
+    """What the table of reservations holds, reviews among it: pieces reserved and on their way, by coupon, and what
+    they cost, by budget."""
+    for place in range(table.size[0]):
+        row = int(table.heap[place])
+        one = table.rows[row]
+        kind = int(table.requests[row].kind) if one.kind == _REVIEWED else int(one.kind)
+        opened[MOVING if kind == _TRANSFER else RESERVED, one.coupon] += 1
+        if one.budget != NO_BUDGET:
+            opened[COST, one.budget] += one.cost
+
+
 @entry
-def mark_breaches(shared, lives, marks):
-    """Mark every slot where an invariant does not hold; returns how many. lives: i8[COUPONS_MAX, LIVES]; marks:
-    i1[3, slots], zeros."""
+def mark_breaches(shared, lives, opened, marks):
+    """Mark every slot where an invariant does not hold; returns how many. lives: i8[COUPONS_MAX, LIVES]; opened:
+    i8[OPEN, slots], zeros, written; marks: i1[MARKS, slots], zeros."""
     broken = 0
+    sum_open(shared.reservations, opened)
     for slot in range(len(shared.stock)):
+        stock = shared.stock[slot]
+        if opened[RESERVED, slot] != stock.reserved or opened[MOVING, slot] != stock.moving:
+            marks[OPEN_MARKS, slot] = 1
+            broken += 1
         if not stock_adds_up(shared.stock[slot]):
             marks[STOCK_MARKS, slot] = 1
             broken += 1
@@ -53,5 +75,8 @@ def mark_breaches(shared, lives, marks):
     for slot in range(len(shared.funds)):
         if not fund_adds_up(shared.funds[slot]):
             marks[FUND_MARKS, slot] = 1
+            broken += 1
+        if opened[COST, slot] > shared.funds[slot].reserved:
+            marks[COST_MARKS, slot] = 1
             broken += 1
     return broken

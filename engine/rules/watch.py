@@ -132,8 +132,9 @@ def has_place(metres, city):
 
 
 @kernel
-def is_too_far(rule, metres, since_ms):
-    return metres > rule.amount and metres * (HOUR_MS // SECOND_MS) > FASTEST_KM_H * since_ms
+def journey_ends(metres, since_ms):
+    """When somebody who was elsewhere at a time can be so far away: no faster than FASTEST_KM_H."""
+    return since_ms + (metres * (HOUR_MS // SECOND_MS) + FASTEST_KM_H - 1) // FASTEST_KM_H
 
 
 @kernel
@@ -142,8 +143,9 @@ def keeps_place(watch, rule, slot, sighting, metres, t):
     if (watch.case[0].seen >> slot) & 1 == 0:
         return True
     far = int(metres[sighting.value, watch.counts[slot, _VALUE]])
-    if is_too_far(rule, far, t - int(sighting.time_ms)):
-        watch.counts[slot, _N_COUNTED] = 1
+    end = journey_ends(far, int(sighting.time_ms))
+    if far > rule.amount and t < end:
+        watch.counts[slot, _N_COUNTED], watch.counts[slot, _LAST] = 1, end
     return False
 
 
@@ -219,6 +221,24 @@ def write(sighting, slot, what, value, time_ms):
 
 
 @kernel
+def mark_end(watch, row, slot):
+    """When the mark of a rule ends; 0 where the customer has none."""
+    at = int(watch.heads[row, SIGHTINGS])
+    while at != NONE:
+        if watch.sightings[at].what == _MARK and watch.sightings[at].rule == slot:
+            return int(watch.sightings[at].time_ms)
+        at = int(watch.sightings[at].next)
+    return 0
+
+
+@kernel
+def note_journey(watch, row, slot, t):
+    """Who came too fast is marked until they could have come, or could have made an earlier journey."""
+    end = max(int(watch.counts[slot, _LAST]), mark_end(watch, row, slot))
+    note_word(watch, row, _MARK, slot, end, t)
+
+
+@kernel
 def remember(watch, row, tables, t):
     """Keep the case for the rules that saw it."""
     case = watch.case[0]
@@ -230,6 +250,8 @@ def remember(watch, row, tables, t):
             at = take_row(watch.sightings, watch.free, SIGHTINGS)
             write(watch.sightings[at], slot, what, watch.counts[slot, _VALUE], t)
             push(watch.sightings, watch.heads, row, SIGHTINGS, at)
+            if tables.rules[slot].check == _TRAVEL and watch.counts[slot, _N_COUNTED] > 0:
+                note_journey(watch, row, slot, t)
 
 
 @kernel

@@ -83,6 +83,15 @@ STORIES: list[tuple[str, dict[str, Any], str]] = [
 9h+1s            ann order 1 1.00x1               DONE        fired=-
 9h+1s            ann order 2 1.00x1               DENIED
 """),
+    ("3 … sent again at its own time it is not late for that", {"orders": ORDERS}, """
+9h               ann claim stamp                  PENDING
+9h               ann order 1 1.00x1               WAITS
+9h+1ms           ann order 2 1.00x1               WAITS
+9h+1s            settle
+9h               ann order 1 1.00x1               DONE        fired=-
+9h+1ms           ann order 2 1.00x1               DENIED      rule=orders
+9h               ann order 2 1.00x1               DONE        fired=-  # she did something since: late
+"""),
     ("3 granted: the claim at hand is in, and stays if it is granted", {"claims_per_campaign": {}}, """
 9h               ann claim once from:hello        PENDING
 9h               bob claim once from:hello        PENDING
@@ -317,8 +326,26 @@ STORIES: list[tuple[str, dict[str, Any], str]] = [
 9h               ann order 2 1.00x1 city:wuhan    DONE        fired=-
 9h               ann order 3 1.00x1 city:nowhere  DONE        fired=-
 9h               ann order 4 1.00x1 city:xian     CHALLENGED  rule=impossible_travel  # dt = 0
-9h+1s            ann order 4 1.00x1 city:xian     DONE        fired=-  # he is there now
+9h+1s            ann order 4 1.00x1               CHALLENGED  rule=impossible_travel  # 647 km take 39 minutes
+10h              ann order 4 1.00x1 city:xian     DONE        fired=-  # she is there now
 12h              ann order 5 1.00x1 city:wuhan    DONE        fired=-
+"""),
+    ("10 … found at a log-in, answered at the claim, until it could have been made", {"impossible_travel": {}}, """
+9h               ann page_view city:wuhan
+9h+1s            ann login city:xian
+9h+2s            ann claim stamp city:xian        PENDING     fired=impossible_travel rule=impossible_travel
+9h+3s            settle  ann:0=CHALLENGED
+9h+38min         ann page_view city:nowhere
+9h+2332789ms     ann order 1 1.00x1 city:xian     CHALLENGED
+9h+2332790ms     ann order 1 1.00x1 city:xian     DONE        fired=-
+"""),
+    ("10 … the longer of two journeys", {"impossible_travel": {"metres": 40_000}}, """
+9h               ann page_view city:wuhan
+9h+1s            ann page_view city:xian
+9h+2s            ann page_view city:wuhan
+9h+10s           ann page_view city:near                      # 44 km
+9h+10min         ann order 1 1.00x1 city:near     CHALLENGED
+10h              ann order 1 1.00x1 city:near     DONE
 """),
     ("10 outside the region", {"outside_region": {}}, """
 9h               ann claim local city:xian        PENDING     fired=outside_region

@@ -94,7 +94,10 @@ class FraudStory(Story):
         for happening, answer in zip(step.happenings, step.answers, strict=True):
             if answer.receipt is not None:
                 self.answers[EventKind(int(happening.event.kind)).name, Answer(answer.receipt["answer"]).name] += 1
-                self.look_at_receipt(answer.receipt, answer.late, answer.decision["time_ms"])
+                t = answer.decision["time_ms"]
+                waited = answer.receipt["fired"] and not answer.late and t > happening.event.time_ms
+                self.edges |= {"what waited is judged"} if waited else set()
+                self.look_at_receipt(answer.receipt, answer.late, t)
         for reply in step.replies:
             self.answers[RequestKind(reply["kind"]).name, Answer(reply["answer"]).name] += 1
             self.fired[reply["rule"]] += reply["kind"] == RequestKind.OBSERVED

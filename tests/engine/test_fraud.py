@@ -14,17 +14,16 @@ from typing import Any
 
 import pytest
 
-from engine.coupon_records import ASK, Answer, RequestKind
-from engine.fraud_records import JUDGED_MASK, ORIGIN, Agent, RuleCell, Verdict
+from engine.coupon_records import Answer, RequestKind
+from engine.fraud_records import Agent, RuleCell, Verdict
 from engine.policy.fraud import core_rules
-from engine.policy.fraud_rules import RuleRow
-from engine.records import DAY_MS, EVENT, HOUR_MS, NEVER_MS, NONE, EventKind, records
+from engine.records import DAY_MS, NEVER_MS, NONE, EventKind
 from engine.reference_wallet import ASKING, Row
 from tests.engine.coupon_traffic import Happening
 from tests.engine.fraud_readings import STORIES
 from tests.engine.fraud_traffic import PROXIES, decision
 from tests.engine.fraud_twins import FraudStory, LedgerAlone, what_rules_did
-from tests.engine.test_wallets import PEOPLE, READINGS_SHOP, ROOT, Bench, cart_line, duration_ms
+from tests.engine.test_wallets import PEOPLE, READINGS_SHOP, ROOT, Bench, duration_ms
 from tests.engine.wallet_twins import Compiled, Naive, difference, naive_tallies
 
 # --- readings ---------------------------------------------------------------------------------------------------------
@@ -34,6 +33,9 @@ PLACES = {
     "near": {"latitude": 30.4, "longitude": 114.0},
 }  # fmt: skip
 MORE_COUPONS = {
+    "fifty": {"kind": "right", "worth": "50.00", "limits": [{"most": 9}]},
+    "nearly": {"kind": "right", "worth": "49.99", "limits": [{"most": 9}]},
+    "gift": {"kind": "right", "worth": "1.00", "limits": [{"most": 9}], "transferable": "true", "valid": "10d"},
     "big": {"kind": "right", "worth": "60.00", "limits": [{"most": 9}], "fallback": "stamp"},
     "free": {"kind": "percent_off", "rate": "10%", "limits": [{"most": 9}]},
     "local": {"kind": "right", "worth": "1.00", "limits": [{"most": 9}], "regions": ["wuhan"]},
@@ -61,12 +63,15 @@ def fraud_shop(rules: dict[str, Any]) -> dict[str, Any]:
 class FraudBench(Bench):
     """A few customers with origins before both engines at once."""
 
-    def __init__(self, rules: dict[str, Any]) -> None:
+    def __init__(self, rules: dict[str, Any], young: str | None = None) -> None:
+        """young: who joined at the start of it all."""
         document = fraud_shop(rules)
         super().__init__((document, document))
         for customer in self.shop.customers:  # everybody is of age, old and free
             customer.birth_date, customer["marks"] = 19_900_412, 0
-            customer.joined_ms = self.shop.start - 3_000 * 86_400_000
+            customer.joined_ms = self.shop.start - 3_000 * DAY_MS
+        if young is not None:
+            self.shop.customers[PEOPLE[young]].joined_ms = self.shop.start
         self.naive, self.twin = Naive(self.shop), Compiled(self.shop)
         self.step, self.settled = self.next_step(), self.step
         self.decisions = 0
@@ -101,6 +106,24 @@ class FraudBench(Bench):
 
     def slot(self, rule: str) -> int:
         return self.shop.registry.rules[rule]
+
+    def live(self, row: str) -> dict[str, int]:
+        """A row of a story: when, who does what, the answer, what is said; returns the receipt."""
+        at, does, *rest = re.split(r"\s{2,}", row.split("  # ")[0].strip())
+        t, receipt = self.shop.start + duration_ms(at), {}
+        who, *words = does.split()
+        then = rest[-1] if rest and "=" in rest[-1] else ""
+        if who == "settle":
+            self.settle(t)
+        elif who == "people":
+            self.decide(t, *words)
+        else:
+            receipt = self.take(t, who, words)
+            expected = rest[0] if rest and rest[0] != then else "NONE"
+            assert expected in ("*", Answer(receipt["answer"]).name), row
+        for said in then.split():
+            self.check(said, receipt)
+        return receipt
 
     def decide(self, t: int, what: str, who: str, *rest: str) -> None:
         """People allow or deny a review, or list somebody."""
@@ -179,79 +202,9 @@ def verdict_of(word: str) -> int:
 def test_readings(rules: dict[str, Any], text: str) -> None:
     bench = FraudBench(rules)
     for row in text.strip().split("\n"):
-        at, does, *rest = re.split(r"\s{2,}", row.split("  # ")[0].strip())
-        t, receipt = bench.shop.start + duration_ms(at), {}
-        who, *words = does.split()
-        then = rest[-1] if rest and "=" in rest[-1] else ""
-        if who == "settle":
-            bench.settle(t)
-        elif who == "people":
-            bench.decide(t, *words)
-        else:
-            receipt = bench.take(t, who, words)
-            expected = rest[0] if rest and rest[0] != then else "NONE"
-            assert Answer(receipt["answer"]).name == expected, row
-        for said in then.split():
-            bench.check(said, receipt)
+        bench.live(row)
     assert what_rules_did(bench.twin.ledger) == +bench.naive.ledger.counters.tallies
     assert +bench.twin.tallies() == +naive_tallies(bench.naive.engine)
-
-
-# --- the core at its own bounds ---------------------------------------------------------------------------------------
-def is_simple(row: RuleRow) -> bool:
-    """The others have stories of their own."""
-    return row.check == "count" and not row.granted and row.count not in (["order_unpaid"], ["transfer"])
-
-
-COUNTED = [name for name, row in core_rules().items() if is_simple(row)]
-FIRST_MS = {"night_burst": HOUR_MS}  # an hour of the night; of others nine o'clock
-
-
-@pytest.mark.parametrize("name", COUNTED)
-@pytest.mark.parametrize(("case", "fires"), [("under", False), ("over", True), ("in", True), ("out", False)])
-def test_bounds(name: str, case: str, fires: bool) -> None:
-    """As many as it lets be; one more; the first of them a millisecond before it leaves the window, and just then."""
-    row = core_rules()[name]
-    bench = FraudBench({name: {}})
-    first, last = ends(row, FIRST_MS.get(name, 9 * HOUR_MS), case)
-    count = (row.more_than or 0) + (case != "under")
-    receipts = [bench.take_one(deed(bench, row, n, bench.shop.start + (last if n else first))) for n in range(count)]
-    if row.kinds & ~JUDGED_MASK:  # it judges others than it counts
-        receipts.append(bench.take(bench.shop.start + last, "ann", ["order", "99", "1.00x1"]))
-    bench.settle(bench.shop.start + last)
-    replies = bench.settled.replies
-    fired = any(receipt.get("fired", 0) >> bench.slot(name) & 1 for receipt in receipts)
-    fired |= any(reply["fired"] >> bench.slot(name) & 1 for reply in replies)
-    marked = any((reply["kind"], reply["rule"]) == (RequestKind.OBSERVED, bench.slot(name)) for reply in replies)
-    assert (fired or marked) == fires
-
-
-def ends(row: RuleRow, first: int, case: str) -> tuple[int, int]:
-    """When the first of the events happens, and when all others do."""
-    if case in ("under", "over"):
-        return first, first
-    if row.within == "day":
-        return (DAY_MS, 2 * DAY_MS - 1) if case == "in" else (DAY_MS - 1, DAY_MS)
-    assert isinstance(row.within, int)
-    return first, first + row.within - (case == "in")
-
-
-def deed(bench: FraudBench, row: RuleRow, n: int, t: int) -> Happening:
-    """The nth event that a rule counts: of another customer, or with another value, where it counts different ones."""
-    event, ask = records(1, EVENT)[0], dict.fromkeys(ASK.names or (), 0)
-    event.campaign = event.exposure = event.channel = event.moment = event.page = event.city = event.ask = NONE
-    kind = (row.count or ["any"])[0]
-    event.time_ms, event.sequence, event.customer = t, n, n if row.different == "customer" else 0
-    event.kind, event.amount = EventKind["PAGE_VIEW" if kind == "any" else kind.upper()], 100
-    ask |= dict.fromkeys(("claim", "campaign", "place"), NONE)
-    ask |= {"coupon": bench.shop.registry.coupons["stamp"], "order": n + 1, "other": 8, "lines": 1}
-    origin = dict.fromkeys(ORIGIN.names or (), NONE)
-    for field, value in ((row.per, 1), (row.different, n + 1)):
-        name = "device_id" if field == "device" else field
-        if name in origin:
-            origin[name] = value
-    lines = (cart_line("1.00", "1"),) if event.kind == EventKind.ORDER else ()
-    return Happening(event, ask if event.kind in ASKING else None, lines, origin)
 
 
 # --- random traffic ---------------------------------------------------------------------------------------------------
@@ -378,5 +331,5 @@ REACHED = {
 EDGES = (
     "a shadow fires", "a rule warms", "a pass is used up", "a pass goes with a request", "a mark answers",
     "a late ask", "a key is forgotten", "not judged", "somebody is allowed", "a review ends by itself",
-    "an event leaves a window to the millisecond",
+    "an event leaves a window to the millisecond", "what waited is judged",
 )  # fmt: skip

@@ -310,7 +310,7 @@ def test_the_same_by_two_naive_engines(run: Run, tmp_path: Path) -> None:
     path = other(tmp_path, run, (SEVEN, "caps: [{most: 1, per: 4d}]"), ("dwell: 5s", "dwell: 4s"))
     found, _ = load_run(run.folder)
     plan = plan_of(found)
-    changes, _ = changes_of(run, plan, other_policy(path, found, plan), lambda share: None)
+    changes, *_ = changes_of(run, plan, other_policy(path, found, plan), lambda share: None)
     first = {int(row[0]): int(row[1]) for row in changes.rows()}
     told = {customer: naive(run, path, customer) for customer in range(0, 400, 16)}
     assert sum(map(bool, told.values())) > 4
