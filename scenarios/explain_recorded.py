@@ -9,6 +9,7 @@ from engine.coupon_records import RECEIPT, REPLY, Answer
 from engine.records import DECISION, NONE
 from engine.reference import Reference
 from results.store import Run
+from scenarios.adversary_worker import adversary_bounds
 from scenarios.build import model_of
 from scenarios.explain_coupons import Historian, Note
 from scenarios.load import LoadedScenario
@@ -38,7 +39,7 @@ class RecordedLife:
         self.plan, self.loaded, self.customer = plan, loaded, customer
         bounds = partition_bounds(run.manifest["customers"], run.manifest["shards"])
         self.worker = next(n for n, (first, count) in enumerate(bounds) if first <= customer < first + count)
-        self.steps = Steps(run, plan, bounds)
+        self.steps = Steps(run, plan, [*bounds, *adversary_bounds(plan, run.manifest["customers"])])
         self.bulletins = whole_log(run, "bulletins")
         stream = (plan.seed, plan.replication)
         model = model_of(plan.population, plan.baseline, plan.spans, stream, plan.customers)
@@ -101,7 +102,8 @@ class RecordedLife:
                 lines = step.lines[ask["first_line"] : ask["first_line"] + ask["lines"]]
             self.history.lapse(int(event.time_ms))
             claims = self.history.wallet["claims"]
-            answer = self.engine.decide(event, self.board, ask, lines)
+            origin = None if event.origin == NONE else step.origins[event.origin]
+            answer = self.engine.decide(event, self.board, ask, lines, origin)
             self.check(step, int(row), answer)
             self.history.took(event, ask, answer, claims)
             yield {name: int(event[name]) for name in step.events.dtype.names or ()}, answer

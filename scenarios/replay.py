@@ -21,7 +21,7 @@ from engine.policy.tables import compile_policy
 from engine.policy.yaml_source import Loaded
 from engine.records import MOMENTS_MAX, NONE
 from results.store import Run
-from scenarios.adversary_worker import adversary_bounds
+from scenarios.adversary_worker import adversary_bounds, has_adversaries
 from scenarios.exits import UsageError
 from scenarios.explain import load_run
 from scenarios.load import LoadedScenario, Reader, plan_of
@@ -144,7 +144,7 @@ def compare_command(folder: Path, path: Path, manifest: Mapping[str, Any]) -> st
 
 
 def settlements_kept(run: Run, plan: RunPlan) -> int:
-    return len(settlements_of(run, run.manifest["shards"])) if plan.shares else 0
+    return len(settlements_of(run, run.manifest["shards"] + has_adversaries(plan))) if plan.shares else 0
 
 
 def changes_of(
