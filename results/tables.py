@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from engine.coupon_records import ASK, LINE, RECEIPT, REPLY
+from engine.coupon_records import ASK, LINE, RECEIPT, REPLY, REQUEST
 from engine.fraud_records import ORIGIN
 from engine.records import DECISION, EVENT, Cell, Reason
 
@@ -186,6 +186,7 @@ SETTLEMENT = np.dtype(
         ("lines", "i8"),  # `first_line` of an ask with a cart is its number among these
         ("origins", "i8"),  # `origin` of an event is its number among these
         ("enrolled", "i8"),  # accounts of crews that were opened; they do nothing before
+        ("decided", "i8"),  # what persons decided: reviews, and who is let be
         ("replies", "i8"),
     ]
 )
@@ -211,6 +212,7 @@ RECORDED = {
     "cart_lines": LINE,
     "origins": ORIGIN,
     "enrolled": ENROLLED,
+    "decided": REQUEST,
     "settlements": SETTLEMENT,
     "replies": REPLY,
     "bulletins": BULLETIN,

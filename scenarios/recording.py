@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engine.coupon_records import ASK, LINE, RECEIPT, REPLY, Inbox
+from engine.coupon_records import ASK, LINE, RECEIPT, REPLY, REQUEST, Inbox
 from engine.fraud_records import ORIGIN
 from engine.host.messages import Settled
 from engine.records import DECISION, EVENT, NONE, Bulletin, EventKind
@@ -112,6 +112,7 @@ class SettlementLog:
 
     times: list[int] = field(default_factory=list)
     replies: list[list[np.ndarray]] = field(default_factory=list)  # by settlement and worker
+    decided: list[np.ndarray] = field(default_factory=list)  # by settlement: what persons decided, REQUEST[n]
     bulletins: list[np.ndarray] = field(default_factory=list)
     posted: np.ndarray | None = None  # i1[2, campaigns]: in stock, within budget, as last said
 
@@ -120,9 +121,10 @@ class SettlementLog:
         self.posted = None
         self._keep_changes(bulletin, adopted=True)
 
-    def take(self, settled: Sequence[Settled]) -> None:
-        """A settlement is over: what each worker was told."""
+    def take(self, settled: Sequence[Settled], decided: np.ndarray) -> None:
+        """A settlement is over: what persons had decided, and what each worker was told."""
         self.times.append(settled[0].time_ms)
+        self.decided.append(decided.copy())
         self.replies.append([one.replies.copy() for one in settled])
         self._keep_changes(settled[0].bulletin)
 
@@ -151,6 +153,7 @@ def write_recording(writer: RunWriter, workers: Sequence[Recorded], log: Settlem
         return
     writer.record("settlements", settlements(workers, log))
     writer.record("bulletins", joined(log.bulletins, BULLETIN))
+    writer.record("decided", joined(log.decided, REQUEST))
     writer.record("replies", joined([part for parts in log.replies for part in parts], REPLY))
     for name in COUNTED_BY:
         for rows in in_order(workers, name):
@@ -167,6 +170,7 @@ def settlements(workers: Sequence[Recorded], log: SettlementLog) -> np.ndarray:
         assert len(worker.steps) == len(log.times), "every settlement ends a step of every worker"
         for name, counts in zip(STEP, worker.steps.T, strict=True):
             rows[name][:, number] = counts
+    rows["decided"][:, 0] = [len(decided) for decided in log.decided]  # the first worker brings them along
     rows["replies"] = np.array([[len(part) for part in parts] for parts in log.replies]).reshape(rows.shape)
     return rows.reshape(-1)
 

@@ -14,7 +14,7 @@ from scenarios.recording import COUNTED_BY, WITH_CARTS
 from scenarios.worker import RunPlan
 
 MOMENTS = (0, MOMENTS_MAX - 1)
-LOGS = COUNTED_BY | {"replies": "replies"}  # column of SETTLEMENT, by log
+LOGS = COUNTED_BY | {"decided": "decided", "replies": "replies"}  # column of SETTLEMENT, by log
 
 
 def require(holds: bool, sentence: str) -> None:
@@ -73,6 +73,7 @@ class Step:
     lines: np.ndarray  # LINE[m]
     origins: np.ndarray  # ORIGIN[o], by EVENT.origin
     enrolled: np.ndarray  # ENROLLED[a]
+    decided: np.ndarray  # REQUEST[d]: by persons; of the first worker's step
     replies: np.ndarray  # REPLY[r]
 
     def inbox(self) -> Inbox:
@@ -165,6 +166,7 @@ class Steps:
             "origin": (step.events["origin"], NONE, len(step.origins) - 1),
         })  # fmt: skip
         check_bounds(self.run, "origins", {"inviter": (step.origins["inviter"], NONE, self.everybody - 1)})
+        check_bounds(self.run, "decided", {"customer": (step.decided["customer"], 0, self.everybody - 1)})
         check_bounds(self.run, "enrolled", {"customer": (step.enrolled["customer"], first, first + count - 1)})
         check_bounds(self.run, "asks", {
             "place": (asks["place"], NONE, len(names.places) - 1),

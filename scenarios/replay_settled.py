@@ -74,7 +74,7 @@ class Own:
         rows = step.events["ask"][asked]
         check_equal("receipt", step.receipts[rows], inbox.receipts[rows], step.events[asked])
 
-    def take(self, settled: Sequence[Settled]) -> None:
+    def take(self, settled: Sequence[Settled], decided: np.ndarray) -> None:
         """What the Ledger says again."""
         for said, step in zip(settled, self.taken, strict=True):
             require(
@@ -110,6 +110,19 @@ class Own:
     def end_campaign(self) -> None:
         for shard in self.shards:
             shard.pause(self.plan.paused_after)
+
+
+class AsDecided:
+    """The persons of the run, who decide what they decided."""
+
+    def __init__(self, own: Own) -> None:
+        self.own = own
+
+    def live(self, contacts: Sequence[np.ndarray], until_ms: int) -> np.ndarray:
+        return self.own.taken[0].decided
+
+    def hear(self, settled: Sequence[Settled | None], since_ms: int, until_ms: int) -> None:
+        """Their minds are made up."""
 
 
 def apply_all(shards: Sequence[CustomerShard], settled: Sequence[Settled | None]) -> None:
@@ -230,6 +243,7 @@ def joined(early: Step, late: Step) -> Step:
         np.concatenate([early.lines, late.lines]),
         np.concatenate([early.origins, late.origins]),
         late.enrolled,
+        late.decided,
         late.replies,
     )
 
@@ -288,7 +302,7 @@ class Replay:
 
     def __post_init__(self) -> None:
         self.own = Own(self.plan, self.bounds, self.steps)
-        self.settling = Settling(self.own, self.plan, self.bounds, log=self.own)
+        self.settling = Settling(self.own, self.plan, self.bounds, log=self.own, desk=AsDecided(self.own))
         self.twin: Settling | None = None
         self.claims: ClaimChanges | None = None
         self.fraud: FraudChanges | None = None
@@ -345,7 +359,7 @@ class Replay:
     def _fork(self, other: Other) -> None:
         plan = replace(self.plan, policy=other.policy, paused=(), paused_after=other.paused_after)
         twin = Twin(self.own, plan, other, self.bounds, self.pairs_append)
-        self.twin = self.settling.fork(twin, plan)
+        self.twin = self.settling.fork(twin, plan, AsDecided(self.own))
         self.twin.launch()
         self.store = LateStore(self.twin)
         self.store.settled_ms = self.plan.spans.launch

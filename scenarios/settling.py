@@ -6,13 +6,12 @@ from typing import Protocol
 
 import numpy as np
 
-from engine.coupon_records import ANSWERS
+from engine.coupon_records import ANSWERS, REQUEST
 from engine.host.ledger import LedgerHost
 from engine.host.messages import Contribution, Settled
-from engine.records import Bulletin
+from engine.records import Bulletin, records
 from scenarios.breaker_outputs import MinuteBook
 from scenarios.diary import Diary
-from scenarios.help_desk import HelpDesk
 from scenarios.worker import CohortWorker, RunPlan, SoFar, Told
 
 
@@ -36,12 +35,20 @@ class Shards(Protocol):
     def end_campaign(self) -> None: ...
 
 
+class Desk(Protocol):
+    """Persons who decide: who got in touch goes in, requests come out; they hear what is under review."""
+
+    def live(self, contacts: Sequence[np.ndarray], until_ms: int) -> np.ndarray: ...
+
+    def hear(self, settled: Sequence[Settled | None], since_ms: int, until_ms: int) -> None: ...
+
+
 class Log(Protocol):
-    """Hears what each worker is told: as a policy is taken up, and at a settlement."""
+    """Hears what each worker is told: as a policy is taken up, and at a settlement; and what persons decided."""
 
     def post(self, bulletin: Bulletin) -> None: ...
 
-    def take(self, settled: Sequence[Settled]) -> None: ...
+    def take(self, settled: Sequence[Settled], decided: np.ndarray) -> None: ...
 
 
 class OneWorker:
@@ -77,7 +84,7 @@ class Settling:
         diary: Diary | None = None,
         log: Log | None = None,
         minutes: MinuteBook | None = None,
-        desk: HelpDesk | None = None,
+        desk: Desk | None = None,
     ) -> None:
         self.shards, self.plan, self.diary, self.log, self.minutes = shards, plan, diary, log, minutes
         self.desk = desk
@@ -98,8 +105,10 @@ class Settling:
     def advance(self, since_ms: int, until_ms: int) -> None:
         told = self.shards.step(self.settled, since_ms, until_ms)
         requests = [one.account.requests for one in told]
+        decided: np.ndarray = records(0, REQUEST)
         if self.desk is not None:
-            requests[0] = np.concatenate([requests[0], self.desk.live([one.contacts for one in told], until_ms)])
+            decided = self.desk.live([one.contacts for one in told], until_ms)
+            requests[0] = np.concatenate([requests[0], decided])
         number = self.ledger.number + 1
         settled: list[Settled | None] = [None] * len(self.settled)
         for shard, account in enumerate(one.account for one in told):
@@ -115,7 +124,7 @@ class Settling:
         if self.desk is not None:
             self.desk.hear(settled, since_ms, until_ms)
         if self.log is not None:
-            self.log.take([one for one in settled if one is not None])
+            self.log.take([one for one in settled if one is not None], decided)
         if self.diary is not None:
             self.diary.note(until_ms, self.ledger, self.shards)
         if self.minutes is not None:
@@ -163,7 +172,7 @@ class Settling:
         refused: np.ndarray = self.ledger.shared.stock["refused"] - self.refused_before
         return refused.reshape(len(refused), ANSWERS)
 
-    def fork(self, shards: Shards, plan: RunPlan, desk: HelpDesk | None = None) -> "Settling":
+    def fork(self, shards: Shards, plan: RunPlan, desk: Desk | None = None) -> "Settling":
         """The same Ledger at the same moment, for shards that live on under another policy."""
         twin = copy.copy(self)
         twin.shards, twin.plan, twin.diary, twin.log, twin.desk = shards, plan, None, None, desk

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.coupon_records import Answer
+from engine.coupon_records import Answer, RequestKind
 from results.store import Run
 from scenarios.load import Options, load_scenario
 from scenarios.replay import replayed
@@ -26,6 +26,8 @@ set:
     {account_ring: {people: 2, accounts: 6, budget: 500.00, devices: 3, ips: 2},
     many_accounts: {accounts: 4, budget: 100.00},
     slow_accounts: {accounts: 3, budget: 300.00, devices: 2, ages: 1d, rests: 12h}}
+  population.support: >-
+    {hotline: {shifts: [{seats: 3}]}, reviewers: {shifts: [{seats: 3}]}, contacts: {claim_refused: 90%}}
 customers: 200
 start: 2026-09-07
 days: 3
@@ -33,7 +35,14 @@ before: 1
 after: 1
 seed: 1
 """
-RULES = 'fraud:\n  include: core\n  appeal: "Mine, Appeal"\n  rules:\n    accounts_per_device: {more_than: 3}\n'
+RULES = """
+fraud:
+  include: core
+  appeal: "Mine, Appeal"
+  rules:
+    accounts_per_device: {more_than: 3}
+    claims_per_device: {more_than: 1, answer: review}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -65,12 +74,13 @@ def asks_of(run: Run) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_live_equals_replay(run: Run) -> None:
-    """Origins and crews' accounts are kept, too; the same policy changes nothing."""
+    """Origins, crews' accounts and what persons decided are kept, too; the same policy changes nothing."""
     assert replayed(run)["met_again"]
     whose, _ = asks_of(run)
     assert 0 < (whose >= CUSTOMERS).sum() < len(whose)
     assert len(run.table("origins")["ip"]) > 100
     assert len(run.table("enrolled")["customer"]) > 10
+    assert RequestKind.REVIEWED in run.table("decided")["kind"]
     found = replayed(run, run.folder / "inputs" / "policy.yaml")
     fraud = found["fraud"]
     assert fraud["asks"] > 100
