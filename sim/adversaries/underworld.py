@@ -88,6 +88,7 @@ class Underworld:
         """Live up to a time, which is not in it."""
         if until > self.env.now:
             self.env.run(until)
+            self.app.send()
 
     def hear(self, replies: np.ndarray) -> None:
         """The Ledger's replies (REPLY[n]) of the settlement at this moment."""
