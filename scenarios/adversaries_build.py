@@ -34,7 +34,7 @@ def crew_plans(adversaries: Adversaries | None) -> tuple[CrewPlan, ...]:
     return tuple(
         CrewPlan(
             KINDS[name], c.crews, c.people, c.accounts, c.budget, c.devices, c.ips, c.cards, c.addresses,
-            c.starts, c.works_every, c.rests, c.ages,
+            c.starts, c.works_every, c.rests, c.ages, c.prepared / SHARE_ONE,
         )
         for name, c in adversaries.crews.given().items()
     )  # fmt: skip
@@ -53,7 +53,8 @@ def scene_of(
     browsed = [page for page in population.enters if page in pages] or pages[:1]
     return Scene(
         prices=Prices(
-            prices.account, prices.device, prices.emulator, prices.ip, prices.proxy, prices.card, prices.address,
+            prices.account, prices.prepared, prices.device, prices.emulator, prices.ip, prices.proxy, prices.card,
+            prices.address,
             prices.challenge,
         ),
         market_share=market.share / SHARE_ONE,
@@ -62,6 +63,7 @@ def scene_of(
         goods_lost=block.goods_lost / SHARE_ONE,
         solves=block.solves / SHARE_ONE,
         invite_reward=block.invite_reward,
+        prepared_within_ms=block.prepared_within,
         targets=tuple(sorted(wanted)),
         coupons=compiled.tables.coupons,
         terms=compiled.tables.terms,

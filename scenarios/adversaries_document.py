@@ -15,10 +15,11 @@ Price = Annotated[Money, Field(le=10_000_000)]
 
 
 class Prices(Block):
-    """emulator: a device that is none; ip: an address of a data centre; proxy: one in somebody's home; challenge: one
-    that somebody solves for money."""
+    """prepared: an account that somebody opened before; emulator: a device that is none; ip: an address of a
+    data centre; proxy: one in somebody's home; challenge: one that somebody solves for money."""
 
     account: Price = 150
+    prepared: Price = 400
     device: Price = 3_000
     emulator: Price = 50
     ip: Price = 10
@@ -48,6 +49,7 @@ class Crews(Block):
     ips: Some = 1
     cards: Some = 1
     addresses: Some = 1
+    prepared: Share = 0  # of accounts, bought from somebody who opened them within the weeks before launch
     starts: Duration = HOUR_MS
     works_every: Annotated[Duration, Field(ge=SECOND_MS)] = 5 * MINUTE_MS
     rests: Annotated[Duration, Field(ge=HOUR_MS)] = 7 * DAY_MS
@@ -94,6 +96,7 @@ class Adversaries(Block):
     solves: Share = 300_000
     invite_reward: Price = 800
     appeals: Share = 100_000
+    prepared_within: Annotated[Duration, Field(ge=DAY_MS, le=730 * DAY_MS)] = 30 * DAY_MS
 
     def cross_checks(self) -> Checks:
         yield lambda: repeated(self.after or [], ("after",))

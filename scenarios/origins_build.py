@@ -3,7 +3,7 @@
 import numpy as np
 
 from engine.records import SHARE_ONE, records
-from scenarios.origins_document import Origins
+from scenarios.origins_document import Group, Origins
 from sim.origin_model import HONEST, LOOK_ALIKES, ORIGINS, Account
 
 FIELDS = {
@@ -12,6 +12,7 @@ FIELDS = {
     Account.OFFICE: "office",
     Account.TABLET: "shared_tablet",
     Account.FLYER: "frequent_flyer",
+    Account.BARGAIN: "bargain_hunter",
 }
 
 
@@ -35,11 +36,14 @@ def origins_row(origins: Origins | None) -> np.recarray:
         return records(0, ORIGINS)
     table = records(1, ORIGINS)
     row, groups = table[0], origins.groups
-    people = np.zeros(len(HONEST))
+    row.kinds[:] = np.cumsum(shares_of(origins))
     for kind in LOOK_ALIKES:
-        people[kind] = getattr(getattr(groups, FIELDS[kind]), "people", 0.0)
-    row.kinds[:], row.people[:] = np.cumsum(shares_of(origins)), people
-    row.shared_device = share(origins.family_device)
+        group = getattr(groups, FIELDS[kind])
+        if isinstance(group, Group):
+            row.people[kind] = group.people
+            row.shared_device[kind], row.shared_card[kind] = share(group.device), share(group.card)
+            row.shared_address[kind] = share(group.address)
+    row.bargain_visits, row.bargain_since_ms = groups.bargain_hunter.visits, groups.bargain_hunter.since
     row.away, row.trip_ms = share(groups.frequent_flyer.away), groups.frequent_flyer.trip
     row.mobile, row.behind = share(origins.mobile.share), origins.mobile.behind
     row.second_device, row.second_used = share(origins.second_device.share), share(origins.second_device.used)

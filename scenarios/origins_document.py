@@ -14,10 +14,23 @@ CERTAIN_MOST = 900_000  # what fails again must end
 
 
 class Group(Block):
-    """share: of customers; people: how many are in one group, on average."""
+    """share: of customers; people: how many are in one group, on average. device, card, address: the group shares one
+    of each; of visits, payments and orders so many are made from it, with it, to it."""
 
     share: Share = 0
     people: People
+    device: Share = 0
+    card: Share = 0
+    address: Share = 0
+
+
+class Family(Group):
+    device: Share = 100_000
+    address: Share = SHARE_ONE
+
+
+class Tablet(Group):
+    device: Share = SHARE_ONE
 
 
 class Flyers(Block):
@@ -28,14 +41,23 @@ class Flyers(Block):
     trip: Annotated[Duration, Field(ge=12 * HOUR_MS, le=60 * DAY_MS)] = 3 * DAY_MS
 
 
+class BargainHunters(Block):
+    """share: of customers; visits: they come so many times as often; since: they have joined so long before."""
+
+    share: Share = 0
+    visits: Annotated[Number, Field(ge=1, le=20)] = 2.5
+    since: Duration = 60 * DAY_MS
+
+
 class Groups(Block):
     """Look-alikes: honest customers who share what fraudsters share. The rest lives alone."""
 
-    family: Group = Group(people=3)
+    family: Family = Family(people=3)
     dormitory: Group = Group(people=60)
     office: Group = Group(people=40)
-    shared_tablet: Group = Group(people=3)
+    shared_tablet: Tablet = Tablet(people=3)
     frequent_flyer: Flyers = Flyers()
+    bargain_hunter: BargainHunters = BargainHunters()
 
     def cross_checks(self) -> Checks:
         yield self.at_most_everybody
@@ -79,7 +101,6 @@ class Challenge(Block):
 class Origins(Block):
     groups: Groups = Groups()
     mobile: Mobile = Mobile()
-    family_device: Annotated[Share, Field(le=500_000)] = 100_000  # of a family's visits, from the device they share
     second_device: SecondDevice = SecondDevice()
     second_card: Share = 0
     browser: Share = 0

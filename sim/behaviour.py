@@ -7,7 +7,7 @@ from sim.arrivals import begin_purchasing, first_use_at, plan_visit
 from sim.challenges import pass_challenge
 from sim.measures import count_day, count_dwell, count_entry, count_move, count_visit
 from sim.model import Daily, Mark, Stage
-from sim.origins import is_declined, is_traced, log_in_fails, settle_whereabouts, trace_of, write_origin
+from sim.origins import hunts, is_declined, is_traced, log_in_fails, settle_whereabouts, trace_of, write_origin
 from sim.outages import lose_act, lose_payment, payment_fails
 from sim.pages import PURCHASE_VISITS, page_after, return_visit, stay_ms, view_key, write
 from sim.payments import PAGE_EVENT_AFTER_MS, after_organic, induced_payment, maybe_top_up, organic_payment, top_up
@@ -165,10 +165,10 @@ def enter_page(model, crowd, visitor, customer, event):
     if kind == _CARD_BOUND and not binds(model, visitor, customer):
         visitor.marks |= _EVENT_DONE
     if kind == _CLAIM:
-        # The page lists coupons; a claim is an errand of its own.
-        visitor.marks |= _EVENT_DONE
-        if len(crowd.shoppers) > 0:
-            claim_listed(model, shopper_of(crowd, customer), customer, view_key(visitor), int(visitor.due_ms))
+        visitor.marks |= _EVENT_DONE  # a claim is an errand of its own
+    if len(crowd.shoppers) > 0 and (kind == _CLAIM or (visitor.depth == 1 and hunts(crowd, customer))):
+        # The page lists coupons, or the list is opened first of all.
+        claim_listed(model, crowd, customer, view_key(visitor), int(visitor.due_ms))
     if kind == _INSTALMENT and not takes_instalments(model, visitor, customer):
         visitor.marks |= _EVENT_DONE
     write(event, visitor, customer, _PAGE_VIEW)

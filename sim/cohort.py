@@ -86,7 +86,7 @@ class Cohort:
         week = int(model.days[np.searchsorted(model.days["start_ms"], spans.start, "right") - 1]["week"])
         create(self.model, self.crowd, self.profiles, week)
         create_shoppers(self.model, self.crowd, self.profiles)
-        create_traces(self.model, self.crowd)
+        create_traces(self.model, self.crowd, self.profiles)
         self._requeue()
 
     def _requeue(self) -> None:
@@ -260,9 +260,9 @@ def create_shoppers(model, crowd, profiles):
 
 
 @entry
-def create_traces(model, crowd):
+def create_traces(model, crowd, profiles):
     for row in range(len(crowd.traces)):
-        create_trace(model, crowd.traces[row], crowd.visitors[row], int(crowd.first[0]) + row)
+        create_trace(model, crowd, crowd.visitors[row], profiles[row], int(crowd.first[0]) + row)
 
 
 @entry

@@ -14,6 +14,7 @@ class Account(IntEnum):
     OFFICE = 3  # one IP in working hours
     TABLET = 4  # one device, several accounts
     FLYER = 5  # other cities, other IPs
+    BARGAIN = 6  # claims and uses whatever coupon there is, as often as may be
     # accounts of adversaries; OWN is a person's honest one, by which is measured what the others brought
     OWN = 15
     RING = 16
@@ -35,7 +36,11 @@ ORIGINS = np.dtype(
     [
         ("kinds", "f8", (len(HONEST),)),  # cumulative shares of customers
         ("people", "f8", (len(HONEST),)),  # mean size of a group; 0: no groups
-        ("shared_device", "f8"),  # of a family's visits, made from the device they share
+        ("shared_device", "f8", (len(HONEST),)),  # of visits, made from the device that the group shares
+        ("shared_card", "f8", (len(HONEST),)),  # likewise of payments
+        ("shared_address", "f8", (len(HONEST),)),  # likewise of orders
+        ("bargain_visits", "f8"),  # bargain hunters come so many times as often …
+        ("bargain_since_ms", "i8"),  # … and have joined so long before launch
         ("away", "f8"),  # of the time, frequent flyers are in another city
         ("trip_ms", "i8"),
         ("mobile", "f8"),  # of visits, over a mobile carrier …

@@ -10,6 +10,7 @@ from engine.compiled import kernel
 from engine.days import day_index
 from engine.fraud_records import Agent
 from engine.records import HOUR_MS, NEVER_MS, NONE, EventKind
+from sim.model import Span
 from sim.origin_model import Account
 from sim.pages import view_key
 from sim.population import category, friend_of
@@ -17,8 +18,10 @@ from sim.streams import Draw, uniforms
 
 _BELONGS, _COMES, _TRIP = int(Draw.BELONGS), int(Draw.COMES_FROM), int(Draw.TRIP)
 _STUMBLES, _DECLINED, _PAYS_WITH = int(Draw.LOG_IN_FAILS), int(Draw.DECLINED), int(Draw.PAYS_WITH)
-_ALONE, _FAMILY, _DORMITORY = int(Account.ALONE), int(Account.FAMILY), int(Account.DORMITORY)
-_OFFICE, _TABLET, _FLYER = int(Account.OFFICE), int(Account.TABLET), int(Account.FLYER)
+_FAMILY, _DORMITORY = int(Account.FAMILY), int(Account.DORMITORY)
+_OFFICE, _FLYER = int(Account.OFFICE), int(Account.FLYER)
+_ALONE, _BARGAIN = int(Account.ALONE), int(Account.BARGAIN)
+_LAUNCH = int(Span.LAUNCH)
 _APP, _BROWSER = int(Agent.APP), int(Agent.BROWSER)
 _REGISTER, _PAYMENT, _ORDER = int(EventKind.REGISTER), int(EventKind.PAYMENT), int(EventKind.ORDER)
 _PAYMENT_DECLINED, _REDEEM = int(EventKind.PAYMENT_DECLINED), int(EventKind.REDEEM)
@@ -54,6 +57,12 @@ def trace_of(crowd, customer):
     return crowd.traces[customer - crowd.first[0]]
 
 
+@kernel
+def hunts(crowd, customer):
+    """Whether a customer takes whatever coupon there is."""
+    return is_traced(crowd) and trace_of(crowd, customer).kind == _BARGAIN
+
+
 # --- who belongs to whom ----------------------------------------------------------------------------------------------
 @kernel
 def group_of(model, customer):
@@ -69,9 +78,21 @@ def group_of(model, customer):
 
 
 @kernel
-def create_trace(model, trace, visitor, customer):
-    """A customer of whom no fraud rule has said anything."""
+def shared(kind, group):
+    """The number of what a group shares."""
+    return SHARED + kind * SHARED_KIND + group
+
+
+@kernel
+def create_trace(model, crowd, visitor, profile, customer):
+    """A customer of whom no fraud rule has said anything. It takes a while to become a bargain hunter."""
+    o, trace = model.origins[0], trace_of(crowd, customer)
     kind, _ = group_of(model, customer)
+    if kind == _BARGAIN:
+        if profile.joined_ms > crowd.span[_LAUNCH] - o.bargain_since_ms:
+            kind = _ALONE
+        else:
+            visitor.visit_rate *= o.bargain_visits
     trace.kind = kind
     trace.challenge_ms, trace.challenge_rule, trace.appeal_rule = NEVER_MS, NONE, NONE
     trace.place = visitor.home_city
@@ -127,14 +148,12 @@ def place_ip(model, visitor, customer, u_network, u_pool, t):
 
 @kernel
 def device(model, customer, u_device):
-    """A customer's phone, their second device, or the one that a family or several accounts share."""
+    """A customer's phone, their second device, or the one that their group shares."""
     o = model.origins[0]
     kind, group = group_of(model, customer)
     _, _, u_second, _ = uniforms(model.stream, customer, _BELONGS, 0)
-    if kind == _TABLET:
-        return SHARED + kind * SHARED_KIND + group
-    if kind == _FAMILY and u_device < o.shared_device:
-        return SHARED + kind * SHARED_KIND + group
+    if u_device < o.shared_device[kind]:
+        return shared(kind, group)
     if u_second < o.second_device and u_device > 1.0 - o.second_used:
         return customer * OWN + 1
     return customer * OWN
@@ -142,19 +161,24 @@ def device(model, customer, u_device):
 
 @kernel
 def address(model, customer, number):
-    """Where an order goes: home, which a family shares, or somewhere else."""
+    """Where an order goes: somewhere else, to the address that a group shares (the family's home, the parcel station),
+    or home."""
+    o = model.origins[0]
     kind, group = group_of(model, customer)
-    u, _, _, _ = uniforms(model.stream, customer, _PAYS_WITH, number)
-    if u < model.origins[0].other_address:
+    u, _, v, _ = uniforms(model.stream, customer, _PAYS_WITH, number)
+    if u < o.other_address:
         return customer * OWN + 1
-    return SHARED + kind * SHARED_KIND + group if kind == _FAMILY else customer * OWN
+    return shared(kind, group) if v < o.shared_address[kind] else customer * OWN
 
 
 @kernel
 def card(model, customer, number):
-    """What a payment is made with: the first card, or the second of those who have two."""
+    """What a payment is made with: the group's card, the first card, or the second of those who have two."""
+    kind, group = group_of(model, customer)
     _, _, _, u_second = uniforms(model.stream, customer, _BELONGS, 0)
-    _, u, _, _ = uniforms(model.stream, customer, _PAYS_WITH, number)
+    _, u, _, v = uniforms(model.stream, customer, _PAYS_WITH, number)
+    if v < model.origins[0].shared_card[kind]:
+        return shared(kind, group)
     return customer * OWN + (1 if u_second < model.origins[0].second_card and u < 0.5 else 0)
 
 

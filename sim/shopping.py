@@ -8,6 +8,7 @@ from engine.records import DAY_MS, MINUTE_MS, NEVER_MS, NONE, SECOND_MS, EventKi
 from sim.baskets import consider_adding, fill_basket, pull
 from sim.measures import COUNT_MAX, count_day, money
 from sim.model import Daily, Mark, Span
+from sim.origins import hunts
 from sim.population import category, friend_of
 from sim.streams import Draw, exponential, normal, uniforms
 
@@ -185,8 +186,9 @@ def urgency_of(model, slot):
 
 
 @routine
-def claim_listed(model, shopper, customer, page_view, t):
-    """A page lists coupons: the customer may claim one that they do not have yet."""
+def claim_listed(model, crowd, customer, page_view, t):
+    """A page lists coupons: the customer may claim one that they do not have yet; a bargain hunter does."""
+    shopper, hunter = shopper_of(crowd, customer), hunts(crowd, customer)
     u, v, _, _ = uniforms(model.stream, customer, _LISTED, page_view)
     listed = 0
     for slot in range(len(model.offers)):
@@ -198,10 +200,19 @@ def claim_listed(model, shopper, customer, page_view, t):
         if choice == 0:
             more, _ = urgency_of(model, slot)
             terms = model.terms[model.offers[slot].terms]
-            if u < model.shop[0].claims_when_seen * more * pull(model, shopper, customer, terms):
+            if hunter or u < model.shop[0].claims_when_seen * more * pull(model, shopper, customer, terms):
                 plan_claim(shopper, slot, NONE, t + CLAIM_AFTER_MS)
             return
         choice -= 1
+
+
+@kernel
+def claim_next(model, shopper, granted, t):
+    """A coupon was granted: the next one on the list is claimed."""
+    for slot in range(granted + 1, len(model.offers)):
+        if may_claim(model, shopper, slot, t):
+            plan_claim(shopper, slot, NONE, t + CLAIM_AFTER_MS)
+            return
 
 
 @kernel
@@ -296,12 +307,12 @@ def take_refund(model, crowd, visitor, shopper, receipt, t):
 
 # --- replies ----------------------------------------------------------------------------------------------------------
 @kernel
-def plan_use(model, shopper, customer, slot, expires_ms, t):
+def plan_use(model, crowd, shopper, customer, slot, expires_ms, t):
     """A coupon was granted: a purchase may be made for its sake, sooner or later, or too late."""
     shop, terms = model.shop[0], model.terms[model.offers[slot].terms]
     key = coupon_key(slot, t // SECOND_MS % COUPON_KEYS)
     u, v, w, _ = uniforms(model.stream, customer, _USING, key)
-    if u >= shop.uses * pull(model, shopper, customer, terms):
+    if u >= shop.uses * pull(model, shopper, customer, terms) and not hunts(crowd, customer):
         return
     _, sooner = urgency_of(model, slot)
     use_ms = t + USE_LEAST_MS + int(exponential(v) * shop.uses_after_ms * sooner)
@@ -337,6 +348,8 @@ def take_reply(model, crowd, shopper, customer, reply, t):
     if reply.answer != _DONE and reply.answer != _FALLBACK:
         return
     shopper.held |= 1 << slot
+    if hunts(crowd, customer):
+        claim_next(model, shopper, slot, t)
     terms = model.terms[reply.terms]
     expires_ms = int(terms.valid_until_ms)
     if terms.valid_ms > 0:
@@ -349,4 +362,4 @@ def take_reply(model, crowd, shopper, customer, reply, t):
     if terms.kind == _RIGHT:
         plan_collection(model, shopper, customer, slot, int(reply.claim), t)
         return
-    plan_use(model, shopper, customer, slot, expires_ms, t)
+    plan_use(model, crowd, shopper, customer, slot, expires_ms, t)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Generator
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
 from typing import Any
 
 import simpy
@@ -59,14 +59,15 @@ class Habits:
     pause_ms: int = 4 * SECOND_MS  # between two taps
     claims: int = CLAIMS_MOST  # asked for on one visit
     ripens_ms: int = 0  # from registration to the first claim
-    keeps: bool = False  # each account keeps the things it came with
     sells: bool = False  # coupons are sold on, not used
 
 
 @dataclass
 class Visit:
-    """What became of one visit."""
+    """What became of one visit. account, guise: who came, as whom."""
 
+    account: int = NONE
+    guise: Guise | None = None
     granted: list[Sight] = field(default_factory=list)
     refusals: list[Word] = field(default_factory=list)
     claims: int = 0  # asked for so far
@@ -104,7 +105,8 @@ class Crew:
         self.visits, self.gain = 0, 0  # that asked for something, and what they brought
         self.in_vain = 0  # visits in a row that were refused and brought nothing
         self.memory: dict[int, Memory] = {}
-        self.kept: dict[int, Guise] = {}
+        self.keeps = frozenset(Thing)  # what each account keeps, as long as it is not refused
+        self.kept: dict[int, dict[Thing, int]] = {}
         self.useless: set[int] = set()  # coupons that are not for new accounts
         for person in range(plan.people):
             self.memory[first + person] = Memory(scene.begins - OLD_MS)
@@ -162,27 +164,42 @@ class Crew:
         return sum(self.purse.spent.get(thing.name.lower(), 0) for thing in Thing)
 
     def guise(self, account: int) -> Guise | None:
-        """As whom an account comes, from what is at hand and not worn; None where money is out. Where accounts keep
-        what they came with, they come as before."""
-        if account in self.kept:
-            return self.kept[account]
+        """As whom an account comes: with what it has kept, else with what is at hand and not worn; None where money is
+        out. What accounts keep is spread evenly over them."""
+        now, mine = self.env.now, self.kept.setdefault(account, {})
         for thing, pool in self.pools.items():
-            if pool.is_worn(self.env.now) and not self.turn(thing):
+            if thing in mine and not pool.is_worn(mine[thing], now):
+                continue
+            if pool.is_worn(pool.at_hand, now) and not self.turn(thing):
                 return None
-        found = {thing: pool.take(self.env.now) for thing, pool in self.pools.items()}
-        guise = Guise(found[Thing.DEVICE], found[Thing.IP], found[Thing.CARD], found[Thing.ADDRESS], self.habits.agent)
-        if self.habits.keeps:
-            self.kept[account] = guise
-        return guise
+            mine[thing] = pool.at_hand
+            if thing in self.keeps:
+                pool.step()
+        for thing, number in mine.items():
+            self.pools[thing].use(number, now)
+        self.kept[account] = {thing: number for thing, number in mine.items() if thing in self.keeps}
+        return Guise(mine[Thing.DEVICE], mine[Thing.IP], mine[Thing.CARD], mine[Thing.ADDRESS], self.habits.agent)
+
+    def let_go(self, thing: Thing) -> None:
+        """No account keeps what it had of a kind."""
+        for things in self.kept.values():
+            things.pop(thing, None)
 
     def learn(self, visit: Visit) -> None:
-        """Something was refused: another thing from stock, which costs nothing; then habits; then things are bought."""
-        now = self.env.now
-        used_most = max(self.pools.values(), key=lambda pool: (pool.uses(now), -pool.thing))
-        self.pools[Thing.DEVICE].turn(now)
-        if not self.adapt_habits(visit):
-            used_most.blame(now)
-            self.turn(used_most.thing)
+        """Something was refused: another device from stock, which costs nothing; then habits; then things are bought.
+        Refused though nothing it came with had been used today, all of that is known, and not used again."""
+        assert visit.guise is not None
+        now, came = self.env.now, dict(zip(Thing, astuple(visit.guise), strict=False))
+        self.kept.get(visit.account, {}).pop(Thing.DEVICE, None)
+        if self.adapt_habits(visit):
+            return
+        most = max(Thing, key=lambda thing: (self.pools[thing].uses(came[thing], now), -thing))
+        if self.pools[most].uses(came[most], now) > 1:
+            self.pools[most].blame(came[most], now)
+            self.turn(most)
+            return
+        for thing, pool in self.pools.items():
+            pool.burn(came[thing])
 
     def adapt_habits(self, visit: Visit) -> bool:
         """One change: fewer claims at a time, more looking around, older accounts. Whether there was one to make."""
@@ -212,12 +229,18 @@ class Crew:
         """Register, where that is still to be done; whether there was money for it."""
         if account in self.memory:
             return True
-        if not self.pay("account", self.scene.prices.account):
+        prepared = self.plan.prepared > 0 and self.chance()[0] < self.plan.prepared
+        prices = self.scene.prices
+        if not self.pay("account", prices.prepared if prepared else prices.account):
             return False
+        joined = self.env.now
+        if prepared:
+            joined = self.scene.begins - 1 - int(self.chance()[0] * self.scene.prepared_within_ms)
         self.books.accounts += 1
-        self.memory[account] = Memory(self.env.now)
-        self.app.enrol(account, self.env.now)
-        self.app.tell(account, EventKind.REGISTER, guise)
+        self.memory[account] = Memory(joined)
+        self.app.enrol(account, joined)
+        if not prepared:
+            self.app.tell(account, EventKind.REGISTER, guise)
         return True
 
     def browse(self, account: int, guise: Guise, habits: Habits) -> Steps:

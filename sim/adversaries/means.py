@@ -26,10 +26,11 @@ class Thing(IntEnum):
 
 @dataclass(frozen=True)
 class Prices:
-    """Fen. emulator: a device that is none; ip: an address of a data centre; proxy: one in somebody's home; challenge:
-    to have one solved."""
+    """Fen. prepared: an account opened before launch; emulator: a device that is none; ip: an address of a data
+    centre; proxy: one in somebody's home; challenge: to have one solved."""
 
     account: int
+    prepared: int
     device: int
     emulator: int
     ip: int
@@ -79,33 +80,37 @@ class Pool:
         self.thing, self._numbers, self.most = thing, numbers, most
         self.things = [next(numbers) for _ in range(max(stock, 1))]
         self._uses: dict[int, int] = {}
+        self._burnt: set[int] = set()
         self._day, self._place = 0, 0
 
     @property
     def at_hand(self) -> int:
         return self.things[self._place]
 
-    def uses(self, now: int) -> int:
-        """Of the thing at hand, today."""
+    def uses(self, number: int, now: int) -> int:
+        """Of one thing, today."""
         if now // DAY_MS != self._day:
             self._day, self._uses = now // DAY_MS, {}
-        return self._uses.get(self.at_hand, 0)
+        return self._uses.get(number, 0)
 
-    def is_worn(self, now: int) -> bool:
+    def is_worn(self, number: int, now: int) -> bool:
         """Whether one more use today would be too many."""
-        return self.uses(now) >= (self.most or USES_MOST)
+        return number in self._burnt or self.uses(number, now) >= (self.most or USES_MOST)
 
-    def take(self, now: int) -> int:
-        self._uses[self.at_hand] = self.uses(now) + 1
-        return self.at_hand
+    def use(self, number: int, now: int) -> None:
+        self._uses[number] = self.uses(number, now) + 1
+
+    def step(self) -> None:
+        """The next thing comes to hand, so that whoever asks next is given another one."""
+        self._place = (self._place + 1) % len(self.things)
 
     def turn(self, now: int, fresh: bool = False) -> bool:
         """Another one of those there are comes to hand, the next that is not worn (fresh: not used today). Whether
         there was one."""
         before = self._place
-        for step in range(1, len(self.things)):
-            self._place = (before + step) % len(self.things)
-            if not self.is_worn(now) and not (fresh and self.uses(now)):
+        for _ in range(1, len(self.things)):
+            self.step()
+            if not self.is_worn(self.at_hand, now) and not (fresh and self.uses(self.at_hand, now)):
                 return True
         self._place = before
         return False
@@ -115,9 +120,13 @@ class Pool:
         self.things.append(next(self._numbers))
         self._place = len(self.things) - 1
 
-    def blame(self, now: int) -> None:
+    def burn(self, number: int) -> None:
+        """It is not used again."""
+        self._burnt.add(number)
+
+    def blame(self, number: int, now: int) -> None:
         """It was refused at this use: from now on fewer uses of each."""
-        self.most = max(1, min(self.uses(now) - 1, self.most or USES_MOST))
+        self.most = max(1, min(self.uses(number, now) - 1, self.most or USES_MOST))
 
 
 def ip_numbers(crew: int, rented: bool) -> Iterator[int]:

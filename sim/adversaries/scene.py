@@ -29,6 +29,7 @@ class CrewPlan:
     works_every_ms: int  # mean time between two accounts
     rests_ms: int  # of an account between two visits
     ages_ms: int  # slow accounts: from registration to the strike
+    prepared: float = 0.0  # share of accounts that were opened before launch
 
     @property
     def size(self) -> int:
@@ -44,6 +45,7 @@ class Scene:
     goods_lost: float  # of the price of goods that are sold on
     solves: float  # share of challenges that a bought solution passes
     invite_reward: int
+    prepared_within_ms: int  # before launch
     targets: tuple[int, ...]  # slots of the coupons they are after
     coupons: np.ndarray  # coupon_records.COUPON
     terms: np.ndarray  # coupon_records.TERMS

@@ -11,6 +11,7 @@ from sim.adversaries.means import Pool, Thing, ip_numbers
 from sim.origin_model import Account
 
 IN_VAIN_MOST = 12  # visits in a row that are refused and bring nothing; then a crew lies low for a while
+ON_ORDERS = frozenset({Thing.CARD, Thing.ADDRESS})
 PROBED_MOST = 24  # uses of one thing that a prober tries
 
 Learn = Callable[[Crew, Visit], None]  # something was refused
@@ -21,7 +22,7 @@ def attempt(crew: Crew, account: int, learn: Learn) -> Steps:
     guise = crew.guise(account)
     if guise is None:
         return
-    visit = Visit()
+    visit = Visit(account, guise)
     yield from crew.visit(account, guise, crew.habits, visit)
     crew.visits += visit.claims > 0
     crew.gain += visit.gain
@@ -71,6 +72,7 @@ def many_accounts(crew: Crew) -> Steps:
                 a_day = max(1, used - 1)
                 break
         if refused and a_day == 1:
+            crew.let_go(Thing.DEVICE)
             crew.turn(Thing.DEVICE)  # the phone is set up anew, or another one bought
         pause = DAY_MS if refused or a_day < crew.plan.accounts else crew.plan.rests_ms
         yield crew.env.timeout(max(began + pause - crew.env.now, 1))
@@ -107,7 +109,7 @@ def snatch(crew: Crew, account: int, slot: int) -> Steps:
     guise = crew.guise(account)
     if guise is None:
         return
-    visit = Visit()
+    visit = Visit(account, guise)
     yield from crew.claim(account, slot, guise, visit)
     for sight in visit.granted:
         yield crew.after(10 * MINUTE_MS)
@@ -120,6 +122,7 @@ def snatch(crew: Crew, account: int, slot: int) -> Steps:
 def ip_rotation(crew: Crew) -> Steps:
     """Another address and another emulated device at every visit: first rented ones, then other people's."""
     crew.pools[Thing.IP].most = crew.pools[Thing.DEVICE].most = 1
+    crew.keeps = ON_ORDERS
     yield crew.env.timeout(crew.plan.starts_ms)
     yield from rounds(crew, hide_address)
 
@@ -129,6 +132,7 @@ def hide_address(crew: Crew, visit: Visit) -> None:
     if crew.ip_price != crew.scene.prices.proxy:
         crew.ip_price = crew.scene.prices.proxy
         crew.pools[Thing.IP] = Pool(Thing.IP, ip_numbers(crew.number, rented=False), 1, most=1)
+        crew.let_go(Thing.IP)
         crew.pay("ip", crew.ip_price)
     else:
         crew.learn(visit)
@@ -170,7 +174,7 @@ def referral_farm(crew: Crew) -> Steps:
         guise = crew.guise(account)
         if guise is None:
             return
-        visit = Visit()
+        visit = Visit(account, guise)
         yield from crew.visit(account, replace(guise, code=inviter, inviter=inviter), crew.habits, visit)
         if visit.granted and not visit.refusals:
             crew.earn(crew.scene.invite_reward, "rewards")
@@ -184,7 +188,7 @@ def referral_farm(crew: Crew) -> Steps:
 def prober(crew: Crew) -> Steps:
     """Finds by halves how often one device, then one address, may be used, and stays just below. Nothing else is to
     be refused meanwhile: accounts are opened first, and left to ripen."""
-    crew.habits.views, crew.habits.ripens_ms = VIEWS_MOST, RIPENS_MS
+    crew.habits.views, crew.habits.ripens_ms, crew.keeps = VIEWS_MOST, RIPENS_MS, ON_ORDERS
     yield crew.env.timeout(crew.plan.starts_ms)
     yield from lie_ready(crew)
     yield crew.env.timeout(RIPENS_MS)
@@ -222,7 +226,6 @@ def slow(crew: Crew) -> Steps:
     """Accounts are opened one by one and look around like customers for weeks; then all strike in one day."""
     yield crew.env.timeout(crew.plan.starts_ms)
     began = crew.env.now
-    crew.pools[Thing.DEVICE].most, crew.habits.keeps = 2, True
     while crew.env.now - began < crew.plan.ages_ms:
         for account in crew.recruits:
             yield crew.after(crew.plan.works_every_ms)
