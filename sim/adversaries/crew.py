@@ -2,16 +2,16 @@
 
 import math
 from collections.abc import Generator
-from dataclasses import astuple, dataclass, field, replace
+from dataclasses import astuple, replace
 from typing import Any
 
 import simpy
 
 from engine.compiled import entry
 from engine.coupon_records import CouponKind
-from engine.fraud_records import Agent
 from engine.records import DAY_MS, HOUR_MS, MINUTE_MS, NONE, SECOND_MS, EventKind
 from sim.adversaries.app import REFUSALS, App, Sight, Word
+from sim.adversaries.books import CLAIMS_MOST, VIEWS_MOST, Books, Habits, Memory, Visit
 from sim.adversaries.market import Market
 from sim.adversaries.means import Guise, Pool, Purse, Thing, ip_numbers, own_guise, thing_numbers
 from sim.adversaries.scene import CrewPlan, Scene
@@ -24,65 +24,9 @@ CREWS = 1 << 59  # above all customers: the crews' own place among the keys of c
 Steps = Generator[simpy.Event, Any, None]
 PATIENCE = 3  # times that an order is put off before it is given up
 SOLVED_AFTER_MS = 10 * SECOND_MS
-CLAIMS_MOST, VIEWS_MOST = 99, 6
-VISITS_KNOWN, USES_GUESSED, DAYS_GUESSED = 10, 5, 7  # what a thing will bring: over a week, at so many uses a day
+VISITS_KNOWN = 10  # from then on a crew knows what its things bring
 RIPENS_MS = 25 * HOUR_MS  # an account is left alone so long where new ones are refused
 OLD_MS = 180 * DAY_MS  # persons' own accounts are so old
-
-
-@dataclass
-class Books:
-    """Fen that a crew got, and paid. Kept by whom it came: their accounts, or the persons' own."""
-
-    face: int = 0  # face value redeemed
-    resale: int = 0
-    rewards: int = 0
-    costs: int = 0
-    honest: int = 0  # what the persons' own accounts redeemed, less what it cost
-    refused: dict[str, int] = field(default_factory=dict)  # words of refusal heard
-    accounts: int = 0  # registered
-
-    @property
-    def net(self) -> int:
-        return self.face + self.resale + self.rewards - self.costs
-
-    def hear(self, word: Word) -> None:
-        self.refused[word.value] = self.refused.get(word.value, 0) + 1
-
-
-@dataclass
-class Habits:
-    """How accounts behave. What adversaries learn changes it."""
-
-    agent: Agent = Agent.APP
-    views: int = 3  # pages looked at before a claim
-    pause_ms: int = 4 * SECOND_MS  # between two taps
-    claims: int = CLAIMS_MOST  # asked for on one visit
-    ripens_ms: int = 0  # from registration to the first claim
-    sells: bool = False  # coupons are sold on, not used
-
-
-@dataclass
-class Visit:
-    """What became of one visit. account, guise: who came, as whom."""
-
-    account: int = NONE
-    guise: Guise | None = None
-    granted: list[Sight] = field(default_factory=list)
-    refusals: list[Word] = field(default_factory=list)
-    claims: int = 0  # asked for so far
-    refused_at: int = 0  # number of the first claim that was refused
-    gain: int = 0
-
-
-@dataclass
-class Memory:
-    """What a crew knows of one of its accounts."""
-
-    registered_ms: int
-    useless: set[int] = field(default_factory=set)  # coupons that are not for it
-    granted_ms: dict[int, int] = field(default_factory=dict)  # when, by coupon
-    orders: int = 0
 
 
 class Crew:
@@ -147,14 +91,15 @@ class Crew:
         pool = self.pools[thing]
         if pool.turn(self.env.now, fresh):
             return True
-        if not self.dares(self.price(thing), pool.most) or not self.pay(thing.name.lower(), self.price(thing)):
+        if not self.dares(self.price(thing), len(pool.things)) or not self.pay(thing.name.lower(), self.price(thing)):
             return False
         pool.add()
         return True
 
-    def dares(self, price: int, uses: int | None) -> bool:
-        """Whether a thing is worth its price: by what visits have brought so far, or at the risk of half the budget."""
-        if self.visits >= VISITS_KNOWN and price > self.gain / self.visits * (uses or USES_GUESSED) * DAYS_GUESSED:
+    def dares(self, price: int, things: int) -> bool:
+        """Whether one more thing is worth its price: by what those there are have brought so far, on average, or at the
+        risk of half the budget."""
+        if self.visits >= VISITS_KNOWN and price > self.gain / things:
             return False
         return self.risked <= self.plan.budget // 2 + self.purse.earned
 

@@ -6,7 +6,8 @@ from itertools import cycle
 
 from engine.fraud_records import Agent
 from engine.records import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, EventKind
-from sim.adversaries.crew import RIPENS_MS, VIEWS_MOST, Crew, Steps, Visit
+from sim.adversaries.books import VIEWS_MOST, Visit
+from sim.adversaries.crew import RIPENS_MS, Crew, Steps
 from sim.adversaries.means import Pool, Thing, ip_numbers
 from sim.origin_model import Account
 

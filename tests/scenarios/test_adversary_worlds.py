@@ -97,7 +97,7 @@ WRONG = [
     ("population.adversaries.crews", "{bot: {budget: 1.00}}", "bot.accounts"),
     ("population.adversaries.crews", "{bot: {crews: 10000, accounts: 100, budget: 1.00}}", "at most 100000 accounts"),
     ("population.adversaries.after", "[no_such]", "must be one of the policy's coupons"),
-    ("population.origins.groups.family.share", "90%", "must have shares that sum to at most 100% (got 112%)"),
+    ("population.origins.groups.family.share", "90%", "must have shares that sum to at most 100% (got 125%)"),
     ("population.origins.log_in_fails", "{share: 1%, again: 95%}", "log_in_fails.again"),
 ]
 

@@ -15,7 +15,8 @@ from tests.sim.shop_worlds import EAGER, library_plan
 ORIGINS = """{
   groups: {
     family: {share: 30%, people: 3, device: 25%}, dormitory: {share: 12%, people: 30}, office: {share: 12%, people: 20},
-    shared_tablet: {share: 6%, people: 3}, frequent_flyer: {share: 10%, away: 50%, trip: 2d}
+    shared_tablet: {share: 6%, people: 3}, frequent_flyer: {share: 10%, away: 50%, trip: 2d},
+    bargain_hunter: {share: 5%, since: 10d}
   },
   mobile: {share: 40%, behind: 20}, second_device: {share: 30%, used: 30%}, second_card: 30%,
   browser: 20%, other_address: 10%, invited: 30%, log_in_fails: {share: 5%, again: 40%},

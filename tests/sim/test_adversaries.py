@@ -102,8 +102,8 @@ def test_a_challenge_is_passed_where_money_buys_it() -> None:
 
 # --- what they learn --------------------------------------------------------------------------------------------------
 def test_a_ring_turns_devices_until_it_is_refused_no_more() -> None:
-    wall = Wall(PLAN, lambda claims: over_today("device", 3, claims)).live(24)
-    late = [asked for asked in wall.claims if asked.t > 12 * DAY_MS and asked.account > 1_000]
+    wall = Wall(PLAN, lambda claims: over_today("device", 3, claims)).live(38)
+    late = [asked for asked in wall.claims if asked.t > 22 * DAY_MS and asked.account > 1_000]
     first, last = wall.claims[1].device, late[-1].device
     assert first != last
     assert wall.crew.pools[Thing.DEVICE].most in (1, 2, 3)
@@ -173,13 +173,19 @@ def test_a_price_falls_with_supply_and_recovers() -> None:
 
 def test_a_pool_counts_uses_by_day() -> None:
     pool = Pool(Thing.DEVICE, thing_numbers(0, Thing.DEVICE), 2, most=2)
-    assert pool.take(0) == pool.take(1)
-    assert pool.is_worn(2)
+    one, other = pool.things
+    pool.use(one, 0)
+    pool.use(one, 1)
+    assert pool.is_worn(one, 2)
     assert pool.turn(3)
-    assert not pool.is_worn(3)
-    pool.take(4), pool.take(5)
+    assert pool.at_hand == other
+    assert not pool.is_worn(other, 3)
+    pool.use(other, 4)
+    pool.use(other, 5)
     assert not pool.turn(6)  # both are worn
-    assert not pool.is_worn(DAY_MS)
+    assert not pool.is_worn(one, DAY_MS)
+    pool.burn(one)
+    assert pool.is_worn(one, DAY_MS)
     purse = Purse(100)
     assert not purse.pay("device", 101)
     assert purse.pay("device", 100)

@@ -43,8 +43,9 @@ def scene(**changes: Any) -> Scene:
     terms["categories"] = terms["brands"] = terms["products"] = EVERYTHING
     products["price"] = 2_000
     given: dict[str, Any] = {
-        "prices": Prices(150, 1_000, 50, 10, 200, 500, 300, 50), "market_share": 0.6, "market_depth": 50.0,
-        "market_recovers_ms": DAY_MS, "goods_lost": 0.05, "solves": 0.0, "invite_reward": 800, "targets": (0,),
+        "prices": Prices(150, 400, 1_000, 50, 10, 200, 500, 300, 50), "market_share": 0.6, "market_depth": 50.0,
+        "market_recovers_ms": DAY_MS, "goods_lost": 0.05, "solves": 0.0, "invite_reward": 800,
+        "prepared_within_ms": 30 * DAY_MS, "targets": (0,),
         "coupons": coupons, "terms": terms, "products": products, "shipping": 0, "pages": (0, 1), "places": 1,
         "drops": (), "customers": FIRST, "begins": 0, "stream": (1, 0),
     }  # fmt: skip
@@ -66,9 +67,9 @@ class Wall:
         self.crew = self.underworld.crews[0]
 
     def decide(self, events: np.ndarray, inbox: Inbox) -> tuple[np.ndarray, np.ndarray]:
-        event, origin = events[0], inbox.origins[0]
         self.events.append(events.copy())
-        self.origins.append(inbox.origins[:1].copy())
+        self.origins.append(inbox.origins[: len(events)].copy())
+        event, origin = events[-1], inbox.origins[len(events) - 1]  # the others ask for nothing
         receipt, kind, account = inbox.receipts[0], int(event["kind"]), int(event["customer"])
         receipt.answer, receipt.discount, receipt.number = Answer.DONE, OFF, NONE
         if kind == EventKind.CLAIM:
