@@ -10,6 +10,7 @@ from typing import Any
 
 from results.breaker_catalogue import BREAKER_METRICS
 from results.coupon_catalogue import COUPON_METRICS
+from results.desk_catalogue import DESK_METRICS
 from results.incident_catalogue import INCIDENT_METRICS
 from results.metric import AT_LAUNCH, Metric, Scope, offer_of
 from results.tables import REASON_NAMES
@@ -215,7 +216,7 @@ _METRICS = (
                "How likely a universal holdout this far from its share is by chance; below 0.001 it says nothing."),
 )  # fmt: skip
 
-_ALL_METRICS = (*_METRICS, *COUPON_METRICS, *BREAKER_METRICS, *INCIDENT_METRICS)
+_ALL_METRICS = (*_METRICS, *COUPON_METRICS, *BREAKER_METRICS, *INCIDENT_METRICS, *DESK_METRICS)
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL_METRICS}
 
 
@@ -226,5 +227,6 @@ def asked_of(manifest: dict[str, Any], scope: Scope) -> list[Metric]:
         if scope.level in metric.levels
         and (manifest.get("coupons") or scope.budget or not metric.of_coupons)
         and (manifest.get("breakers") or not metric.of_breakers)
+        and (manifest.get("support") or not metric.of_desk)
         and (metric.kind != "roi" or offer_of(manifest, scope.coupon))
     ]  # fmt: skip

@@ -117,6 +117,19 @@ SCHEMAS: dict[str, pa.Schema] = {
         sums=["fails", "complains", "asks"],
         counts_=["customers", "pieces"],
     ),
+    # The support desk since launch; missing where the population has none. `first`: not repeated; `routine`, `closed`:
+    # of those known at the end; `waiting`: at the end of the hour; `due`: decided, or older than 24 h.
+    "contacts": schema_of(
+        counts=["time_ms"],
+        words=["day", "hour", "cause"],
+        counts_=["came", "first", "in_time", "by_bot", "routine", "closed", "gave_up", "came_back", "waiting"],
+    ),
+    "appeals": schema_of(words=["what", "truth"], counts=["came", "due", "in_time", "upheld"]),
+    "desk": schema_of(
+        counts=["peak_ms"],
+        words=["peak_day"],
+        counts_=["hotline_seats", "video_seats", "reviewers", "seats_needed"],
+    ),
     # Written from the manifest, so that every number of the report has a query.
     "run": schema_of(
         counts=["customers", "customer_base", "before_days", "campaign_days", "after_days", "events"],
@@ -145,6 +158,7 @@ NULLABLE = {
     *(("stock_days", name) for name in ("delivered", "left")),
     *(("coupons", name) for name in ("pieces", "worst_cost")),
     ("budgets", "out_after_ms"),
+    ("desk", "seats_needed"),
 }
 # Refunds, and coupons passed on, take away from cohorts of days long gone; a person may lose on goods sold on.
 SIGNED = {"cohorts", "coupon_days", "accounts"}

@@ -18,7 +18,7 @@ LEARNT_MAX = 4_000  # phrasings of a base: the sorter holds their likeness to ea
 STRANGERS_MAX = 1_000
 QUESTION_LETTERS_MAX = 200  # of what somebody types; the rest is not read
 
-CauseName = Literal["complaint", "payment_failed", "claim_refused", "denied"]
+CauseName = Literal["complaint", "payment_failed", "claim_refused", "denied", "incident"]
 CAUSES: dict[str, Cause] = {name: Cause[name.upper()] for name in get_args(CauseName)}
 
 

@@ -137,9 +137,10 @@ class Expectation:
 
 
 # --- before the run ---------------------------------------------------------------------------------------------------
-def figures(policy: Policy) -> list[str]:
-    """Every figure that a run under this policy will have, by the names expectations use."""
-    manifest = manifest_of(policy)
+def figures(policy: Policy, support: bool = False) -> list[str]:
+    """Every figure that a run under this policy will have, by the names expectations use. support: its population has a
+    support desk."""
+    manifest = manifest_of(policy) | {"support": support}
     held_out = {campaign["name"]: held_out_share(campaign) > 0 for campaign in manifest["campaigns"]}
     found: list[str] = []
     for scope in scopes(manifest):
@@ -185,8 +186,8 @@ def owners(metric: Metric, policy: Policy) -> tuple[str, list[str]]:
     )
 
 
-def misread(expectation: Expectation, policy: Policy) -> Iterator[str]:
-    """What is wrong with the figure an expectation names: `must …`."""
+def misread(expectation: Expectation, policy: Policy, support: bool = False) -> Iterator[str]:
+    """What is wrong with the figure an expectation names: `must …`. support: as for `figures`."""
     name, parts = expectation.name, expectation.parts
     if name not in METRICS:
         yield from (sentence for _, sentence in known(name, (), "the metrics", METRICS))
@@ -196,7 +197,7 @@ def misread(expectation: Expectation, policy: Policy) -> Iterator[str]:
     if parts and not programme and parts[0] not in names:
         yield from (sentence for _, sentence in known(parts[0], (), whose, names))
         return
-    there = figures(policy)
+    there = figures(policy, support)
     if expectation.metric in there:
         return
     same = [figure for figure in there if figure.partition("[")[0] == name]
@@ -218,4 +219,6 @@ def needed(metric: Metric) -> str:
         return "coupon that one campaign offers, with a holdout"
     if metric.of_breakers:
         return "policy with breakers"
+    if metric.of_desk:
+        return "population with a support desk"
     return "policy with coupons" if metric.of_coupons else "campaign with a holdout"

@@ -207,9 +207,10 @@ def misnamed(scenario: Scenario, policy: Policy, population: Population | None) 
         if path.startswith("baseline.") and policy.__dict__.get("coupons"):
             whose, all_names = "the policy's campaigns and coupons", [*names, *policy.coupons]
         problems += [(path, sentence) for _, sentence in known(name, (), whose, all_names)]
+    answers = population is None or population.__dict__.get("support", True) is not None  # broken: it would have one
     for i, text in enumerate(fields.get("expect", [])):
         with suppress(ExpectationError, UnreadableError):
-            problems += [(f"expect[{i}]", sentence) for sentence in misread(Expectation.parse(text), policy)]
+            problems += [(f"expect[{i}]", sentence) for sentence in misread(Expectation.parse(text), policy, answers)]
     if compare is not None and not problems:
         for i, text in enumerate(compare.__dict__.get("expect", [])):
             with suppress(ExpectationError, UnreadableError, KeyError, AttributeError):  # of what is broken anyway

@@ -26,6 +26,7 @@ from scenarios.breaker_outputs import MinuteBook, breaker_tables
 from scenarios.build import doubts
 from scenarios.calendar import calendar_of
 from scenarios.coupon_outputs import CouponOutputs, coupon_blocks
+from scenarios.desk_outputs import desk_tables
 from scenarios.diary import Diary
 from scenarios.expect import CONFIDENCE, Expectation, Verdict
 from scenarios.fraud_outputs import FraudOutputs
@@ -237,6 +238,7 @@ def manifest_of(
         "coupons": coupon_blocks(policy),
         "budgets": [{"name": name, "amount": budget.amount} for name, budget in policy.budgets.items()],
         "breakers": list(policy.breakers),
+        "support": loaded.population.support is not None,
         "worth": worth_of(loaded),
         "wall_s": round(wall_s, 3),
         "events": sum(int(result.statistics["events"][0]) for result in lived.everybody),
@@ -297,7 +299,7 @@ def run_scenario(loaded: LoadedScenario, options: RunOptions, progress: Progress
     tables = outputs.tables() | CouponOutputs(plan, days, outputs.tallies, lived.ledger, lived.diary).tables()
     fraud = FraudOutputs(plan.policy, outputs.statistics, outputs.tallies[1], lived.ledger, lived.takings)
     tables |= fraud.tables()
-    tables |= breaker_tables(plan, lived.ledger, lived.minutes)
+    tables |= breaker_tables(plan, lived.ledger, lived.minutes) | desk_tables(plan, lived.desk)
     tables |= {
         "incidents": incidents(plan, lived.missing),
         "traffic": traffic(plan, days, outputs.statistics["traffic"]),

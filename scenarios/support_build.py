@@ -1,11 +1,13 @@
 """The support desk of a population as a plan, and as the array by which its customers get in touch."""
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 
 import numpy as np
 
 from engine.records import DAY_MS, MINUTE_MS, SHARE_ONE, records
 from scenarios.support_document import Granted, ShiftBlock, Support, Upheld
+from sim.answers import Questions
 from sim.cohort import Spans
 from sim.contacts import SUPPORT, Cause
 from sim.desk import ByTruth, DeskPlan, Shift
@@ -24,7 +26,7 @@ def support_row(support: Support | None) -> np.recarray:
 def desk_plan(support: Support, spans: Spans, stream: tuple[int, int]) -> DeskPlan:
     """The desk opens at launch. stream: study seed, replication."""
     bot, people, video = support.bot, support.reviewers, support.video
-    routine = {cause: getattr(bot.routine, cause.name.lower(), 0) / SHARE_ONE for cause in Cause}
+    routine = {cause: getattr(bot.asked, cause.name.lower(), 0) / SHARE_ONE for cause in Cause}
     return DeskPlan(
         hotline=shifts_of(support.hotline.shifts),
         video=shifts_of(video.shifts if video else ()),
@@ -43,8 +45,17 @@ def desk_plan(support: Support, spans: Spans, stream: tuple[int, int]) -> DeskPl
         review_ms=people.claim_takes,
         upheld=by_truth(people.upheld),
         granted=by_truth(people.granted),
+        questions=library_questions() if bot.base else None,
         stream=stream,
     )
+
+
+@cache
+def library_questions() -> Questions:
+    """Sorted once in a process, and only where they are asked: it takes a second, and scikit-learn another."""
+    from scenarios.answering import load_bot, questions_of
+
+    return questions_of(load_bot())
 
 
 def by_truth(truths: Upheld | Granted) -> ByTruth:

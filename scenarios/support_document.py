@@ -1,7 +1,7 @@
 """The support desk of a population as people write it: who gets in touch, who answers, and who decides appeals."""
 
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -32,8 +32,8 @@ class CausesOfContacts(Block):
     claim_refused: Share = 20_000
 
 
-class RoutineShares(Block):
-    """Of contacts of a cause, how many the bot's answers are about. Appeals go to a person."""
+class Questions(Block):
+    """Of contacts of a cause, how many ask the bot something; the others want a person, and appeals always do."""
 
     complaint: Share = 300_000
     payment_failed: Share = 800_000
@@ -42,9 +42,11 @@ class RoutineShares(Block):
 
 
 class Bot(Block):
-    """helps: of those it answers, how many need nobody else."""
+    """base: `library` draws what is asked from the held-out questions of the library's answers; without one, every
+    question is routine and answered rightly. helps: of those answered rightly, how many need nobody else."""
 
-    routine: RoutineShares = RoutineShares()
+    base: Literal["library"] | None = None
+    asked: Questions = Questions()
     helps: Share = 880_000
     answers_after: Annotated[Duration, Field(ge=SECOND_MS, le=HOUR_MS)] = 5 * SECOND_MS
 

@@ -100,13 +100,13 @@ class Cohort:
             grown = records(max(needed, int(len(self.crowd.outcomes) * GROWTH)), OUTCOME)
             grown[: len(self.crowd.outcomes)] = self.crowd.outcomes
             self.crowd = self.crowd._replace(outcomes=grown)
-        self._make_room_for_contacts(customers)
+        self._make_room_for_contacts(customers * contacts_most(int(self.crowd.span[Span.STEP])))
 
-    def _make_room_for_contacts(self, customers: int) -> None:
+    def _make_room_for_contacts(self, contacts: int) -> None:
         if not len(self.crowd.callers):
             return
         used = int(self.crowd.contact_count[0])
-        needed = used + customers * contacts_most(int(self.crowd.span[Span.STEP]))
+        needed = used + contacts
         if needed > len(self.crowd.contacts):
             grown = records(2 * needed, CONTACT)
             grown[:used] = self.crowd.contacts[:used]
@@ -160,7 +160,7 @@ class Cohort:
         if not len(self.crowd.shoppers):
             return
         rows = np.unique(replies["customer"]) - int(self.crowd.first[0])
-        self._make_room_for_contacts(len(rows))
+        self._make_room_for_contacts(len(replies))  # each is one trouble at most
         places = np.empty(len(rows), np.int64)
         list_steps(self.crowd, rows, places)
         absorb_replies(self.model, self.crowd, replies.view(np.recarray), t)

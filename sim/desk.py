@@ -13,6 +13,7 @@ import simpy
 
 from engine.compiled import entry
 from engine.records import DAY_MS, NONE, SECOND_MS
+from sim.answers import Outcome, Questions
 from sim.contacts import CAUSES, Cause
 from sim.desk_book import Case, Contact, DeskBook, Ticket
 from sim.streams import Draw, exponential, uniforms
@@ -21,15 +22,17 @@ draw = entry(uniforms)
 ATTEMPTS = 64  # of one contact that have luck of their own
 CLAIMS = 1 << 16
 BEFORE_OTHERS = -1  # who goes off shift comes before who waits
+NO_QUESTION = (False, Outcome.PASSED_ON)
 Steps = Generator[simpy.Event, None, None]
 
 
 class Lane(IntEnum):
     """What the opportunities of a contact's draws are about."""
 
-    BEGINS = 0  # routine, closed by the bot, by video, comes back after the bot
+    BEGINS = 0  # asks the bot, is helped by it, by video, comes back after the bot
     PERSON = 1  # how long it takes, patience, comes back after giving up, -
     APPEAL = 2  # how long it takes, upheld
+    QUESTION = 3  # which one
 
 
 @dataclass(frozen=True)
@@ -60,8 +63,8 @@ class DeskPlan:
     video: tuple[Shift, ...]
     reviewers: tuple[Shift, ...]
     day_ms: int
-    routine: Mapping[Cause, float]  # share of contacts that the bot's base covers
-    bot_helps: float  # of routine contacts that the bot answers
+    routine: Mapping[Cause, float]  # share of contacts that ask the bot something; the others want a person
+    bot_helps: float  # of routine questions that the bot answers rightly
     bot_answer_ms: int
     by_video: float  # of those who want a person
     service_ms: float  # means
@@ -73,6 +76,7 @@ class DeskPlan:
     review_ms: float  # … and on one claim under review
     upheld: ByTruth  # of appeals
     granted: ByTruth  # of claims under review
+    questions: Questions | None = None  # what is asked; without, every question is routine and answered rightly
     stream: tuple[int, int] = (0, 0)
 
 
@@ -160,17 +164,27 @@ class SupportDesk:
     def _serve(self, contact: Contact) -> Steps:
         """The bot first; whoever it does not help waits for a person, once patience lasts."""
         plan = self.plan
-        u_routine, u_bot, u_video, u_back = self.luck(contact, Lane.BEGINS)
-        ticket = Ticket(contact, u_routine < plan.routine.get(contact.cause, 0.0))
+        u_asks, u_bot, u_video, u_back = self.luck(contact, Lane.BEGINS)
+        routine, outcome = self._question(contact) if u_asks < plan.routine.get(contact.cause, 0.0) else NO_QUESTION
+        ticket = Ticket(contact, routine)
         self.book.tickets.append(ticket)
-        if ticket.routine and contact.attempt == 0:
+        if routine and outcome != Outcome.PASSED_ON and contact.attempt == 0:
             yield self.env.timeout(plan.bot_answer_ms)
             ticket.answered_ms, ticket.by_bot = int(self.env.now), True
-            if u_bot >= plan.bot_helps:
+            if outcome == Outcome.WRONG:
+                yield from self._again(contact, u_back)
+            elif u_bot >= plan.bot_helps:
                 yield from self._come_back(contact, u_back)
             return
         by_video = u_video < plan.by_video
         yield from self._wait_for_person(ticket, self.video if by_video else self.hotline, by_video)
+
+    def _question(self, contact: Contact) -> tuple[bool, Outcome]:
+        """Whether what is asked needs no person, and what the bot makes of it."""
+        if self.plan.questions is None:
+            return True, Outcome.RIGHT
+        question = self.plan.questions.drawn(contact.cause, self.luck(contact, Lane.QUESTION)[0])
+        return question.routine, question.outcome
 
     def _wait_for_person(self, ticket: Ticket, seats: Seats, by_video: bool) -> Steps:
         contact, plan = ticket.contact, self.plan
@@ -190,9 +204,11 @@ class SupportDesk:
 
     def _come_back(self, contact: Contact, u: float) -> Steps:
         """Some get in touch again, about the same thing."""
-        if u >= self.plan.comes_back:
-            return
-        yield self.env.timeout(1 + int(exponential(u / self.plan.comes_back) * self.plan.back_after_ms))
+        if u < self.plan.comes_back:
+            yield from self._again(contact, u / self.plan.comes_back)
+
+    def _again(self, contact: Contact, u: float) -> Steps:
+        yield self.env.timeout(1 + int(exponential(u) * self.plan.back_after_ms))
         yield from self._serve(replace(contact, time_ms=int(self.env.now), attempt=contact.attempt + 1))
 
     # --- decisions ----------------------------------------------------------------------------------------------------

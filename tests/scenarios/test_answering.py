@@ -97,7 +97,7 @@ def test_shares_of_a_cause() -> None:
 SMALL = """\
 sure_from: 60%
 topics:
-  coupons: {title: Coupons, chinese: 券, causes: [complaint, claim_refused]}
+  coupons: {title: Coupons, chinese: 券, causes: [complaint, claim_refused, incident]}
   cards: {title: Cards, chinese: 卡, causes: [payment_failed, denied]}
 answers:
   expired:
