@@ -8,7 +8,7 @@ from typing import Any
 
 from engine.policy.yaml_source import load
 from engine.records import SHARE_ONE
-from scenarios.answers_document import CAUSES, Answer, AnswerBase
+from scenarios.answers_document import CAUSES, AnswerBase
 from scenarios.console import guarded, print_json
 from scenarios.exits import Exit, UsageError
 from scenarios.sorter import NO_ANSWER, Sorter
@@ -20,61 +20,71 @@ CONFUSIONS_MAX = 40  # shown of those that were sorted wrongly or passed on
 
 
 @dataclass(frozen=True)
-class Candidate:
-    """An answer of the base, and the chance that it is the right one."""
+class Found:
+    """The answers that a question may be about, the likeliest first, and the chance that the first is right."""
 
-    name: str
+    answers: tuple[str, ...]
     chance: float
 
 
+@dataclass(frozen=True)
 class Bot:
-    """A base of answers with its sorter."""
+    """A base of answers and the sorter that has learnt it."""
 
-    def __init__(self, base: AnswerBase) -> None:
-        self.base, self.names = base, list(base.answers)
+    base: AnswerBase
+    sorter: Sorter
+
+    @classmethod
+    def of(cls, base: AnswerBase) -> "Bot":
+        says = [(answer.says, number) for number, answer in enumerate(base.answers.values())]
         strangers = [(text, NO_ANSWER) for text in base.strangers.tried]
-        self.sorter = Sorter(self._phrasings("asked"), [*self._phrasings("tried"), *strangers], base.reader())
+        learnt, tried = phrasings(base, "asked") + says, phrasings(base, "tried") + strangers
+        return cls(base, Sorter(learnt, tried, base.reader()))
 
-    def _phrasings(self, field: str) -> list[tuple[str, int]]:
-        answers = enumerate(self.base.answers.values())
-        return [(text, number) for number, answer in answers for text in getattr(answer, field)]
-
-    def candidates(self, questions: list[str]) -> list[list[Candidate]]:
+    def found(self, questions: list[str]) -> list[Found]:
         """The likeliest three answers to each question."""
-        sortings = self.sorter.sort(questions)
-        return [
-            [Candidate(self.names[n], chance) for n, chance in zip(one.answers, one.chances, strict=True)]
-            for one in sortings
-        ]
+        names = list(self.base.answers)
+        sortings = self.sorter.sort(questions) if questions else []
+        return [Found(tuple(names[n] for n in one.answers), one.chance) for one in sortings]
 
-    def is_sure(self, first: Candidate) -> bool:
-        return first.chance * SHARE_ONE >= self.base.sure_from
+    def is_sure(self, found: Found) -> bool:
+        return found.chance * SHARE_ONE >= self.base.sure_from
+
+
+def phrasings(base: AnswerBase, field: str) -> list[tuple[str, int]]:
+    """The phrasings of one of an answer's lists, each with the answer's number."""
+    answers = enumerate(base.answers.values())
+    return [(text, number) for number, answer in answers for text in getattr(answer, field)]
 
 
 def load_bot(path: Path = BASE) -> Bot:
     """Raises DocumentError with all problems of the base."""
-    return Bot(load(path, AnswerBase))
+    return Bot.of(load(path, AnswerBase))
 
 
 # --- judging ----------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Judged:
-    """A held-out question, and the answer that the sorter put first."""
+    """A held-out question, what became of it, and what the sorter found."""
 
     question: Question
-    first: Candidate
+    found: Found
 
 
 def judged(bot: Bot) -> list[Judged]:
     """Every held-out question with what became of it."""
     asked = [(name, answer, text) for name, answer in bot.base.answers.items() for text in answer.held_out]
-    found = []
-    for (name, answer, text), (first, *_) in zip(asked, bot.candidates([text for *_, text in asked]), strict=True):
-        outcome = (
-            Outcome.PASSED_ON if not bot.is_sure(first) else Outcome.RIGHT if first.name == name else Outcome.WRONG
-        )
-        found.append(Judged(Question(text, name, answer.topic, answer.routine, outcome), first))
-    return found
+    rows = zip(asked, bot.found([text for *_, text in asked]), strict=True)
+    return [
+        Judged(Question(text, name, answer.topic, answer.routine, outcome(bot, found, name)), found)
+        for (name, answer, text), found in rows
+    ]
+
+
+def outcome(bot: Bot, found: Found, about: str) -> Outcome:
+    if not bot.is_sure(found):
+        return Outcome.PASSED_ON
+    return Outcome.RIGHT if found.answers[0] == about else Outcome.WRONG
 
 
 def questions_of(bot: Bot) -> Questions:
@@ -86,11 +96,11 @@ def questions_of(bot: Bot) -> Questions:
     })  # fmt: skip
 
 
-def strangers_answered(bot: Bot) -> list[tuple[str, Candidate]]:
-    """Questions that no answer is for and that got one."""
+def strangers_answered(bot: Bot) -> dict[str, str]:
+    """Questions that no answer is for and that got one, with what they got."""
     strangers = bot.base.strangers.held_out
-    firsts = [first for first, *_ in bot.candidates(strangers)] if strangers else []
-    return [(text, first) for text, first in zip(strangers, firsts, strict=True) if bot.is_sure(first)]
+    rows = zip(strangers, bot.found(strangers), strict=True)
+    return {text: found.answers[0] for text, found in rows if bot.is_sure(found)}
 
 
 def tally(questions: Iterable[Question]) -> dict[str, float]:
@@ -102,28 +112,31 @@ def tally(questions: Iterable[Question]) -> dict[str, float]:
 
 def judgement(bot: Bot) -> dict[str, Any]:
     """All, routine ones, those that need a person, by topic; what was answered wrongly."""
-    found = judged(bot)
-    asked = [one.question for one in found]
-    by_topic = {name: tally(one for one in asked if one.topic == name) for name in bot.base.topics}
-    missed = [one for one in found if one.question.outcome != Outcome.RIGHT]
+    rows = judged(bot)
+    asked = [row.question for row in rows]
+    missed = [row for row in rows if row.question.outcome != Outcome.RIGHT]
     return {
         "answers": len(bot.base.answers),
         "all": tally(asked),
         "routine": tally(one for one in asked if one.routine),
         "for_a_person": tally(one for one in asked if not one.routine),
-        "by_topic": by_topic,
-        "strangers": {
-            "questions": len(bot.base.strangers.held_out),
-            "answered": [{"question": text, "answer": first.name} for text, first in strangers_answered(bot)],
-        },
+        "by_topic": {name: tally(one for one in asked if one.topic == name) for name in bot.base.topics},
+        "strangers": {"questions": len(bot.base.strangers.held_out), "answered": strangers_answered(bot)},
         "missed": [
-            {
-                "question": one.question.text, "about": one.question.answer, "taken_for": one.first.name,
-                "chance": one.first.chance, "outcome": one.question.outcome.name.lower(),
-            }
-            for one in sorted(missed, key=lambda one: (one.question.outcome, -one.first.chance))
+            missed_json(row) for row in sorted(missed, key=lambda row: (row.question.outcome, -row.found.chance))
         ],
-    }  # fmt: skip
+    }
+
+
+def missed_json(row: Judged) -> dict[str, Any]:
+    question, found = row.question, row.found
+    return {
+        "question": question.text,
+        "about": question.answer,
+        "taken_for": found.answers[0],
+        "chance": found.chance,
+        "outcome": question.outcome.name.lower(),
+    }
 
 
 # --- the command ------------------------------------------------------------------------------------------------------
@@ -144,37 +157,36 @@ def answer_command(question: str | None, base: Path | None, judge: bool, as_json
 
 def answered(bot: Bot, question: str) -> dict[str, Any]:
     """What the bot says to one question, and what it thought of."""
-    first, *others = bot.candidates([question])[0]
-    sure = bot.is_sure(first)
-    answer = bot.base.answers[first.name]
+    (found,) = bot.found([question])
+    sure, answers = bot.is_sure(found), bot.base.answers
+    first = answers[found.answers[0]]
     return {
         "question": question,
-        "outcome": "passed_on" if not sure else "answered" if answer.routine else "answered_and_passed_on",
-        "says": answer.says if sure else PASSED_ON,
+        "outcome": "passed_on" if not sure else "answered" if first.routine else "answered_and_passed_on",
+        "says": first.says if sure else PASSED_ON,
+        "chance": found.chance,
         "sure_from": bot.base.sure_from / SHARE_ONE,
-        "candidates": [candidate_json(one, bot.base.answers[one.name]) for one in (first, *others)],
+        "candidates": [
+            {"answer": name, "title": answers[name].title, "topic": answers[name].topic} for name in found.answers
+        ],
     }
 
 
-def candidate_json(one: Candidate, answer: Answer) -> dict[str, Any]:
-    return {
-        "answer": one.name, "title": answer.title, "topic": answer.topic, "routine": answer.routine,
-        "chance": one.chance,
-    }  # fmt: skip
-
-
 def answer_lines(found: dict[str, Any]) -> Iterator[str]:
-    first, *others = found["candidates"]
-    yield found["says"]
-    yield ""
+    first, *others = [f"{one['answer']}: {one['title']} ({one['topic']})" for one in found["candidates"]]
+    yield f"{found['says']}\n"
     if found["outcome"] == "passed_on":
-        yield f"passed on to a person: {first['chance']:.0%} sure, and the base asks for {found['sure_from']:.0%}"
-        others = found["candidates"]
+        yield f"passed on to a person: {sure_text(found['chance'])}, and the base asks for {found['sure_from']:.0%}"
+        yield f"perhaps  {first}"
     else:
-        person = "" if first["routine"] else "; then a person takes over"
-        yield f"{first['answer']}: {first['title']} ({first['topic']}; {first['chance']:.0%} sure{person})"
-    for one in others:
-        yield f"  or  {one['answer']}: {one['title']} ({one['chance']:.0%})"
+        person = "" if found["outcome"] == "answered" else ", then a person takes over"
+        yield f"{sure_text(found['chance'])}{person}"
+        yield f"found    {first}"
+    yield from (f"or       {other}" for other in others)
+
+
+def sure_text(chance: float) -> str:
+    return f"{chance:.0%} sure" if chance < 0.99 else "over 99% sure"
 
 
 def judgement_lines(found: dict[str, Any]) -> Iterator[str]:
@@ -193,10 +205,10 @@ def judgement_lines(found: dict[str, Any]) -> Iterator[str]:
     strangers = found["strangers"]
     passed = strangers["questions"] - len(strangers["answered"])
     yield f"\nquestions that no answer is for: {passed} of {strangers['questions']} passed on"
-    yield from (f"  {one['question']} → {one['answer']}" for one in strangers["answered"])
+    yield from (f"  {question} → {answer}" for question, answer in strangers["answered"].items())
     yield "\ntaken for another, or passed on:"
     for one in found["missed"][:CONFUSIONS_MAX]:
-        what = f"{one['taken_for']} ({one['chance']:.0%})"
+        what = f"{one['taken_for']} ({sure_text(one['chance'])})"
         yield f"  {one['outcome']:9}  {one['question']}: {one['about']} → {what}"
     if len(found["missed"]) > CONFUSIONS_MAX:
         yield f"  … and {len(found['missed']) - CONFUSIONS_MAX} more; --json has them all"

@@ -13,8 +13,7 @@ from engine.policy.quantities import Block, Identifier, Path, Problem, Share, Te
 from engine.records import SHARE_ONE
 from sim.contacts import Cause
 
-ANSWERS_MAX, PHRASINGS_MAX = 1_000, 20  # of a base, of one answer
-LEARNT_MAX = 4_000  # phrasings of a base: the sorter holds their likeness to each other, 8 bytes a pair
+ANSWERS_MAX, PHRASINGS_MAX = 1_000, 50  # of a base, of one answer
 STRANGERS_MAX = 1_000
 QUESTION_LETTERS_MAX = 200  # of what somebody types; the rest is not read
 
@@ -44,7 +43,7 @@ class Answer(Block):
     routine: Truth = True  # no person is needed
     asked: Annotated[list[Text], Field(min_length=3, max_length=PHRASINGS_MAX)]
     tried: Annotated[list[Text], Field(min_length=1, max_length=PHRASINGS_MAX)]
-    held_out: Annotated[list[Text], Field(min_length=1, max_length=PHRASINGS_MAX)]
+    held_out: Annotated[list[Text], Field(min_length=2, max_length=PHRASINGS_MAX)]
     says: Text
 
 
@@ -62,7 +61,7 @@ class AnswerBase(Block):
     sure_from: Annotated[Share, Field(le=SHARE_ONE - 1)]
     alike: dict[Text, list[Text]] = {}
     topics: dict[Identifier, Topic]
-    answers: Annotated[dict[Identifier, Answer], Field(min_length=2, max_length=ANSWERS_MAX)]
+    answers: Annotated[dict[Identifier, Answer], Field(min_length=3, max_length=ANSWERS_MAX)]
     strangers: Strangers = Strangers()
 
     def cross_checks(self) -> Checks:
@@ -72,7 +71,6 @@ class AnswerBase(Block):
         yield self.causes_have_topics
         yield self.answers_differ
         yield self.questions_differ
-        yield self.learnt_are_few
 
     def topic_is_there(self, name: str, answer: Answer) -> Iterator[Problem]:
         yield from known(answer.topic, ("answers", name, "topic"), "topics", self.topics)
@@ -113,11 +111,6 @@ class AnswerBase(Block):
                 yield from ((("answers", name, field, number), text) for number, text in enumerate(texts))
         for field, texts in (("tried", self.strangers.tried), ("held_out", self.strangers.held_out)):
             yield from ((("strangers", field, number), text) for number, text in enumerate(texts))
-
-    def learnt_are_few(self) -> Iterator[Problem]:
-        learnt = sum(len(answer.asked) for answer in self.answers.values())
-        if learnt > LEARNT_MAX:
-            yield ("answers",), f"must have at most {LEARNT_MAX} phrasings to learn from (got {learnt})"
 
     def reader(self) -> Callable[[str], str]:
         """A text as it is compared: plain, cut off, each word in place of those that mean the same."""

@@ -1,6 +1,7 @@
 """The support bot: its base, how well it sorts what it has not learnt, and what a desk draws from."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,10 @@ from scenarios.answers_document import AnswerBase
 from sim.answers import Outcome, Question, Questions
 from sim.contacts import Cause
 
-ANSWERS_LEAST = 150
+ANSWERS_LEAST = 250
 
 # What the library's base is held to; a little below what `windtunnel answer --judge` says.
-ROUTINE_RIGHT_LEAST, WRONG_MOST, STRANGERS_ANSWERED_MOST = 0.60, 0.20, 0.6
+ROUTINE_RIGHT_LEAST, WRONG_MOST, STRANGERS_ANSWERED_MOST = 0.90, 0.045, 0.25
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +41,7 @@ def test_the_base_is_large(bot: Bot) -> None:
     answers = bot.base.answers.values()
     assert len(answers) >= ANSWERS_LEAST
     assert 0.75 <= sum(answer.routine for answer in answers) / len(answers) < 1
-    assert sum(len(answer.held_out) for answer in answers) >= len(answers)
+    assert sum(len(answer.held_out) for answer in answers) >= 2 * len(answers)
 
 
 def test_held_out_questions_are_sorted(bot: Bot) -> None:
@@ -54,17 +55,17 @@ def test_shuffled_labels_are_seen(bot: Bot) -> None:
         name: answer.model_copy(update={"asked": other.asked})
         for (name, answer), (_, other) in zip(answers, answers[1:] + answers[:1], strict=True)
     }
-    shuffled = Bot(bot.base.model_copy(update={"answers": turned}))
+    shuffled = Bot.of(bot.base.model_copy(update={"answers": turned}))
     assert "routine questions sorted rightly" in misses(shuffled)
     assert judgement(shuffled)["all"]["right"] < 0.05
 
 
 def test_a_bot_that_is_always_sure_is_seen(bot: Bot) -> None:
-    assert "strangers passed on" in misses(Bot(bot.base.model_copy(update={"sure_from": 0})))
+    assert "strangers passed on" in misses(replace(bot, base=bot.base.model_copy(update={"sure_from": 0})))
 
 
 def test_the_same_base_sorts_the_same(bot: Bot) -> None:
-    assert judged(load_bot()) == judged(bot)
+    assert judged(Bot.of(bot.base)) == judged(bot)
 
 
 @pytest.mark.parametrize("question", ["?!", "qwertz", "券" * 10_000, "\u0000"])
@@ -114,10 +115,22 @@ answers:
     tried: [卡找不到]
     held_out: [丢了卡, 卡被偷]
     says: 请挂失。
+  apply:
+    topic: cards
+    title: Applying
+    routine: false
+    asked: [办卡, 申请信用卡, 想要一张新卡]
+    tried: [怎么办卡]
+    held_out: [申请卡片, 办信用卡]
+    says: 请提交申请。
 """
 
 WRONG = [
-    ("topic: cards", "topic: card", ":14: answers.lost.topic must be one of topics: coupons, cards (got card, did you"),
+    (
+        "topic: cards\n    title: L",
+        "topic: card\n    title: L",
+        ":14: answers.lost.topic must be one of topics: coupons, ",
+    ),
     ("[卡丢了, 卡不见了, 挂失]", "[卡丢了, 挂失]", ":16: answers.lost.asked must have at least 3 entries (got 2)"),
     (
         "卡找不到",
@@ -130,6 +143,7 @@ WRONG = [
         ":18: answers.lost.held_out[0] must be asked once (got 券 失效。, which answers.expired.as",
     ),
     ("卡被偷", "“…”", ":18: answers.lost.held_out[1] must have a letter or a digit (got “…”)"),
+    ("丢了卡, 卡被偷", "丢了卡", ":18: answers.lost.held_out must have at least 2 entries (got 1)"),
     ("请挂失。", "过期的券不能恢复", ":19: answers.lost.says must be of this answer alone (got that of expired)"),
     ("title: Lost", "title: expired", ":15: answers.lost.title must be of this answer alone (got that of expired)"),
     ("  lost:", "  expired:", ":13: answers.expired must be given once (got it in lines 6 and 13)"),
@@ -165,20 +179,23 @@ def test_the_command_answers(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert commands.answer("我的卡丢了", path, False, True) == 0
     said = json.loads(capsys.readouterr().out)
     assert (said["outcome"], said["says"]) == ("answered", "请挂失。")
-    assert [one["answer"] for one in said["candidates"]] == ["lost", "expired"]
+    assert said["candidates"][0] == {"answer": "lost", "title": "Lost", "topic": "cards"}
+    assert len(said["candidates"]) == 3 and 0.6 < said["chance"] < 1
     assert commands.answer(None, path, True, False) == 0
-    assert "2 answers" in capsys.readouterr().out
+    assert "3 answers" in capsys.readouterr().out
 
 
 def test_wrong_use_and_every_problem_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert commands.answer(None, None, False, False) == commands.answer("卡", None, True, False) == 2
     assert commands.answer(" ", None, False, False) == commands.answer("卡", tmp_path / "none.yaml", False, False) == 2
     path = tmp_path / "base.yaml"
-    path.write_text(SMALL.replace("topic: cards", "topic: card").replace("丢了卡", "券失效"), "utf-8")
+    path.write_text(
+        SMALL.replace("丢了卡", "券失效").replace("60%", "0.6").replace("title: Lost", "title: Expired"), "utf-8"
+    )
     capsys.readouterr()
     assert commands.answer("卡", path, False, False) == 2
     said = capsys.readouterr().err.splitlines()
-    assert [line.split(": ")[0] for line in said[:-1]] == [f"{path}:{line}" for line in (4, 14, 18)]
+    assert [line.split(": ")[0] for line in said[:-1]] == [f"{path}:{line}" for line in (1, 15, 18)]
     assert said[-1] == "3 problems; nothing was run."
 
 
