@@ -22,9 +22,10 @@ CASES = {"appeal": "appeals 申诉", "review": "claims under review 人工审核
 TRUTHS = {"good": "good 正常", "fraud": "fraud 欺诈"}
 
 BY_HOUR = f"""
-SELECT hour, sum(in_time) AS in_time, sum(came) - sum(in_time) - sum(gave_up) AS late, sum(gave_up) AS gave_up,
-       sum(waiting) AS waiting
-FROM contacts WHERE {PEAK} GROUP BY hour ORDER BY hour"""
+SELECT hour, coalesce(sum(in_time), 0) AS in_time, coalesce(sum(came) - sum(in_time) - sum(gave_up), 0) AS late,
+       coalesce(sum(gave_up), 0) AS gave_up, coalesce(sum(waiting), 0) AS waiting
+FROM (SELECT printf('%02d', n) AS hour FROM range(24) AS hours(n))
+LEFT JOIN (SELECT * FROM contacts WHERE {PEAK}) AS peak USING (hour) GROUP BY hour ORDER BY hour"""
 
 BY_CAUSE = """
 SELECT cause, sum(came) AS came, sum(in_time)::DOUBLE / nullif(sum(came), 0) AS in_time,
@@ -99,6 +100,7 @@ def drawn(rows: Rows) -> dict[str, Any]:
     figure["data"].append(waiting)
     figure["layout"] |= {"barmode": "stack", "showlegend": True, "hovermode": "x unified"}
     figure["layout"]["margin"]["t"] = 56
+    figure["layout"]["legend"]["traceorder"] = "normal"
     figure["layout"]["yaxis"]["tickformat"] = ","
     return figure
 
@@ -106,7 +108,7 @@ def drawn(rows: Rows) -> dict[str, Any]:
 def by_cause(database: Database) -> Markup:
     columns = [
         Column("cause", "why 原因", words=lambda cause: CAUSES[cause]),
-        Column("came", "contacts 进线", "count", bar=True),
+        Column("came", "contacts 进线", "count"),
         Column("in_time", "first answer within 15 min 及时响应", "percent:1"),
         Column("closed", "routine, closed by the bot 机器人解决", "percent:1"),
         Column("gave_up", "gave up 放弃", "count"),

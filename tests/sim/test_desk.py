@@ -6,6 +6,7 @@ from math import exp, factorial, log
 import pytest
 
 from engine.records import DAY_MS, HOUR_MS, MINUTE_MS, NONE
+from sim.answers import Outcome, Question, Questions
 from sim.contacts import Cause
 from sim.desk import (
     ByTruth,
@@ -94,6 +95,27 @@ def test_the_bot_closes_its_share_and_repeats_are_not_closed() -> None:
     assert desk_book(complaints(*range(200)), late, 10 * DAY_MS).closed_by_bot(10 * DAY_MS) == 1.0, "back after 24 h"
     ripe = list(book.ripe(DAY_MS + 99 * MINUTE_MS))
     assert len(ripe) == 100, "of whom it is known by then"
+
+
+def test_what_is_asked_decides_what_the_bot_does() -> None:
+    rows = ((True, Outcome.RIGHT), (True, Outcome.WRONG), (True, Outcome.PASSED_ON), (False, Outcome.RIGHT))
+    asked = tuple(Question("q", "a", "t", routine, outcome) for routine, outcome in rows)
+    plan = replace(
+        PLAN,
+        routine={Cause.COMPLAINT: 1.0},
+        bot_helps=1.0,
+        service_ms=1.0,
+        questions=Questions({Cause.COMPLAINT: asked}),
+    )
+    book = desk_book(complaints(*range(2_000)), plan, 10 * DAY_MS)
+    first = [one for one in book.tickets if one.contact.attempt == 0]
+    again = {one.contact.customer for one in book.tickets if one.contact.attempt == 1}
+    assert len(first) == 2_000 and len(again) == pytest.approx(500, abs=60), "whom the bot told something else"
+    assert all(one.by_bot and one.routine for one in first if one.contact.customer in again)
+    assert sum(one.by_bot for one in first) == pytest.approx(1_000, abs=80), "passed on, or not routine: a person"
+    assert sum(one.routine for one in first) == pytest.approx(1_500, abs=80)
+    assert book.closed_by_bot(10 * DAY_MS) == pytest.approx(1 / 3, abs=0.03)
+    assert all(one.answered_ms is not None for one in book.tickets)
 
 
 def test_appeals_are_decided_by_truth_and_end_reviews() -> None:
