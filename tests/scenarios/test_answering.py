@@ -9,7 +9,7 @@ import pytest
 from engine.policy.yaml_source import DocumentError, load_text
 from scenarios import commands
 from scenarios.answering import BASE, Bot, answered, judged, judgement, load_bot, questions_of
-from scenarios.answers_document import AnswerBase
+from scenarios.answers_document import CAUSES, AnswerBase
 from sim.answers import Outcome, Question, Questions
 from sim.contacts import Cause
 
@@ -68,7 +68,7 @@ def test_the_same_base_sorts_the_same(bot: Bot) -> None:
     assert judged(Bot.of(bot.base)) == judged(bot)
 
 
-@pytest.mark.parametrize("question", ["?!", "qwertz", "券" * 10_000, "\u0000"])
+@pytest.mark.parametrize("question", ["?!", "券", "qwertz", "券" * 10_000, "\u0000"])
 def test_what_is_no_question_is_passed_on(bot: Bot, question: str) -> None:
     assert answered(bot, question)["outcome"] == "passed_on"
 
@@ -76,11 +76,11 @@ def test_what_is_no_question_is_passed_on(bot: Bot, question: str) -> None:
 # --- what a desk draws from -------------------------------------------------------------------------------------------
 def test_every_held_out_question_of_a_cause_is_drawn(bot: Bot) -> None:
     questions = questions_of(bot)
-    assert set(questions.of_cause) == set(Cause)
+    assert set(questions.of_cause) == set(Cause) == set(CAUSES.values())
     for cause in Cause:
         asked = questions.of_cause[cause]
         drawn = [questions.drawn(cause, (n + 0.5) / len(asked)) for n in range(len(asked))]
-        assert tuple(drawn) == asked and len(asked) >= 20
+        assert tuple(drawn) == asked and len(asked) >= 15
         assert questions.drawn(cause, 0.0) == asked[0] and questions.drawn(cause, 1 - 2**-53) == asked[-1]
         assert all(cause.name.lower() in bot.base.topics[one.topic].causes for one in asked)
     assert {one.outcome for asked in questions.of_cause.values() for one in asked} == set(Outcome)
@@ -98,8 +98,8 @@ def test_shares_of_a_cause() -> None:
 SMALL = """\
 sure_from: 60%
 topics:
-  coupons: {title: Coupons, chinese: 券, causes: [complaint, claim_refused, incident]}
-  cards: {title: Cards, chinese: 卡, causes: [payment_failed, denied]}
+  coupons: {title: Coupons, chinese: 券, causes: [complaint, claim_refused]}
+  cards: {title: Cards, chinese: 卡, causes: [payment_failed, incident, denied]}
 answers:
   expired:
     topic: coupons
@@ -147,8 +147,8 @@ WRONG = [
     ("请挂失。", "过期的券不能恢复", ":19: answers.lost.says must be of this answer alone (got that of expired)"),
     ("title: Lost", "title: expired", ":15: answers.lost.title must be of this answer alone (got that of expired)"),
     ("  lost:", "  expired:", ":13: answers.expired must be given once (got it in lines 6 and 13)"),
-    ("payment_failed, denied", "denied", ":2: topics must be asked about for each cause (got no topic for payment_fa"),
-    ("denied]", "refused]", ":4: topics.cards.causes[1] must be one of complaint, payment_failed, claim_refused, de"),
+    ("payment_failed, ", "", ":2: topics must be asked about for each cause (got no topic for payment_fa"),
+    ("denied]", "refused]", ":4: topics.cards.causes[2] must be one of complaint, payment_failed, claim_refused, de"),
     ("sure_from: 60%", "sure_from: 0.6", ":1: sure_from must be a share like 5% or 0.5% (got 0.6)"),
     (
         "answers:",
