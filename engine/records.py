@@ -365,9 +365,11 @@ POLICY = np.dtype(
         ("rest_max_ms", "i8"),
         ("rest_repeat", "i8"),  # multiplier of each further rest
         ("universal_salt", "u8"),
+        ("let_through_salt", "u8"),
         ("rank_by_response", "i4"),
         ("back_off_after", "i4"),  # closes in a row
         ("universal_holdout", "i4"),  # millionths
+        ("let_through", "i4"),  # millionths of customers, whom no fraud rule answers but the block list
         ("protected_pages", "i8"),  # mask
         ("replication", "i8"),
         ("adult_age", "i4"),

@@ -417,7 +417,7 @@ class Reference:
         says = self.conditions
         senses = Senses(self.zone, says.holds, says.is_personal, calendar_edge_ms, day_start_ms, date_number)
         self.wallets.adopt(policy, self.numbers, senses)
-        self.wallets.watch.adopt(fraud_of(policy, self.numbers.rules), says.holds, now)
+        self.wallets.watch.adopt(fraud_of(policy, self.numbers.rules, self.bucket_of), says.holds, now)
 
     def add(self, customer: int, profile: Any) -> None:
         """Take in a customer as one CUSTOMER record says."""
@@ -461,6 +461,9 @@ class Reference:
         for slot, reason in answer.reasons.items():
             self.waterfall[taken.day, slot, reason] += 1
         self.decisions_by_reason[taken.day, Reason(answer.decision["reason"])] += 1
+
+    def bucket_of(self, salt: str, customer: int) -> int:
+        return bucket(salt, self.replication, customer)
 
     def campaign(self, slot: int) -> CampaignBlock:
         return self.policy.campaigns[self.names[slot]]

@@ -140,6 +140,8 @@ class Watch:
         fired = [rule for rule in looked if self.fires(rule, sight)] + self.told(sight)
         judging = self.judging_there(sight)
         exempt = self.take_passes(sight, judging)
+        if self.fraud.lets_through(sight.customer):
+            exempt |= judging & ~mask([rule for rule in self.fraud.rules.values() if rule.check == Check.LISTED])
         answers = self.answer([rule for rule in fired if not exempt >> rule.slot & 1], sight)
         self.tally(sight, RuleCell.JUDGED, {*looked, *fired})
         self.tally(sight, RuleCell.FIRED, set(fired))
@@ -177,7 +179,7 @@ class Watch:
     def answer(self, fired: list[Rule], sight: Sight) -> Rule | None:
         """5, 6: the strongest active rule without a pass; passes of those before it are used up."""
         answering = [rule for rule in fired if self.is_active(rule, sight.t)]
-        if self.is_allowed(sight):
+        if self.is_allowed(sight) or self.fraud.lets_through(sight.customer):
             answering = [rule for rule in answering if rule.check == Check.LISTED]
         while (rule := strongest(answering)) is not None:
             if sight.t >= self.passes.pop((sight.customer, rule.slot), 0):

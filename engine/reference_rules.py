@@ -3,7 +3,7 @@
 Numbers in docstrings are those of docs/readings.md "Fraud".
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from engine.fraud_records import JUDGED_MASK, Check, Field, Home, Mode, Verdict
 from engine.policy.document import Policy
-from engine.records import NEVER_MS, NONE, PER_DAY, PER_ROLLING
+from engine.records import NEVER_MS, NONE, PER_DAY, PER_ROLLING, SHARE_ONE
 
 Key = Any  # a customer, a device ...; customer and campaign
 Entry = tuple[int, int]  # time, value of the field of which different ones are counted (NONE)
@@ -89,6 +89,7 @@ class Fraud:
     listed: tuple[Listed, ...] = ()
     ranges: tuple[tuple[int, int], ...] = ()  # of IPs, both ends in
     metres: Mapping[tuple[int, int], int] = field(default_factory=dict)  # between cities that have a place
+    lets_through: Callable[[int], bool] = lambda customer: False
 
     @cached_property
     def live_rules(self) -> dict[Home, list[Rule]]:
@@ -101,8 +102,10 @@ class Fraud:
 
 
 # --- from a parsed policy ---------------------------------------------------------------------------------------------
-def fraud_of(policy: Policy, slots: Mapping[str, int]) -> Fraud:
-    """slots: of its rules, by name."""
+def fraud_of(
+    policy: Policy, slots: Mapping[str, int], bucket: Callable[[str, int], int] = lambda salt, customer: SHARE_ONE
+) -> Fraud:
+    """slots: of its rules, by name; bucket: where a customer falls under a salt, in millionths."""
     zone = ZoneInfo(policy.time_zone)
     proxies = [] if policy.fraud.proxies is None else policy.fraud.proxies.entries()
     return Fraud(
@@ -111,6 +114,7 @@ def fraud_of(policy: Policy, slots: Mapping[str, int]) -> Fraud:
         tuple(listed_of(policy, zone)),
         tuple((entry.first, entry.last) for entry in proxies),
         metres_of(policy),
+        lambda customer: bucket(f"{policy.policy}/let_through", customer) < policy.fraud.let_through,
     )
 
 

@@ -18,6 +18,7 @@ BY_WORLD = "the world as unit, Student's t"
 BY_DELTA = "delta method, the world as unit (Deng 2018)"
 OBTAINED = "sum(face + resale + rewards - honest)"
 ALL = ""
+SHARE_APART = "max(let_through_share) / 1000000.0"
 
 
 def fraud_figures(database: Database, manifest: dict[str, Any], confidence: float) -> Keyed:
@@ -31,6 +32,8 @@ def fraud_figures(database: Database, manifest: dict[str, Any], confidence: floa
                 yield key("fraud_stopped", policy, kind), stopped(database, policy, kind, confidence)
         yield key("fraud_charged_back", policy), charged_back(database, policy, confidence)
         yield key("fraud_stopped_naive", policy), stopped_naive(database, policy, confidence)
+        if lets_through(database, policy):
+            yield key("fraud_stopped_estimated", policy), stopped_estimated(database, policy, confidence)
         if policy.startswith(WITHOUT):
             rule = policy.removeprefix(WITHOUT)
             yield f"fraud_money_without[{rule}]", money_without(database, policy, policies[0], confidence)
@@ -47,6 +50,11 @@ def key(name: str, policy: str, part: str = ALL) -> str:
 def kinds_of(database: Database, truth: str) -> list[str]:
     sql = f"SELECT DISTINCT kind FROM accounts WHERE truth = {quoted(truth)} ORDER BY kind"
     return [kind for (kind,) in database.rows(sql)]
+
+
+def lets_through(database: Database, policy: str) -> bool:
+    sql = f"SELECT coalesce(max(let_through_share), 0) FROM accounts WHERE policy = {quoted(policy)}"
+    return bool(database.rows(sql)[0][0])
 
 
 # --- money ------------------------------------------------------------------------------------------------------------
@@ -123,6 +131,16 @@ def stopped_naive(database: Database, policy: str, confidence: float) -> Estimat
     seen = seen_sql(policy)
     value = f"SELECT 1 - sum(back) / nullif(sum(back + refused), 0) FROM ({seen})"
     return complement(database, value, f"SELECT back, back + refused FROM ({seen}) ORDER BY world", confidence)
+
+
+def stopped_estimated(database: Database, policy: str, confidence: float) -> Estimate:
+    """By the few whom no rule answers: 1 - what the others brought ÷ what it would be if they had brought as much."""
+    where = f"policy = {quoted(policy)} AND truth = 'fraud'"
+    brought = f"sum(face + resale + rewards - let_through) AS others, sum(let_through) AS apart, {SHARE_APART} AS share"
+    rows = f"SELECT world, {brought} FROM accounts WHERE {where} GROUP BY world"
+    value = f"SELECT 1 - sum(others / (1 - share)) / nullif(sum(apart / share), 0) FROM ({rows}) WHERE share > 0"
+    by_world = f"SELECT others / (1 - share), apart / share FROM ({rows}) WHERE share > 0 ORDER BY world"
+    return complement(database, value, by_world, confidence)
 
 
 # --- good customers ---------------------------------------------------------------------------------------------------

@@ -98,7 +98,7 @@ def stopped_chart(opened: Findings, kinds: list[str]) -> Markup:
 
 def seen(opened: Findings, policies: list[str]) -> Markup:
     """The truth beside what could be seen without knowing it."""
-    names = ("fraud_stopped", "fraud_stopped_naive", "fraud_charged_back")
+    names = ("fraud_stopped", "fraud_stopped_estimated", "fraud_stopped_naive", "fraud_charged_back")
     rows, queries = [], []
     for policy in policies:
         keys = [key(name, policy) for name in names]
@@ -109,6 +109,7 @@ def seen(opened: Findings, policies: list[str]) -> Markup:
     heads = (
         "policy",
         "stopped, in truth 真实",
+        "estimated by whom is let through 放行估计",
         "refused ÷ (refused + charged back) 表观",
         "charged back of what was let through 拒付",
     )

@@ -46,7 +46,8 @@ _RULE_COUNTS = (
 )  # fmt: skip
 _ACCOUNT_COUNTS = (
     "asks", "accounts", "active", "denied", "held", "failed", "weaker", "harmed", "challenged", "passed", "crews",
-    "persons", "face", "resale", "rewards", "costs", "honest", "refused",
+    "persons", "face", "resale", "rewards", "costs", "honest", "refused", "let_through",
+    "let_through_share",
 )  # fmt: skip
 
 SCHEMAS: dict[str, pa.Schema] = {

@@ -63,7 +63,10 @@ class AdversaryWorker:
         self.appeals = Appeals(share, (plan.seed, plan.replication))
 
     def takings(self) -> list[Takings]:
-        return self.underworld.takings() if self.underworld else []
+        if self.underworld is None:
+            return []
+        apart = self.first + np.flatnonzero(self.shard.let_through())
+        return self.underworld.takings(frozenset(apart.tolist()))
 
     def apply(self, settled: Settled | None) -> None:
         if settled is not None:

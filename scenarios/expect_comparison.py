@@ -62,6 +62,7 @@ def fraud_figures(policy: Policy, compare: Compare, population: Population) -> l
             if RULES_OFF in compare.policies and name != RULES_OFF:
                 found.append(figure_key("fraud_stopped", name, kind))
         found += [figure_key(word, name) for word in ("fraud_charged_back", "fraud_stopped_naive") if crews]
+        found += [figure_key("fraud_stopped_estimated", name)] if crews and policy.fraud.let_through else []
         found += [f"fraud_money_without[{name.removeprefix(WITHOUT)}]"] if crews and name.startswith(WITHOUT) else []
         for group in ("", *groups) if groups else ():
             found += [figure_key(word, name, group) for word in ("fraud_harmed", "fraud_challenges_passed")]

@@ -18,7 +18,7 @@ from sim.origin_model import FRAUD, HONEST, Account
 FRAUD_TABLES = ("rules", "rule_pairs", "accounts")
 STATISTICS = ("rules", "together", "asks", "standings")  # of workers, that these tables are made of
 _BY_TRUTH = ("fired", "alone", "answered", "stopped", "alone_face")
-_TAKEN = ("crews", "persons", "face", "resale", "rewards", "costs", "honest", "refused")
+_TAKEN = ("crews", "persons", "face", "resale", "rewards", "costs", "honest", "refused", "let_through")
 _STOOD = tuple(standing.name.lower() for standing in Standing)
 
 
@@ -82,7 +82,7 @@ class FraudOutputs:
 
     def accounts(self) -> Columns:
         """Each kind of account that there is: how many met what, and what crews took, in fen."""
-        columns = empty(["kind", "truth", "asks", *_STOOD, *_TAKEN])
+        columns = empty(["kind", "truth", "asks", *_STOOD, *_TAKEN, "let_through_share"])
         standings, asks = self.statistics["standings"], self.statistics["asks"]
         for account in (*HONEST, *FRAUD):
             taking = self.takings.get(account)
@@ -95,6 +95,7 @@ class FraudOutputs:
                 columns, kind=kind_name(account), truth="fraud" if account in FRAUD else "good",
                 asks=int(asks[account].sum()), **stood,
                 **{name: getattr(taking, name) if taking else 0 for name in _TAKEN},
+                let_through_share=self.compiled.policy.fraud.let_through,
             )  # fmt: skip
         return columns
 

@@ -52,6 +52,7 @@ from engine.records import (
 from engine.rules.checkout_desk import empty_desk
 from engine.rules.digest import LANE_SEEDS, sum_hashes
 from engine.rules.experiments import list_assignment, mark_universal_holdout
+from engine.rules.judge import mark_let_through
 from engine.rules.segments import segments_of
 from engine.rules.wallets import lapse_due
 
@@ -306,6 +307,12 @@ class CustomerShard:
         apart = np.zeros(len(self.customers), np.bool_)
         mark_universal_holdout(self.tables.policy[0], int(self.arrays.first[0]), apart)
         return apart
+
+    def let_through(self) -> np.ndarray:
+        """Whom no fraud rule answers: bool[customers]."""
+        chosen = np.zeros(len(self.arrays.customers), bool)
+        mark_let_through(self.tables.policy[0], int(self.arrays.first[0]), chosen)
+        return chosen
 
     def assignment(self, slot: int) -> np.ndarray:
         """Group of each customer in a campaign's holdout: i8[n], see `list_assignment`."""

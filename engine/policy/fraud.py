@@ -22,7 +22,7 @@ from engine.policy.fraud_rules import (
     judges_among,
     not_a_bound,
 )
-from engine.policy.quantities import Block, Check, Identifier, Number, Path, Problem, Text
+from engine.policy.quantities import Block, Check, Identifier, Number, Path, Problem, Share, Text
 from engine.policy.yaml_source import load
 from engine.records import CATEGORIES_MAX
 
@@ -68,6 +68,7 @@ class Fraud(Block):
     proxies: IpRanges | None = None  # IP ranges of data centres and proxies
     places: Annotated[dict[Identifier, Place], Field(max_length=CATEGORIES_MAX)] = {}
     keys: Keys = 50_000  # that the Ledger remembers of each rule
+    let_through: Annotated[Share, Field(le=100_000)] = 0  # of customers: rules count them and answer nothing
 
     # --- what the fields come to --------------------------------------------------------------------------------------
     @property

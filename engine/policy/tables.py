@@ -118,6 +118,7 @@ def policy_row(policy: Policy, replication: int) -> np.recarray:
     if policy.universal_holdout is not None:
         row.universal_holdout = policy.universal_holdout.share
         row.universal_salt = salt(policy.universal_holdout.salt or f"{policy.policy}/universal")
+    row.let_through, row.let_through_salt = policy.fraud.let_through, salt(f"{policy.policy}/let_through")
     return table
 
 

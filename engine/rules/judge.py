@@ -1,11 +1,12 @@
 """What fraud rules say of an ask in its customer's shard, and what of it the Ledger is told."""
 
-from engine.compiled import kernel, routine
+from engine.compiled import entry, kernel, routine
 from engine.coupon_records import Answer, RequestKind
 from engine.fraud_records import JUDGED_MASK, Agent, Check, Field, Home, Mode, RuleCell, Seen, Verdict
 from engine.records import NONE, EventKind
 from engine.rules.checkout_candidates import names
 from engine.rules.claims import new_request
+from engine.rules.experiments import bucket
 from engine.rules.listings import first_listed
 from engine.rules.wallets import instance_row
 from engine.rules.watch import count_case, use_up
@@ -14,7 +15,7 @@ _COUNT, _YOUNG, _REGION = int(Check.COUNT), int(Check.YOUNG_ACCOUNT), int(Check.
 _AFTER_DECLINE, _TRAVEL, _LISTED = int(Check.AFTER_DECLINE), int(Check.TRAVEL), int(Check.LISTED)
 _PACE, _NO_BROWSING, _SCRIPT = int(Check.PACE), int(Check.NO_BROWSING), int(Check.SCRIPT)
 _LEDGER, _OFF, _ACTIVE = int(Home.LEDGER), int(Mode.OFF), int(Mode.ACTIVE)
-_ON_LIST, _HEEDED = 1, 2  # bits of CASE.allowed
+_ON_LIST, _HEEDED, _LET_THROUGH = 1, 2, 4  # bits of CASE.allowed
 _ALLOW, _CHALLENGE, _DENY = int(Verdict.ALLOW), int(Verdict.CHALLENGE), int(Verdict.DENY)
 _N_COUNTED, _N_BROWSED = int(Seen.COUNTED), int(Seen.BROWSED)
 _FIRST, _LAST = int(Seen.FIRST_MS), int(Seen.LAST_MS)
@@ -44,6 +45,21 @@ def look_up(case, customer, listed, t):
         case.allowed |= _ON_LIST
     if is_listed(listed, _CUSTOMER, customer, 0, t):
         case.blocked = 1
+
+
+@kernel
+def is_let_through(policy, customer):
+    """Among the few whom no rule answers, so that it is seen what rules prevent."""
+    if policy.let_through == 0:
+        return False
+    return bucket(policy.let_through_salt, policy.replication, customer) < policy.let_through
+
+
+@entry
+def mark_let_through(policy, first, chosen):
+    """Write who is let through (bool[n]) of the customers from `first` on."""
+    for row in range(len(chosen)):
+        chosen[row] = is_let_through(policy, first + row)
 
 
 # --- tests of their own -----------------------------------------------------------------------------------------------
@@ -158,7 +174,7 @@ def is_active(rule, slot, watch, t):
 def answering(watch, rules, silenced, t):
     """Slot of the rule that answers: the strongest active one that fires, of equals the lowest slot; NONE."""
     case, best, strongest = watch.case[0], NONE, _ALLOW
-    allowed = case.allowed == _ON_LIST | _HEEDED
+    allowed = case.allowed & _LET_THROUGH or case.allowed & (_ON_LIST | _HEEDED) == _ON_LIST | _HEEDED
     for slot in range(len(rules)):
         rule = rules[slot]
         if ((case.fired & ~silenced) >> slot) & 1 == 0 or not is_active(rule, slot, watch, t):
@@ -166,6 +182,16 @@ def answering(watch, rules, silenced, t):
         if rule.verdict > strongest and (not allowed or rule.check == _LISTED):
             best, strongest = slot, int(rule.verdict)
     return best
+
+
+@kernel
+def block_lists(rules):
+    """Mask of the rules that go by a block list."""
+    found = 0
+    for slot in range(len(rules)):
+        if rules[slot].check == _LISTED:
+            found |= 1 << slot
+    return found
 
 
 @kernel
@@ -179,6 +205,8 @@ def decide_case(watch, row, rules, t):
         silenced |= 1 << slot
         slot = answering(watch, rules, silenced, t)
     use_up(watch, row, silenced)
+    if case.allowed & _LET_THROUGH and goes_on(int(case.kind)):
+        case.exempt |= case.judging & ~block_lists(rules)
     case.rule = slot
     case.verdict = rules[slot].verdict if slot != NONE else _ALLOW
 
@@ -192,6 +220,8 @@ def judge(shard, row, customer, event, tables, tallies, day_number, t):
     if (JUDGED_MASK >> kind) & 1 == 0:
         return _DONE
     look_up(case, int(event.customer), tables.listed, t)
+    if is_let_through(tables.policy[0], int(event.customer)):
+        case.allowed |= _LET_THROUGH
     fire(shard, row, customer, event, tables, tallies, day_number, t)
     decide_case(watch, row, tables.rules, t)
     if case.rule != NONE:

@@ -21,6 +21,7 @@ class Books:
     honest: int = 0  # what the persons' own accounts redeemed, less what it cost
     refused: dict[str, int] = field(default_factory=dict)  # words of refusal heard
     accounts: int = 0  # registered
+    brought: dict[int, int] = field(default_factory=dict)  # face, resale and rewards, by account
 
     @property
     def net(self) -> int:

@@ -81,7 +81,8 @@ class Crew:
         self.books.costs += fen
         return True
 
-    def earn(self, fen: int, by: str) -> None:
+    def earn(self, fen: int, by: str, account: int) -> None:
+        self.books.brought[account] = self.books.brought.get(account, 0) + fen
         setattr(self.books, by, getattr(self.books, by) + fen)
         self.purse.earned += fen
 
@@ -331,7 +332,7 @@ class Crew:
         if account not in self.recruits:
             self.books.honest += face - lost
             return
-        self.earn(face, "face")
+        self.earn(face, "face", account)
         self.books.costs += lost
         self.purse.earned -= lost
 
@@ -351,7 +352,7 @@ class Crew:
             return
         price = self.market.sell(face, self.env.now)
         visit.gain += price
-        self.earn(price, "resale")
+        self.earn(price, "resale", account)
 
     # --- honest, for comparison ---------------------------------------------------------------------------------------
     def live_honestly(self, account: int) -> Steps:

@@ -178,7 +178,7 @@ def referral_farm(crew: Crew) -> Steps:
         visit = Visit(account, guise)
         yield from crew.visit(account, replace(guise, code=inviter, inviter=inviter), crew.habits, visit)
         if visit.granted and not visit.refusals:
-            crew.earn(crew.scene.invite_reward, "rewards")
+            crew.earn(crew.scene.invite_reward, "rewards", inviter)
         elif visit.refusals:
             crew.learn(visit)
             inviter = account  # the chain goes on from the new one

@@ -30,6 +30,7 @@ class Takings:
     costs: int
     honest: int
     refused: int  # refusals heard
+    let_through: int = 0  # of face, resale and rewards, what accounts brought whom no rule answers
 
     @property
     def net(self) -> int:
@@ -94,8 +95,8 @@ class Underworld:
         """The Ledger's replies (REPLY[n]) of the settlement at this moment."""
         self.app.hear(replies)
 
-    def takings(self) -> list[Takings]:
-        """By kind, in the order of kinds."""
+    def takings(self, let_through: frozenset[int] = frozenset()) -> list[Takings]:
+        """By kind, in the order of kinds. let_through: accounts whom no rule answers."""
         found = []
         for kind in SCHEMES:
             crews = [crew for crew in self.crews if crew.plan.kind == kind]
@@ -104,5 +105,6 @@ class Underworld:
             sums = {name: sum(getattr(crew.books, name) for crew in crews) for name in BOOKED}
             refused = sum(sum(crew.books.refused.values()) for crew in crews)
             persons = sum(crew.plan.people for crew in crews)
-            found.append(Takings(kind, len(crews), persons, refused=refused, **sums))
+            apart = sum(fen for crew in crews for who, fen in crew.books.brought.items() if who in let_through)
+            found.append(Takings(kind, len(crews), persons, refused=refused, let_through=apart, **sums))
         return found

@@ -65,7 +65,8 @@ def random_fraud(rng: Random, turn: int) -> Row:
         "allow": [random_listing(rng) for _ in range(rng.choice([0, 1]))],
     }
     return {
-        "include": "core", "rules": {name: rule for name, rule in (rules | own).items() if rule}, "lists": lists,
+        "include": "core", "let_through": rng.choice(("0%", "10%")),
+        "rules": {name: rule for name, rule in (rules | own).items() if rule}, "lists": lists,
         "proxies": {"ranges": PROXIES}, "places": PLACES, "keys": rng.choice([1, 2, 3, 1_000, 1_000]),
     }  # fmt: skip
 

@@ -326,7 +326,7 @@ BROKEN: list[tuple[str, str, list[str]]] = [
         "40: fraud.places must be given only with include: core: its rule impossible_travel goes by it",
     ]),
     ("  lists:", "  list:", [("36: fraud.list must not be here (did you mean 'lists'? known: include, appeal, rules,"
-                             " lists, proxies, places, keys)")]),
+                             " lists, proxies, places, keys, let_through)")]),
 ]  # fmt: skip
 
 

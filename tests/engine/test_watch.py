@@ -11,7 +11,7 @@ import pytest
 from engine.coupon_records import Answer, InstanceMark, RequestKind
 from engine.fraud_records import Check, Field, Home, Mode, RuleCell, Sighted, Verdict
 from engine.host.shard import combined
-from engine.records import DAY_MS, HOUR_MS, MINUTE_MS, NEVER_MS, NONE, SECOND_MS, Compare, EventKind, Fact
+from engine.records import DAY_MS, HOUR_MS, MINUTE_MS, NEVER_MS, NONE, SECOND_MS, SHARE_ONE, Compare, EventKind, Fact
 from tests.engine.fraud_scene import (
     CORE,
     MIDNIGHT_MS,
@@ -301,6 +301,24 @@ def test_marks_and_passes(line: str) -> None:
     for step in story.split(" | "):
         at, what, *expected = step.split()
         act(scene, ms(at), what, expected)
+
+
+def test_whom_rules_let_through() -> None:
+    rules = {
+        0: rule("a", ORDERED, verdict=Verdict.CHALLENGE, **ALWAYS),
+        1: rule("far", kinds(K.CLAIM), key=Field.DEVICE, home=Home.LEDGER),
+        2: core(29),
+    }
+    for share, answer, exempt in ((0, Answer.CHALLENGED, 0), (SHARE_ONE, Answer.DONE, 0b10)):
+        tables = tables_with(rules, [(Field.CUSTOMER, 0, MIDNIGHT_MS + ms("10h"), 0)])
+        tables = tables._replace(policy=tables.policy.copy())
+        tables.policy[0].let_through = share
+        scene = Scene(tables)
+        assert scene.happens(K.ORDER, ms("10h-1ms")).answer == Answer.DENIED  # the block list answers nevertheless
+        said = scene.happens(K.ORDER, ms("10h"))
+        assert (said.answer, said.fired) == (answer, 0b1)
+        (request,) = scene.happens(K.CLAIM, ms("11h"), device=7).requests
+        assert request["exempt"] == exempt
 
 
 def act(scene: Scene, at: int, what: str, expected: list[str]) -> None:

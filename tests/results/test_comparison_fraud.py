@@ -45,9 +45,10 @@ def worlds(count: int = 20, harmed: int = 0) -> dict[str, list[dict[str, Any]]]:
     for world in range(1, count + 1):
         for policy, (ring, bot) in got.items():
             common = {"world": world, "policy": policy, "truth": "fraud", "crews": 1}
+            apart = {"let_through": 250, "let_through_share": 10_000} if policy == "own" else {}
             tables["accounts"] += [
                 row("accounts", kind="ring", face=ring // 2, resale=ring // 2, honest=400, **common),
-                row("accounts", kind="bot", face=bot, costs=99_999, **common),
+                row("accounts", kind="bot", face=bot, costs=99_999, **common | apart),
                 row("accounts", world=world, policy=policy, truth="good", kind="alone", active=900, harmed=harmed),
                 row("accounts", world=world, policy=policy, truth="good", kind="family", active=100, passed=world % 2),
             ]
@@ -66,11 +67,13 @@ def test_figures_by_hand(tmp_path: Path) -> None:
         "fraud_stopped[without_rule_pace]": 1 - 61 / 396, "fraud_money_without[pace]": 40.0,
         "fraud_charged_back[own]": 2_000 / 52_000, "fraud_stopped_naive[own]": 90_000 / 92_000,
         "fraud_stopped_naive[rules_off]": 0.0,
+        "fraud_stopped_estimated[own]": 1 - (2_250 / 0.99) / (250 / 0.01),
         "fraud_harmed[own]": 0.0, "fraud_challenges_passed[own/family]": 0.005, "fraud_challenges_passed[own]": 0.0005,
     }  # fmt: skip
     assert {name: found[name].value for name in expected} == pytest.approx(expected)
     assert all(found[name].unit_of_analysis == "world" and found[name].n == 20 for name in expected)
     assert "fraud_stopped[rules_off]" not in found
+    assert "fraud_stopped_estimated[rules_off]" not in found
 
 
 def test_no_harm_seen_is_not_proof_of_none(tmp_path: Path) -> None:
