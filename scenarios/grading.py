@@ -39,6 +39,8 @@ def grade(studies: int | None, only: str | None, everything: bool, out: Path, as
 def lived(out: Path) -> tuple[list[Row], list[Fact]]:
     """What takes minutes: worlds, whole."""
     from scenarios.grading_cases import case_facts
+    from scenarios.grading_fraud import WORLDS as FRAUD_WORLDS
+    from scenarios.grading_fraud import stump_facts
     from scenarios.grading_population import cdnow_facts
     from scenarios.grading_simulation import STUDIES as WORLDS
     from scenarios.grading_simulation import lived as worlds_lived
@@ -53,6 +55,8 @@ def lived(out: Path) -> tuple[list[Row], list[Fact]]:
     with progress(f"{SCARCE_WORLDS} worlds with too few coupons") as tell:
         rows += stock_rows(scarce_lived(SCARCE_WORLDS, tell))
     facts = cdnow_facts()
+    with progress(f"{FRAUD_WORLDS} worlds with attackers") as tell:
+        facts += stump_facts(tell)
     with folder_for_runs(out):
         facts += case_facts(out, progress)
     return rows, facts
