@@ -39,6 +39,9 @@ def run(
     after: Annotated[int | None, typer.Option(help="Days after the campaign.")] = None,
     seed: Annotated[int | None, typer.Option(help="Study seed: same seed, same run.")] = None,
     policy: Annotated[Path | None, typer.Option(help="Another policy file instead of the scenario's.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="A field set: policy.fatigue.caps[1].most=3 or population.….")
+    ] = None,
     shards: Annotated[int | None, typer.Option(help="Run on Ray with so many shards.")] = None,
     inline: Annotated[bool, typer.Option("--inline", help="Run in this process, whatever the size.")] = False,
     address: Annotated[str | None, typer.Option(help="An existing Ray cluster, as host:port.")] = None,
@@ -51,7 +54,7 @@ def run(
         customers=customers, days=days, before=before, after=after, seed=seed, policy=policy
     )
     how = {"shards": shards, "inline": inline, "record": record, "address": address}
-    finish(commands.run(scenario, given, as_json, out, **how))
+    finish(commands.run(scenario, given, set_ or [], as_json, out, **how))
 
 
 @app.command()

@@ -13,6 +13,7 @@ from results.coupon_catalogue import COUPON_METRICS
 from results.desk_catalogue import DESK_METRICS
 from results.incident_catalogue import INCIDENT_METRICS
 from results.metric import AT_LAUNCH, Metric, Scope, offer_of
+from results.review_catalogue import REVIEW_METRICS
 from results.tables import REASON_NAMES
 
 GROUPS = ("shown", "held_out")
@@ -216,7 +217,9 @@ _METRICS = (
                "How likely a universal holdout this far from its share is by chance; below 0.001 it says nothing."),
 )  # fmt: skip
 
-_ALL_METRICS = (*_METRICS, *COUPON_METRICS, *BREAKER_METRICS, *INCIDENT_METRICS, *DESK_METRICS)
+_ALL_METRICS = (
+    *_METRICS, *COUPON_METRICS, *BREAKER_METRICS, *INCIDENT_METRICS, *DESK_METRICS, *REVIEW_METRICS
+)  # fmt: skip
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL_METRICS}
 
 

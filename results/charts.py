@@ -1,6 +1,7 @@
 """Rows -> Plotly figures as plain dictionaries. Colours are tokens (`@series1`) that the page resolves."""
 
 from collections.abc import Sequence
+from datetime import date, timedelta
 from typing import Any
 
 from engine.records import DAY_MS
@@ -9,8 +10,16 @@ Rows = list[dict[str, Any]]
 Series = tuple[str, str, str]  # column, name, colour token
 
 
-def lines(rows: Rows, x: str, series: Sequence[Series], tick_format: str = "", suffix: str = "") -> dict[str, Any]:
-    """Curves over days, the phases marked behind them; `rows` have the columns of the series and `phase`."""
+def lines(
+    rows: Rows,
+    x: str,
+    series: Sequence[Series],
+    tick_format: str = "",
+    suffix: str = "",
+    mark: tuple[str, str] | None = None,
+) -> dict[str, Any]:
+    """Curves over days, the phases marked behind them; `rows` have the columns of the series and `phase`. mark: the
+    first and the last of some days that are set off."""
     traces = [
         {
             "type": "scatter",
@@ -37,6 +46,30 @@ def lines(rows: Rows, x: str, series: Sequence[Series], tick_format: str = "", s
     }
     layout["yaxis"] = {**_AXIS, "rangemode": "tozero", "tickformat": tick_format, "nticks": 5}
     layout["shapes"], layout["annotations"] = _phases(rows, x)
+    if mark is not None:
+        layout["shapes"].append(_marked(*mark))
+    return {"data": traces, "layout": layout}
+
+
+def bars(rows: Rows, y: str, series: Sequence[Series], tick_format: str = ".0%") -> dict[str, Any]:
+    """Horizontal bars of several series side by side, a group for each row; the first row on top."""
+    traces = [
+        {
+            "type": "bar",
+            "orientation": "h",
+            "name": name,
+            "x": [row[column] for row in rows],
+            "y": [row[y] for row in rows],
+            "marker": {"color": colour},
+            "hovertemplate": f"%{{y}}, {name}: %{{x:{tick_format.replace('0', '1')}}}<extra></extra>",
+        }
+        for column, name, colour in series
+    ]
+    layout = _layout(legend=len(series) > 1)
+    layout["bargap"] = 0.32
+    layout["legend"]["traceorder"] = "normal"
+    layout["xaxis"] = {**_AXIS, "rangemode": "tozero", "tickformat": tick_format, "nticks": 6}
+    layout["yaxis"] = {**_AXIS, "type": "category", "autorange": "reversed", "showgrid": False}
     return {"data": traces, "layout": layout}
 
 
@@ -103,6 +136,13 @@ def _layout(legend: bool) -> dict[str, Any]:
         "legend": {"orientation": "h", "x": 0, "xanchor": "left", "y": 1.1, "yanchor": "bottom"},
         "dragmode": False,
     }
+
+
+def _marked(first: str, last: str) -> dict[str, Any]:
+    """Half a day around the days from the first to the last, so that one day has a width too."""
+    edges = {"x0": f"{date.fromisoformat(first) - timedelta(1)} 12:00", "x1": f"{last} 12:00"}
+    return {"type": "rect", "xref": "x", "yref": "paper", "y0": 0, "y1": 1, **edges, "fillcolor": "@mark",
+            "line": {"width": 0}, "layer": "below"}  # fmt: skip
 
 
 def _day_ticks(rows: Rows, x: str) -> dict[str, Any]:

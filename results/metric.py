@@ -98,5 +98,5 @@ class Metric:
 
 AT_LAUNCH = "customers at launch"
 _ALL_OF = {"event": AT_LAUNCH, "exposure": "all campaigns", "candidate": "all campaigns", "visit": AT_LAUNCH,
-           "coupon": "all kinds", "claim": "all coupons", "order": AT_LAUNCH}  # fmt: skip
+           "coupon": "all kinds", "goal": "all reviews", "claim": "all coupons", "order": AT_LAUNCH}  # fmt: skip
 _GROUP_WORDS = {"": "shown or held out", "shown": "shown", "held_out": "held out"}

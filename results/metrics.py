@@ -123,6 +123,11 @@ def _interval(metric: Metric, counts: list[float], confidence: float) -> tuple[I
     return Interval(None, None, metric.missing if counts[-1] == 0 and metric.missing else note), counts[-1], ""
 
 
+def value_sql(metric: Metric, scope: Scope) -> str:
+    """The query of a metric that is one division, count or sum over a table."""
+    return _divided_sql(metric, scope)[0]
+
+
 def _scale(metric: Metric) -> int:
     return 100 if metric.unit == "yuan" else 1  # fen to yuan
 

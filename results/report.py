@@ -13,6 +13,7 @@ from results.markup import queried, source
 from results.metrics import estimates, shared_bound
 from results.pages import TEMPLATES, rendered, written
 from results.query import Database
+from results.review_sections import reviews
 from results.statistics import Estimate
 from results.store import open_run
 from results.words import channel, goal, plain
@@ -61,6 +62,7 @@ def _content(database: Database, manifest: dict[str, Any]) -> dict[str, Any]:
         "coupons": _coupons(database, manifest, found) if manifest.get("coupons") else None,
         "operations": breaker_sections.told(database) if manifest.get("breakers") else "",
         "support": desk_sections.told(database) if manifest.get("support") else "",
+        "reviews": reviews(database, manifest),
         "budgets": coupon_sections.budgets(database) + coupon_pictures.burns(database, manifest)
         if manifest.get("budgets")
         else "",

@@ -11,6 +11,7 @@ import secrets
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import TracebackType
@@ -128,11 +129,11 @@ class RunWriter:
         self._logs.clear()
 
 
-def state_expectations(folder: Path, verdicts: list[dict[str, Any]]) -> None:
-    """Add what became of the expectations to a folder not yet published: they are judged on its own tables."""
-    full = {**open_run(folder).manifest, "expectations": verdicts}
-    table = _from_rows("expectations", _manifest_rows(full)["expectations"])
-    pq.write_table(table, folder / "tables" / "expectations.parquet", compression="zstd")
+def state(folder: Path, name: str, rows: list[dict[str, Any]]) -> None:
+    """Add what was judged on the tables of a folder not yet published: expectations, review_goals or follow_ups."""
+    full = {**open_run(folder).manifest, name: rows}
+    table = _from_rows(name, _manifest_rows(full)[name])
+    pq.write_table(table, folder / "tables" / f"{name}.parquet", compression="zstd")
     write_manifest(folder, full)
 
 
@@ -229,10 +230,17 @@ def _manifest_rows(manifest: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
         {"number": number, **expectation, "unit": expectation.get("unit") or ""}
         for number, expectation in enumerate(manifest["expectations"] or [], 1)
     ]
+    reviews = manifest.get("reviews", [])
     coupons = [{**block, "coupon": block["name"], "declared": n} for n, block in enumerate(manifest.get("coupons", []))]
     return {
         "run": [{**run, **spans}], "campaigns": campaigns, "arms": arms, "expectations": expectations,
         "coupons": coupons, "payers": [row for block in coupons for row in payer_rows(block)],
+        "reviews": [
+            {"number": n, "review": r["review"], "first_date": date.fromisoformat(r["first_date"]),
+             "last_date": date.fromisoformat(r["last_date"])} for n, r in enumerate(reviews, 1)
+        ],
+        "review_plans": [{"review": r["review"], **plan} for r in reviews for plan in r["plans"]],
+        "review_goals": manifest.get("review_goals", []), "follow_ups": manifest.get("follow_ups", []),
     }  # fmt: skip
 
 

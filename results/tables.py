@@ -74,7 +74,7 @@ SCHEMAS: dict[str, pa.Schema] = {
     ),
     # Since launch: who saw a campaign for the first time; and by minute, where a scenario has reviews.
     "reach": schema_of(dates=["date"], words=["phase", "campaign"], counts=["customers"]),
-    "traffic": schema_of(dates=["date"], words=["phase"], counts=["time_ms", "decisions", "claims"]),
+    "traffic": schema_of(dates=["date"], words=["phase", "clock"], counts=["time_ms", "decisions", "claims"]),
     "paths": schema_of(words=["from_page", "to_page"], counts=["moves", "dwell_ms"]),
     "failures": schema_of(words=["kind", "where", "sentence"], counts=["count"]),
     # Coupons and budgets; empty where the policy has none. What happened since launch is apart from what was before.
@@ -148,6 +148,19 @@ SCHEMAS: dict[str, pa.Schema] = {
     ),
     # `from_share` … `until_share`: the payer's part of every discount, in millionths.
     "payers": schema_of(words=["coupon", "payer"], sums=["share"], counts=["from_share", "until_share"]),
+    # What reviews planned: customers to be reached, as a share; the busiest minute, on the customer base.
+    "reviews": schema_of(counts=["number"], words=["review"], dates=["first_date", "last_date"]),
+    "review_plans": schema_of(words=["review", "plan", "whose"], sums=["planned"]),
+    # kind: reach, capacity or goal; low, high: the region of the goal; over: the days the figure is of.
+    "review_goals": schema_of(
+        counts=["number"],
+        words=["review", "kind", "goal", "metric", "verdict", "unit", "over", "query"],
+        sums=["value", "low", "high"],
+    ),
+    # What a missed goal calls for; share: how much of it is whose.
+    "follow_ups": schema_of(
+        counts=["number", "goal_number"], words=["rule", "whose", "change", "command", "query"], sums=["share"]
+    ),
     "expectations": schema_of(
         counts=["number"], words=["text", "verdict", "unit"], sums=["value", "low", "high"], counts_=["n"]
     ),
@@ -155,6 +168,8 @@ SCHEMAS: dict[str, pa.Schema] = {
 NULLABLE = {
     ("arms", "share"),
     *(("expectations", name) for name in ("value", "low", "high", "n")),
+    *(("review_goals", name) for name in ("value", "low", "high")),
+    ("follow_ups", "share"),
     *(("stock", name) for name in ("delivered", "left", "out_after_ms")),
     *(("stock_days", name) for name in ("delivered", "left")),
     *(("coupons", name) for name in ("pieces", "worst_cost")),
@@ -176,7 +191,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "moments": ("measure_a", "measure_b"),
     "programme": ("held_out", "measure_a", "measure_b"),
     "reach": ("date", "phase", "campaign"),
-    "traffic": ("date", "phase", "time_ms"),
+    "traffic": ("date", "phase", "clock", "time_ms"),
     "paths": ("from_page", "to_page"),
     "failures": ("kind", "where", "sentence"),
     "claims": ("date", "phase", "coupon", "answer"),

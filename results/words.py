@@ -77,7 +77,8 @@ VERDICTS = {"holds": "holds", "fails": "fails", "undecided": "undecided: not eno
 UNITS = {  # unit of a metric -> how it is written
     "share": "percent", "points": "points", "yuan": "yuan", "seconds": "seconds", "count": "count",
     "per customer": "number", "per visit": "number", "p": "p", "estimated count": "about",
-    "yuan each": "each", "per 1,000": "thousand", "hours": "hours", "ratio": "number",
+    "yuan each": "each", "per 1,000": "thousand", "per 10,000": "number",
+    "hours": "hours", "ratio": "number",
 }  # fmt: skip
 
 

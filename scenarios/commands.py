@@ -2,6 +2,7 @@
 
 import shlex
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,12 +47,14 @@ def write_preset(folder: Path, preset: str) -> int:
 
 
 # --- run --------------------------------------------------------------------------------------------------------------
-def run(path: Path, given: Any, as_json: bool, out: Path, **how: Any) -> int:
+def run(path: Path, options: Any, changes: list[str], as_json: bool, out: Path, **how: Any) -> int:
     def action() -> int:
         from scenarios.build import doubts
+        from scenarios.comparing import changes_of
         from scenarios.load import load_scenario
         from scenarios.run import RunOptions, run_scenario
 
+        given = replace(options, set=of_a_document(changes_of(changes)))
         check_options(given, how["shards"], how["inline"])
         loaded = load_scenario(path, given)
         for doubt in doubts(loaded.population, loaded.policy):
@@ -66,6 +69,13 @@ def run(path: Path, given: Any, as_json: bool, out: Path, **how: Any) -> int:
         return Exit.MISSED if result.missed else Exit.FINE
 
     return guarded(action)
+
+
+def of_a_document(changes: dict[str, str]) -> dict[str, str]:
+    wrong = [path for path in changes if path.partition(".")[0] not in ("policy", "population")]
+    if wrong:
+        raise UsageError("\n".join(f"--set must begin with policy. or population. (got {path})" for path in wrong))
+    return changes
 
 
 def check_options(given: Any, shards: int | None = None, inline: bool = False) -> None:

@@ -10,7 +10,8 @@ from pydantic import Field
 
 from engine.policy.checks import Checks, repeated
 from engine.policy.quantities import Block, Count, Date, Identifier, Problem, Raw, Share, Text, Truth
-from scenarios.expect import Expectation, ExpectationError
+from scenarios.expect import are_expectations
+from scenarios.reviews_document import Reviews, reviews_follow
 
 CUSTOMERS_LEAST, CUSTOMERS_MAX, DAYS_MAX = 100, 100_000_000, 366
 CUSTOMER_BASE_MAX = 10_000_000_000
@@ -90,7 +91,7 @@ class Compare(Block):
         yield lambda: repeated(self.truth, ("truth",))
         yield self.arms_are_of_truth
         yield self.pilot_is_of_the_worlds
-        yield partial(are_expectations, self.expect)
+        yield partial(are_expectations, self.expect, "expect")
 
     def arms_are_of_truth(self) -> Iterator[Problem]:
         for number, name in enumerate(self.arms):
@@ -103,15 +104,6 @@ class Compare(Block):
     def pilot_is_of_the_worlds(self) -> Iterator[Problem]:
         if self.pilot > self.worlds:
             yield ("pilot",), f"must be <= worlds, {self.worlds} (got {self.pilot})"
-
-
-def are_expectations(texts: list[str]) -> Iterator[Problem]:
-    yield from repeated(texts, ("expect",))
-    for number, text in enumerate(texts):
-        try:
-            Expectation.parse(text)
-        except ExpectationError as error:
-            yield ("expect", number), f"must be {error} (got {text})"
 
 
 class Scenario(Block):
@@ -131,12 +123,14 @@ class Scenario(Block):
     primary: Identifier | None = None  # the campaign the report leads with
     known_case: Truth = False
     expect: Annotated[list[Text], Field(max_length=EXPECTATIONS_MAX)] = []
+    reviews: Reviews = {}
     compare: Compare = Compare()
 
     def cross_checks(self) -> Checks:
         yield self.start_is_in_range
-        yield partial(are_expectations, self.expect)
+        yield partial(are_expectations, self.expect, "expect")
         yield self.changes_name_a_document
+        yield lambda: reviews_follow(self.reviews, self.days + self.after)
 
     def start_is_in_range(self) -> Iterator[Problem]:
         if not START_FIRST <= self.start <= START_LAST:

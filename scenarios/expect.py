@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from engine.policy.checks import known
+from engine.policy.checks import known, repeated
 from engine.policy.document import Policy
+from engine.policy.quantities import Problem
 from results.catalogue import METRICS, asked_of
 from results.metric import Metric, scopes
 from results.metrics import SHARED, universal_share
@@ -134,6 +135,16 @@ class Expectation:
         if self.low <= low and high <= self.high:
             return "holds"
         return "fails" if high < self.low or low > self.high else "undecided"
+
+
+def are_expectations(texts: list[str], name: str) -> Iterator[Problem]:
+    """Problems of a list of them, a field of this name."""
+    yield from repeated(texts, (name,))
+    for number, text in enumerate(texts):
+        try:
+            Expectation.parse(text)
+        except ExpectationError as error:
+            yield (name, number), f"must be {error} (got {text})"
 
 
 # --- before the run ---------------------------------------------------------------------------------------------------

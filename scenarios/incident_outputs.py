@@ -35,12 +35,14 @@ def incidents(plan: RunPlan, missing: Mapping[int, int]) -> Columns:
 
 def traffic(plan: RunPlan, days: Days, counted: np.ndarray) -> Columns:
     """Every minute since launch in which anything was decided. counted: i8[minutes, len(Traffic)]."""
+    zone = ZoneInfo(plan.policy.policy.time_zone)
     busy = np.flatnonzero(counted[:, Traffic.DECISIONS])
     times = plan.spans.launch + busy * MINUTE_MS
     rows = np.searchsorted(plan.policy.tables.days["start_ms"], times, "right") - 1
     return {
         "date": [days.date[row] for row in rows.tolist()],
         "phase": [days.phase[row] for row in rows.tolist()],
+        "clock": [f"{datetime.fromtimestamp(t // 1000, zone):%H:%M}" for t in times.tolist()],
         "time_ms": times.tolist(),
         "decisions": counted[busy, Traffic.DECISIONS].tolist(),
         "claims": counted[busy, Traffic.CLAIMS].tolist(),

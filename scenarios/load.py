@@ -22,6 +22,7 @@ from scenarios.document import Scenario, Without
 from scenarios.expect import Expectation, ExpectationError, misread
 from scenarios.expect_comparison import misread_comparison
 from scenarios.population_document import Population
+from scenarios.reviews_document import Review, Reviews
 from scenarios.worker import RunPlan
 from sim.cohort import Spans
 
@@ -211,11 +212,27 @@ def misnamed(scenario: Scenario, policy: Policy, population: Population | None) 
     for i, text in enumerate(fields.get("expect", [])):
         with suppress(ExpectationError, UnreadableError):
             problems += [(f"expect[{i}]", sentence) for sentence in misread(Expectation.parse(text), policy, answers)]
+    problems += misplanned(fields.get("reviews", {}), policy, answers)
     if compare is not None and not problems:
         for i, text in enumerate(compare.__dict__.get("expect", [])):
             with suppress(ExpectationError, UnreadableError, KeyError, AttributeError):  # of what is broken anyway
                 found = misread_comparison(Expectation.parse(text), policy, compare, population)
                 problems += [(f"compare.expect[{i}]", sentence) for sentence in found]
+    return problems
+
+
+def misplanned(reviews: Reviews, policy: Policy, support: bool) -> list[tuple[str, str]]:
+    """The same of what reviews name. support: whether the population has a support desk."""
+    problems = []
+    for phase, review in reviews.items():
+        fields = review.__dict__ if isinstance(review, Review) else {}
+        for name in fields.get("reach", {}):
+            found = known(name, (), "the policy's campaigns", list(policy.campaigns))
+            problems += [(f"reviews.{phase}.reach.{name}", sentence) for _, sentence in found]
+        for i, text in enumerate(fields.get("goals", [])):
+            with suppress(ExpectationError, UnreadableError):
+                found_wrong = misread(Expectation.parse(text), policy, support)
+                problems += [(f"reviews.{phase}.goals[{i}]", sentence) for sentence in found_wrong]
     return problems
 
 
@@ -274,7 +291,7 @@ def plan_of(loaded: LoadedScenario, *, replication: int = 0, record: bool = Fals
     return RunPlan(
         loaded.population, without_coupons(baseline, loaded.paused), policy, paused, paused, spans,
         loaded.scenario.seed, replication, record=record, customers=loaded.scenario.customers,
-        peaks=peaks_of(policy.policy, spans),
+        peaks=peaks_of(policy.policy, spans), reviewed=bool(loaded.scenario.reviews),
     )  # fmt: skip
 
 

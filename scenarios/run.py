@@ -17,9 +17,10 @@ from engine.policy.document import Policy
 from engine.records import DAY_MS, SHARE_ONE
 from results.checks import check_coupons, check_waterfall
 from results.metrics import metrics
+from results.query import Database
 from results.report import render
 from results.statistics import Estimate
-from results.store import Run, RunWriter, open_run, state_expectations, write_run
+from results.store import Run, RunWriter, open_run, state, write_run
 from results.tables import REQUIRED, SCHEMAS
 from scenarios.adversary_worker import with_adversaries
 from scenarios.breaker_outputs import MinuteBook, breaker_tables
@@ -29,6 +30,7 @@ from scenarios.coupon_outputs import CouponOutputs, coupon_blocks
 from scenarios.desk_outputs import desk_tables
 from scenarios.diary import Diary
 from scenarios.expect import CONFIDENCE, Expectation, Verdict
+from scenarios.follow_ups import follow_ups
 from scenarios.fraud_outputs import FraudOutputs
 from scenarios.help_desk import HelpDesk, help_desk, helped
 from scenarios.incident_outputs import incidents, traffic
@@ -36,6 +38,7 @@ from scenarios.load import LoadedScenario, Options, plan_of
 from scenarios.lone_world import LoneWorld
 from scenarios.outputs import ONLY_ARM, Days, Outputs
 from scenarios.recording import SettlementLog, write_recording
+from scenarios.reviews import judged_reviews, review_blocks
 from scenarios.settling import Settling
 from scenarios.team import Team
 from scenarios.worker import RunPlan, WorkerResult
@@ -163,6 +166,8 @@ def repeat_command(loaded: LoadedScenario, options: RunOptions) -> str:
         value = getattr(given, name)
         if value is not None:
             words += [f"--{name}", str(value)]
+    for name, text in given.set.items():
+        words += ["--set", f"{name}={text}"]
     if options.shards is not None:
         words += ["--shards", str(options.shards)]
     if options.inline:
@@ -239,6 +244,7 @@ def manifest_of(
         "budgets": [{"name": name, "amount": budget.amount} for name, budget in policy.budgets.items()],
         "breakers": list(policy.breakers),
         "support": loaded.population.support is not None,
+        "reviews": review_blocks(scenario),
         "worth": worth_of(loaded),
         "wall_s": round(wall_s, 3),
         "events": sum(int(result.statistics["events"][0]) for result in lived.everybody),
@@ -267,6 +273,15 @@ def worth_of(loaded: LoadedScenario) -> dict[str, float]:
 def judged(run: Run, expectations: tuple[Expectation, ...]) -> list[Verdict]:
     found = metrics(run, CONFIDENCE)
     return [expectation.judge(found) for expectation in expectations]
+
+
+def review(loaded: LoadedScenario, run: Run) -> None:
+    """State which goals of the reviews were met, and what the others call for, in a folder not yet published."""
+    with Database(run.folder) as database:
+        goals = judged_reviews(database, run.manifest)
+        plan = follow_ups(loaded, database, run.manifest, goals)
+    state(run.folder, "review_goals", goals)
+    state(run.folder, "follow_ups", plan)
 
 
 def keep_failure(loaded: LoadedScenario, plan: RunPlan, options: RunOptions, error: Exception) -> None:
@@ -312,8 +327,9 @@ def run_scenario(loaded: LoadedScenario, options: RunOptions, progress: Progress
         run = open_run(folder)
         check_waterfall(run)
         check_coupons(run)
+        review(loaded, run)
         verdicts.extend(judged(run, loaded.expectations))
-        state_expectations(folder, [vars(verdict) for verdict in verdicts])
+        state(folder, "expectations", [vars(verdict) for verdict in verdicts])
         render(folder)
 
     with RunWriter(options.out, manifest["run_id"]) as writer:

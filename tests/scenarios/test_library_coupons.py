@@ -39,6 +39,14 @@ FAULTS: list[tuple[str, str, dict[str, str], str]] = [
     ("one_more_for_points", "asks at log-in", {f"{CAMPAIGNS}.one_more.trigger": "{on: login}"}, "candidates"),
     ("off_season", "members only, for everybody", {f"{COUPONS}.members_25.audience": "purchases >= 0"}, "not_eligible"),
     ("double_eleven", "ten times the stock", {f"{COUPONS}.midnight_500_120.pieces": "5000"}, "granted"),
+    ("campaign_reviews", "the follow-up plan was taken up",
+     {f"{CAMPAIGNS}.call_back.frequency": "{caps: [{most: 2, per: week}]}"}, "goals_missed"),
+    ("campaign_reviews", "a hundred pieces", {f"{COUPONS}.midnight_500_120.pieces": "100"}, "goals_met"),
+    ("campaign_reviews", "a countdown nobody sees", {f"{CAMPAIGNS}.countdown.audience": "new and not new"},
+     "reach_share"),
+    ("campaign_reviews", "no drop", {f"{COUPONS}.midnight_500_120.drop": "none"}, "peak_claims"),
+    ("campaign_reviews", "the supplier delivers", {"population.incidents.supplier": "none"}, "pieces_missing"),
+    ("campaign_reviews", "the node stays", {"population.incidents.node": "none"}, "visits_lost"),
 ]  # fmt: skip
 
 COMPARED: list[tuple[str, str, dict[str, str], str]] = [
