@@ -21,6 +21,7 @@ FOLLOW_UPS = {
     "more_budget": "{share} of the claims were refused because the budget {whose} was used up: make it {to}.",
     "raise_limit": "{share} of the claims of {whose} were over the limit per customer: allow {to}.",
     "open_audience": "{share} of the claims of {whose} came from outside its audience: open it to {to}.",
+    "no_more_pieces": "More of {whose} were given out than planned: give out {to}.",
     "fewer_pieces": "{share} of {whose} is left over: order {to}.",
     "lasts_longer": "Too few used {whose} in time: let it last {to}.",
     "lower_threshold": "Too few found {whose} worth their while: lower its threshold to {to}.",

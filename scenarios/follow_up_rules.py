@@ -7,6 +7,7 @@ has nothing to say.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from engine.policy.campaign import Campaign, Cap
 from engine.policy.coupon import Coupon
@@ -14,7 +15,8 @@ from engine.policy.document import Policy
 from engine.policy.quantities import clock_text, duration_text, share_text, yuan_text
 from engine.records import DAY_MS, WEEK_MS
 from results.query import Database, quoted
-from scenarios.load import LoadedScenario
+from scenarios.calendar import drops_of
+from scenarios.load import LoadedScenario, spans_of
 
 PER_MS = {"day": DAY_MS, "week": WEEK_MS, "month": 30 * DAY_MS}
 DROP_LASTS_MS = 600_000  # the rush after a drop
@@ -231,6 +233,16 @@ def wanted_pieces(scene: Scene, coupon: str) -> int:
     return max(-(-asked // unit) * unit, (scene.policy.coupons[coupon].pieces or 0) + 1)
 
 
+def grant_fewer(scene: Scene) -> FollowUp | None:
+    """Too many claims: of those granted there are no more than was planned; those refused are granted."""
+    if not scene.goal["metric"].endswith("/granted]"):
+        return grant_more(scene)
+    pieces = max(1, int(scene.goal["high"]))
+    return FollowUp(
+        "no_more_pieces", scene.whose, f"{pieces:,} pieces", "", {f"coupons.{scene.whose}.pieces": str(pieces)}
+    )
+
+
 def fewer_pieces(scene: Scene) -> FollowUp | None:
     """Too many are left: no more than were wanted."""
     coupon = scene.policy.coupons.get(scene.whose)
@@ -299,18 +311,12 @@ def spread(scene: Scene) -> FollowUp | None:
         if not claims else f"SELECT max(claims) / nullif(sum(claims), 0) FROM traffic WHERE {scene.days}"
     )  # fmt: skip
     busiest = int(scene.database.number(f"SELECT arg_max(time_ms, {column}) FROM traffic WHERE {scene.days}"))
-    for t, name in drops_of(scene):
+    spans = spans_of(scene.loaded.scenario, ZoneInfo(scene.policy.time_zone), DAY_MS)
+    for t, name in drops_of(scene.policy, spans):
         if t <= busiest < t + DROP_LASTS_MS:
             return FollowUp("spread_claims" if claims else "spread", name, query=query,
                             policy={f"coupons.{name}.drop": "none"})  # fmt: skip
     return FollowUp("measure", "")
-
-
-def drops_of(scene: Scene) -> list[tuple[int, str]]:
-    from scenarios.calendar import drops_of as drops
-    from scenarios.load import plan_of
-
-    return drops(scene.policy, plan_of(scene.loaded).spans)
 
 
 # --- incidents and the desk -------------------------------------------------------------------------------------------

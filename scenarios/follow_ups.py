@@ -12,6 +12,7 @@ from scenarios.follow_up_rules import (
     brake,
     cap_the_loudest,
     fewer_pieces,
+    grant_fewer,
     grant_more,
     leave_out,
     mend,
@@ -32,7 +33,7 @@ LOUD = ("complaints_per_10000", "complaint_rate", "complaints_per_customer", "ne
 TOO_HIGH: dict[str, Rule] = {
     **dict.fromkeys(LOUD, cap_the_loudest),
     "refused_share": grant_more,
-    "claims": grant_more,  # of one that refuses
+    "claims": grant_fewer,
     "stock_left": fewer_pieces,
     "budget_used": spend_less,
     "budget_spent": spend_less,

@@ -76,6 +76,19 @@ def test_every_number_of_the_reviews_has_a_query_and_it_matches(run: Run) -> Non
     assert page.loose == []
 
 
+def test_reach_and_traffic_are_those_that_others_count(run: Run) -> None:
+    """Whom a campaign was shown to, by its analysis; and events by day."""
+    reach, outcomes = run.table("reach"), run.table("outcomes")
+    traffic, people = run.table("traffic"), run.table("population")
+    for name in ("countdown", "call_back"):
+        shown = outcomes["customers"][(outcomes["campaign"] == name) & ~outcomes["held_out"]].sum()
+        assert reach["customers"][reach["campaign"] == name].sum() == shown > 0
+    since = people["phase"] != "before"
+    for day, events in zip(people["date"][since], people["events"][since], strict=True):
+        assert traffic["decisions"][traffic["date"] == day].sum() == events
+    assert traffic["claims"].sum() == people["claims"][since].sum()
+
+
 def of_days(table: dict[str, Any], days: tuple[str, str]) -> np.ndarray:
     dates = table["date"].astype("datetime64[D]")
     return (dates >= np.datetime64(days[0])) & (dates <= np.datetime64(days[1]))
