@@ -45,7 +45,7 @@ def desk_plan(support: Support, spans: Spans, stream: tuple[int, int]) -> DeskPl
         review_ms=people.claim_takes,
         upheld=by_truth(people.upheld),
         granted=by_truth(people.granted),
-        questions=library_questions() if bot.base else None,
+        questions=library_questions if bot.base else None,
         stream=stream,
     )
 

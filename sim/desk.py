@@ -76,7 +76,8 @@ class DeskPlan:
     review_ms: float  # … and on one claim under review
     upheld: ByTruth  # of appeals
     granted: ByTruth  # of claims under review
-    questions: Questions | None = None  # what is asked; without, every question is routine and answered rightly
+    # What is asked, read when the first asks; without, every question is routine and answered rightly.
+    questions: Callable[[], Questions] | None = None
     stream: tuple[int, int] = (0, 0)
 
 
@@ -183,7 +184,7 @@ class SupportDesk:
         """Whether what is asked needs no person, and what the bot makes of it."""
         if self.plan.questions is None:
             return True, Outcome.RIGHT
-        question = self.plan.questions.drawn(contact.cause, self.luck(contact, Lane.QUESTION)[0])
+        question = self.plan.questions().drawn(contact.cause, self.luck(contact, Lane.QUESTION)[0])
         return question.routine, question.outcome
 
     def _wait_for_person(self, ticket: Ticket, seats: Seats, by_video: bool) -> Steps:

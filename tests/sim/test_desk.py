@@ -105,7 +105,7 @@ def test_what_is_asked_decides_what_the_bot_does() -> None:
         routine={Cause.COMPLAINT: 1.0},
         bot_helps=1.0,
         service_ms=1.0,
-        questions=Questions({Cause.COMPLAINT: asked}),
+        questions=lambda: Questions({Cause.COMPLAINT: asked}),
     )
     book = desk_book(complaints(*range(2_000)), plan, 10 * DAY_MS)
     first = [one for one in book.tickets if one.contact.attempt == 0]
