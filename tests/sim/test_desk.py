@@ -64,6 +64,22 @@ def test_a_shift_that_is_over_serves_nobody_new() -> None:
     assert [one.in_time for one in book.tickets] == [False, True, False]
 
 
+def test_who_still_waits_when_a_shift_ends_waits_for_the_next() -> None:
+    plan = replace(PLAN, hotline=(Shift(0, 10 * MINUTE_MS, 1),), service_ms=1e7)
+    book = desk_book(complaints(0, 1, 2), plan, 2 * DAY_MS)
+    answered = [one.answered_ms for one in book.tickets]
+    assert (answered[:2] == [0, DAY_MS] and answered[2] is None) or answered[2] >= DAY_MS
+
+
+def test_each_attempt_and_cause_has_luck_of_its_own() -> None:
+    desk = SupportDesk(PLAN)
+    contacts = [
+        Contact(0, cause, customer, trouble, attempt)
+        for cause in Cause for customer in (0, 1) for trouble in (0, HOUR_MS) for attempt in (0, 1)
+    ]  # fmt: skip
+    assert len({desk.luck(contact, lane) for contact in contacts for lane in Lane}) == len(contacts) * len(Lane)
+
+
 def test_a_second_shift_adds_its_seats() -> None:
     plan = replace(PLAN, hotline=(Shift(0, DAY_MS, 1), Shift(HOUR_MS, 2 * HOUR_MS, 2)), service_ms=1e9)
     book = desk_book(complaints(0, 1, 2, 3), plan, 3 * HOUR_MS)
@@ -139,7 +155,10 @@ def test_reviews_take_seats_and_lapse_after_a_day() -> None:
     desk = SupportDesk(replace(PLAN, review_ms=5 * MINUTE_MS))
     for number in range(600):
         desk.review(0, number, 0, number % 2 == 1)
-    decided = desk.live(3 * DAY_MS)
+    decided = desk.live(DAY_MS + HOUR_MS)
+    desk.review(DAY_MS + HOUR_MS, 600, 0, False)
+    (late,) = desk.live(3 * DAY_MS)
+    assert late.decided_ms is not None and late.decided_ms < DAY_MS + 2 * HOUR_MS, "nobody works on what is over"
     assert len(decided) == pytest.approx(288, abs=45)
     assert all(case.decided_ms is not None and case.decided_ms < DAY_MS for case in decided)
     for fraud, share in ((False, 0.8), (True, 0.2)):
