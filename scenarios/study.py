@@ -30,6 +30,7 @@ SOURCES = (
     "engine/policy/*.yaml",
     "sim/**/*.py",
     "scenarios/*.py",
+    "scenarios/library/support/*.yaml",
     "results/estimators.py",
 )  # whatever a world's sums may depend on
 SETTLEMENT_COSTS = 50  # customer-days, however few customers
