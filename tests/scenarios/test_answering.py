@@ -16,7 +16,7 @@ from sim.contacts import Cause
 ANSWERS_LEAST = 250
 
 # What the library's base is held to; a little below what `windtunnel answer --judge` says.
-ROUTINE_RIGHT_LEAST, WRONG_MOST, STRANGERS_ANSWERED_MOST = 0.90, 0.045, 0.25
+ROUTINE_RIGHT_LEAST, WRONG_MOST, STRANGERS_ANSWERED_MOST = 0.85, 0.055, 0.25
 
 
 @pytest.fixture(scope="module")
