@@ -21,6 +21,7 @@ from sim.model import Daily
 Row = dict[str, Any]
 Rows = dict[str, list[Row]]  # table → rows
 REACHED_MEASURES = ("converted", "window_spend", "first_clicked", "first_closed")
+TAKEN = {"fraud_loss": 1, "profit": -1}  # what crews take is nobody's of the customers, and lost all the same
 ALL, FEW = "", 200  # of everybody at launch; fewer non-zero differences than this are kept one by one
 _SHARED = (Reason.OUT_OF_STOCK, Reason.BUDGET)
 _SHARED_CLAIMS = (Answer.OUT_OF_STOCK, Answer.BUDGET)
@@ -74,6 +75,12 @@ class Life:
             fraud_of(world, result) if world.plan.population.origins else {},
         )
 
+    @property
+    def taken(self) -> int:
+        """Fen that crews got of the shop: coupons redeemed or sold on, and rewards."""
+        columns = self.fraud.get("accounts", {})
+        return sum(sum(columns.get(name, ())) for name in ("face", "resale", "rewards"))
+
     def values(self, of: str) -> tuple[np.ndarray, tuple[str, ...]]:
         """Measures of the customers spoken of: i8[n, measures], and the measures' names."""
         if of == ALL:
@@ -124,7 +131,8 @@ def fraud_of(world: LoneWorld, result: WorkerResult) -> dict[str, Columns]:
 
 def level_rows(life: Life) -> Iterator[Row]:
     for of in (ALL, *life.reached):
-        yield from sums_of(life.branch.name, of, *life.values(of))
+        for row in sums_of(life.branch.name, of, *life.values(of)):
+            yield with_taken(row, life.taken) if of == ALL else row
     for campaign, assigned in life.assigned.items():
         for group, word in enumerate(("assigned", "held_out")):
             if np.any(assigned == 1):
@@ -158,11 +166,18 @@ def contrast_rows(
         column = difference[:, number]
         key = {"policy": contrast.policy, "against": contrast.against, "of": contrast.of, "measure": measure}
         row = difference_row({**key, "segment": ""}, column)
+        if contrast.of == ALL:
+            row = with_taken(row, a.taken - b.taken)
         few = column[column != 0].tolist() if 0 < row["nonzero"] < FEW else []
         yield row, [{**key, "differences": few}] if few else []
         if contrast.of == ALL:
             for place, segment in enumerate(names):
                 yield difference_row({**key, "segment": segment}, column[segments == place]), []
+
+
+def with_taken(row: Row, fen: int) -> Row:
+    """The same where crews took so much (more): a world's money, of which no customer has a part."""
+    return {**row, "total": row["total"] + TAKEN.get(row["measure"], 0) * fen}
 
 
 def difference_row(key: Row, column: np.ndarray) -> Row:
