@@ -126,6 +126,29 @@ def test_a_phase_counts_its_own_days(run: Run) -> None:
         assert read("profit_per_customer", *DAYS["peak"]).over == "the whole run"
 
 
+def test_a_page_says_what_its_goals_say(run: Run) -> None:
+    """The same figure in a table of the warm-up's page and as a goal of those days; capacity on the customer base."""
+    numbers = Page((run.folder / "report.html").read_text(encoding="utf-8")).numbers
+    first, last = DAYS["warm_up"]
+
+    def shown(column: str, *words: str) -> float:
+        found = [n for n in numbers if n.get("data-query", "").startswith(f'SELECT "{column}"')
+                 and all(word in n["data-query"] for word in words)]  # fmt: skip
+        assert len(found) == 1, (column, len(found))
+        return float(found[0]["data-value"])
+
+    with Database(run.folder) as database:
+        read = partial(reading, database, figures(run.manifest), estimates(database, run.manifest))
+        loud, stock = read("complaints_per_10000[call_back]", first, last), read("stock_left[gift_100_15]", first, last)
+    assert shown("rate", "cells", first, "'call_back'") == loud.value
+    assert shown("share", "stock_days", last, "'gift_100_15'") == stock.value
+    traffic = run.table("traffic")
+    base = run.manifest["customer_base"] / run.manifest["customers"]
+    busiest = traffic["decisions"][of_days(traffic, DAYS["warm_up"])].max() * base
+    goal = next(row for row in run.manifest["review_goals"] if row["metric"] == "peak_decisions")
+    assert shown("minute", "traffic", first, "'decisions'") == pytest.approx(busiest) == goal["value"]
+
+
 def goal_rows(run: Run, goals: list[str], **plans: Any) -> list[dict[str, Any]]:
     """What becomes of other goals for the days of the warm-up and the peak."""
     blocks = [
