@@ -61,6 +61,17 @@ EVENTS = {
     EventKind.COMPLAINT: "complained about {campaign}",
     EventKind.NOT_SHOWN: "did not get to see {campaign}",
     EventKind.MOMENT: "calendar: {moment}",
+    EventKind.CONSENT_GIVEN: "gave consent",
+    EventKind.CONSENT_WITHDRAWN: "withdrew consent",
+    EventKind.PERSONALISATION_ON: "switched personalisation on",
+    EventKind.PERSONALISATION_OFF: "switched personalisation off",
+    EventKind.LOGIN_FAILED: "failed to log in",
+    EventKind.PAYMENT_DECLINED: "had a payment declined",
+    EventKind.REDEEM: "used a coupon by hand",
+    EventKind.CHECK_IN: "checked in",
+    EventKind.MONEY_TRANSFER: "sent {amount} yuan to somebody",
+    EventKind.GROUP_JOIN: "joined a group buy",
+    EventKind.CHALLENGE_PASSED: "passed a challenge",
 }
 UNTOLD = (EventKind.LOGIN, EventKind.PAGE_VIEW, EventKind.PAGE_DWELL, EventKind.PAGE_LEAVE, EventKind.SLOT_VIEW,
           EventKind.MOMENT)  # fmt: skip
@@ -178,9 +189,11 @@ def explanation(folder: Path, customer: int, level: str = "support") -> dict[str
         profile, met, notes = lived_with_others(folder, plan, customer, loaded, engine_kind)
     else:
         profile, met = lived(plan, customer, loaded, engine_kind)
-    teller = Teller(plan, loaded)
+    teller = Teller(plan, loaded, level)
     if level == "customer":
         view = customer_view([one.answer for one in met], personal_slots(plan), loaded.policy.provider)
+        refused = any(note.fraud and note.what in ("refused", "not_done") for note in notes)
+        view["appeal"] = loaded.policy.fraud.appeal if refused else None
         return {**view, "coupons": customer_notes(notes, coupon_texts(loaded), teller.clock)} if plan.shares else view
     history = [teller.told(one) for one in met if teller.is_told(one)]
     outcomes = Counter(row["reason"] for row in history)
@@ -231,7 +244,8 @@ def personal_slots(plan: RunPlan) -> dict[int, bool]:
 class Teller:
     """Turns numbers into the names of a policy."""
 
-    def __init__(self, plan: RunPlan, loaded: LoadedScenario) -> None:
+    def __init__(self, plan: RunPlan, loaded: LoadedScenario, level: str) -> None:
+        self.level = level
         self.spans, self.names = plan.spans, loaded.policy.names
         self.campaigns = {slot: name for name, slot in plan.policy.registry.slots.items()}
         self.moments = list(loaded.policy.moments)
@@ -256,8 +270,14 @@ class Teller:
         return {
             "at": self.clock(note.at_ms), "phase": self.phase(note.at_ms), "what": note.what, "coupon": note.coupon,
             "answer": note.answer, "until": None if until is None else self.clock(until), "amounts": note.amounts,
-            "numbers": note.numbers, "coupons": note.coupons,
+            "numbers": note.numbers, "coupons": note.coupons, "fraud": self.judged(note),
         }  # fmt: skip
+
+    def judged(self, note: Note) -> dict[str, Any] | None:
+        """What fraud rules said, as far as the level is told: support knows the family."""
+        if note.fraud is None or self.level == "auditor":
+            return note.fraud
+        return {"family": note.fraud["family"]} if note.fraud["rule"] else None
 
     def told(self, met: Met) -> dict[str, Any]:
         event, decision = met.event, met.answer.decision

@@ -22,6 +22,7 @@ from engine.reference_checkout import Priced
 from engine.reference_terms import Numbers
 from engine.reference_wallet import Question, Row, Wallet, Wallets
 from results.words import claim_answer
+from scenarios.explain_fraud import fraud_told, fraud_words
 
 # Why a coupon is not in a checkout's answer.
 NOT_USED = {
@@ -50,6 +51,7 @@ class Note:
     numbers: dict[str, int] = field(default_factory=dict)  # claim, order, other customer
     coupons: list[dict[str, Any]] = field(default_factory=list)  # of a checkout: used, or why not
     until_ms: int | None = None
+    fraud: dict[str, Any] | None = None  # what fraud rules said: see explain_fraud
 
 
 class Watched(Wallets):
@@ -80,11 +82,14 @@ class Historian:
         self.customer = customer
         self.wallets = Watched()
         self.names = {slot: name for name, slot in coupons.items()}
+        self.rules: dict[int, str] = {}
+        self.fraud: dict[str, Any] | None = None  # what rules said of the ask or reply at hand
         self.notes: list[Note] = []
 
     def watch(self, engine: Reference, policy: Policy, compiled: CompiledPolicy, shut: Sequence[str] = ()) -> None:
         """The engine takes up a policy, with this wallet."""
         self.wallets.shut = frozenset(shut)
+        self.policy, self.rules = policy, {slot: name for name, slot in compiled.rules.items()}
         engine.wallets = self.wallets
         engine.adopt(policy, compiled.registry.slots, numbers_of(compiled))
 
@@ -111,9 +116,14 @@ class Historian:
         """An event was taken: what it asked for and what came of it."""
         t = int(answer.decision["time_ms"])
         if ask is not None and answer.receipt is not None:
+            self.fraud = self.judged(answer.receipt, t)
             self.asked(int(event.kind), ask, answer.receipt, t)
         elif self.wallet["claims"] > claims_before:
             self.tell(t, "given_with_message", self.wallet["instances"][-1])
+
+    def judged(self, said: Row, t: int) -> dict[str, Any] | None:
+        """What fraud rules say in a receipt or reply."""
+        return fraud_told(self.policy, self.rules, said | {"customer": self.customer}, self.wallets.watch, t)
 
     def asked(self, kind: int, ask: Any, receipt: Row, t: int) -> None:
         word, order = claim_answer(Answer(receipt["answer"]).name.lower()), {"order": int(ask["order"])}
@@ -123,7 +133,9 @@ class Historian:
             if receipt["answer"] != Answer.PENDING:
                 numbers = {} if receipt["number"] == NONE else {"claim": receipt["number"]}
                 what = "claimed_again" if receipt["answer"] in GRANTED else "refused"
-                self.notes.append(Note(t, what, self.names.get(int(ask["coupon"])), word, numbers=numbers))
+                self.notes.append(
+                    Note(t, what, self.names.get(int(ask["coupon"])), word, numbers=numbers, fraud=self.fraud)
+                )
         elif kind in (EventKind.CHECKOUT, EventKind.ORDER):
             self.price(kind, receipt, t, order, word)
         elif kind == EventKind.PAYMENT:
@@ -180,28 +192,33 @@ class Historian:
         about = None if reply["number"] == NONE else self.instance(reply["claim"])
         before = self.wallet["claims"]
         engine.apply(reply, t)
+        self.fraud = self.judged(reply, t)
         word = claim_answer(Answer(reply["answer"]).name.lower())
-        if kind == RequestKind.TRANSFER and reply["number"] == NONE:
+        if reply["answer"] == Answer.IN_REVIEW:
+            self.tell(t, "in_review", about, word)
+        elif kind == RequestKind.TRANSFER and reply["number"] == NONE:
             if self.wallet["claims"] > before:
                 self.tell(t, "received", self.wallet["instances"][-1], numbers={"other": reply["other"]})
         elif kind == RequestKind.TRANSFER:
             self.tell(t, "arrived" if granted else "came_back", about, word, numbers={"other": reply["other"]})
         elif kind == RequestKind.CONFIRM:
             self.tell(t, "collected" if granted else "not_collected", about, word)
-        else:
+        elif kind in (RequestKind.CLAIM, RequestKind.RESERVE):
             self.tell(t, "granted" if granted else "refused", about, word)
 
     def tell(self, t: int, what: str, instance: Row | None = None, answer: str | None = None, **more: Any) -> None:
         if instance is not None:
             more["numbers"] = {"claim": instance["number"], **more.get("numbers", {})}
             more["until_ms"] = int(instance["expires"])
-        self.notes.append(Note(t, what, instance["kept"].name if instance else None, answer, **more))
+        fraud = self.fraud if what in JUDGED_NOTES else None
+        self.notes.append(Note(t, what, instance["kept"].name if instance else None, answer, fraud=fraud, **more))
 
 
 # --- in words ---------------------------------------------------------------------------------------------------------
 SENTENCES = {
     "granted": "{coupon} is granted",
     "refused": "{coupon} is refused: {answer}",
+    "in_review": "{coupon} is {answer}",
     "claimed_again": "claimed {coupon} once more: it was granted already",
     "given_with_message": "{coupon} comes with the message; it is asked of the stock",
     "asked_price": "asked what the cart costs: {paid} yuan to pay, {discount} off",
@@ -221,6 +238,8 @@ SENTENCES = {
     "not_done": "not done: {answer}",
 }
 WITH_END = ("granted", "received")
+JUDGED_NOTES = ("granted", "refused", "in_review", "not_done", "ordered", "paid", "used_by_hand", "passed_on",
+                "came_back")  # fmt: skip
 
 
 def coupon_words(row: Mapping[str, Any], level: str) -> Iterator[str]:
@@ -232,6 +251,8 @@ def coupon_words(row: Mapping[str, Any], level: str) -> Iterator[str]:
     if level == "auditor" and row["numbers"]:
         line += f" ({', '.join(f'{name} {number}' for name, number in row['numbers'].items())})"
     yield line
+    if row["fraud"]:
+        yield f"  {fraud_words(row['fraud'], level)}"
     for coupon in row["coupons"]:
         why = f"used, {yuan_text(coupon['discount'])} off" if coupon["used"] else f"not used: {coupon['why']}"
         missing = f" ({yuan_text(coupon['missing'])} yuan more would do)" if coupon["missing"] else ""
@@ -263,10 +284,14 @@ CUSTOMER_WORDS = {
     "blocked": "a rule protects customers, or an account",
     "minor": "a rule protects customers, or an account",
     "denied": "a rule protects customers, or an account",
+    "challenged": "we wanted to be sure first that it was you",
+    "in_review": "a person looks at it, and you hear within a day",
 }
 FOR_CUSTOMERS = {
     "granted": "You got {coupon}",
     "refused": "You did not get {coupon}: {why}",
+    "in_review": "You have not got {coupon} yet: {why}",
+    "not_done": "What you asked for was not done: {why}",
     "received": "You were given {coupon}",
     "paid": "You paid {paid} yuan, {discount} off by coupons",
     "order_lapsed": "Your order was not paid in time; its coupons are yours again",
@@ -287,7 +312,7 @@ def customer_notes(notes: Sequence[Note], texts: Mapping[str, str], at: Any) -> 
     told = []
     for note in notes:
         sentence = FOR_CUSTOMERS.get(note.what)
-        if sentence:
+        if sentence and (note.what != "not_done" or note.fraud):
             code = next((code for code in CUSTOMER_WORDS if claim_answer(code) == note.answer), None)
             amounts = {name: yuan_text(fen) for name, fen in note.amounts.items()}
             coupon = texts.get(note.coupon or "", "a coupon")

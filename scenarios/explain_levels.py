@@ -106,4 +106,6 @@ def customer_lines(found: Mapping[str, Any]) -> Iterator[str]:
     if found.get("coupons"):
         yield "Your coupons"
         yield from (f"  {sentence}" for sentence in found["coupons"])
+    if found.get("appeal"):
+        yield f"If you think that is wrong: {found['appeal']}"
     yield found["ask"]

@@ -105,7 +105,7 @@ def test_the_history_tells_every_candidate_and_every_reaction(run: Run) -> None:
 
 def test_what_reaches_a_goal_is_told_whatever_it_was(run: Run) -> None:
     found, _ = load_run(run.folder)
-    teller = Teller(plan_of(found), found)
+    teller = Teller(plan_of(found), found, "support")
     leave = next(met for met in lives(run, 7) if met.event["kind"] == EventKind.PAGE_LEAVE)
     assert not teller.is_told(leave)
     answer = replace(leave.answer, decision={**leave.answer.decision, "credited": 0})

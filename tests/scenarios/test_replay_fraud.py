@@ -40,7 +40,7 @@ fraud:
   include: core
   appeal: "Mine, Appeal"
   rules:
-    accounts_per_device: {more_than: 3}
+    accounts_per_device: {more_than: 1}
     claims_per_device: {more_than: 1, answer: review}
 """
 
@@ -93,7 +93,7 @@ def test_live_equals_replay(run: Run) -> None:
 def test_another_threshold_answers_otherwise_by_name(run: Run, tmp_path: Path) -> None:
     """A rule that is off no more answers; what it refused is let through, or another rule answers it."""
     found = replayed(
-        run, other(tmp_path, run, "accounts_per_device: {more_than: 3}", "accounts_per_device: {mode: off}")
+        run, other(tmp_path, run, "accounts_per_device: {more_than: 1}", "accounts_per_device: {mode: off}")
     )
     fraud = found["fraud"]
     assert fraud["asks_answered_otherwise"] == fraud["of_customers"] + fraud["of_crews"] > 0
@@ -108,7 +108,7 @@ def test_another_threshold_answers_otherwise_by_name(run: Run, tmp_path: Path) -
 
 
 def test_a_rule_that_counts_otherwise_is_said_to_warm(run: Run, tmp_path: Path) -> None:
-    path = other(tmp_path, run, "accounts_per_device: {more_than: 3}", "accounts_per_device: {more_than: 1}")
+    path = other(tmp_path, run, "accounts_per_device: {more_than: 1}", "accounts_per_device: {more_than: 0}")
     found = replayed(run, path)
     assert any("accounts_per_device counted otherwise before launch" in line for line in found["cannot_answer"])
     (rule,) = [row for row in found["fraud"]["rules"] if row["rule"] == "accounts_per_device"]
