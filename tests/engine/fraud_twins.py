@@ -100,7 +100,8 @@ class FraudStory(Story):
                 self.look_at_receipt(answer.receipt, answer.late, t)
         for reply in step.replies:
             self.answers[RequestKind(reply["kind"]).name, Answer(reply["answer"]).name] += 1
-            self.fired[reply["rule"]] += reply["kind"] == RequestKind.OBSERVED
+            if reply["kind"] == RequestKind.OBSERVED:
+                self.fired[reply["rule"]] += 1
         for request in step.requests:
             self.edges |= {"a pass goes with a request"} if request["exempt"] else set()
             silent = [rule for rule in rules.values() if request["exempt"] >> rule.slot & 1]

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from engine.compiled import entry
-from engine.coupon_records import Answer
-from engine.records import HOUR_MS, NONE, EventKind
+from engine.coupon_records import REPLY, Answer, RequestKind
+from engine.records import HOUR_MS, NONE, EventKind, records
+from scenarios.lone_world import LoneWorld
 from scenarios.run import RunOptions, live
 from scenarios.worker import CohortWorker, RunPlan
+from sim.cohort import Cohort
 from sim.origin_model import LOOK_ALIKES, Account, Harm
 from sim.origins import CARRIERS, GROUP_HOMES, HOMES, HOTELS, TRACED, TRAVEL_LEAST_MS, group_of
 from tests.sim.origin_worlds import RULE, StubbornWorld, traced_plan
@@ -195,3 +197,32 @@ def test_answers_that_no_rule_gave_are_nobody_s_harm() -> None:
     ledger = lived(False).ledger
     assert ledger is not None
     assert all(not ledger.shared.stock["refused"][:, answer].any() for answer in answers)
+
+
+ABOUT_COUPONS = (RequestKind.CLAIM, RequestKind.RESERVE, RequestKind.TRANSFER)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in RequestKind if kind not in ABOUT_COUPONS])
+def test_a_reply_about_no_coupon_changes_nothing(kind: RequestKind) -> None:
+    """A mark of a fraud rule, a listing: nobody is given, refused or harmed by it, whatever else stands in it."""
+    plan = traced_plan(40, 1, 1, 0)
+    world = LoneWorld(plan, 40)
+    world.run(until=plan.spans.launch)
+    cohort = world.worker.cohort
+    replies = records(40, REPLY)
+    replies["customer"], replies["kind"], replies["time_ms"] = np.arange(40), kind, plan.spans.launch
+    replies["coupon"] = replies["terms"] = replies["number"] = replies["claim"] = NONE
+    replies["rule"], replies["fired"], replies["expires_ms"] = RULE, 1 << RULE, plan.spans.launch + HOUR_MS
+    replies["answer"] = np.arange(40) % (max(Answer) + 1)
+    before = crowd_bytes(cohort)
+    cohort.apply(replies, plan.spans.launch)
+    assert crowd_bytes(cohort) == before
+    replies["kind"], replies["coupon"], replies["terms"], replies["answer"] = RequestKind.CLAIM, 0, 0, Answer.DONE
+    cohort.apply(replies, plan.spans.launch)
+    assert crowd_bytes(cohort) != before
+
+
+def crowd_bytes(cohort: Cohort) -> list[bytes]:
+    """What customers have, and what is counted of verdicts."""
+    crowd = cohort.crowd
+    return [np.asarray(array).tobytes() for array in (crowd.shoppers, crowd.traces, crowd.callers, *crowd.verdicts)]
