@@ -49,11 +49,9 @@ def apply_one(shard, row, reply, tables, tallies, t):
 
 @entry
 def apply(shard, replies, tables, tallies, t):
-    """Apply REPLY[n], all of this shard's customers, in the Ledger's order, at the settlement's time. What waited for
-    them is taken at that time at the earliest."""
+    """Apply REPLY[n], all of this shard's customers, in the Ledger's order, at the settlement's time."""
     for i in range(len(replies)):
         reply = replies[i]
         row = int(reply.customer - shard.first[0])
         hash_reply(shard.customers[row], reply)
-        shard.wallets.replied_ms[row] = max(int(shard.wallets.replied_ms[row]), int(reply.time_ms))
         apply_one(shard, row, reply, tables, tallies, t)

@@ -329,7 +329,6 @@ class Wallets(NamedTuple):
     requests: np.ndarray  # i4[n]: requests ever; the next one's number
     open: np.ndarray  # i2[n]: requests without a reply yet
     due_ms: np.ndarray  # i8[n]: when a hold or a coupon next runs out; NEVER_MS
-    replied_ms: np.ndarray  # i8[n]: of the latest reply: nothing is taken before it
     instances: np.ndarray  # INSTANCE[...]
     orders: np.ndarray  # ORDER[...]
     lines: np.ndarray  # ORDER_LINE[...]

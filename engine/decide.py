@@ -7,7 +7,7 @@ import numpy as np
 from engine.compiled import kernel
 from engine.coupon_records import CHECKOUT_COUPONS_MAX, OWNED, Answer, Outbox, Spend, Wallets
 from engine.days import day_index
-from engine.fraud_records import Watch
+from engine.fraud_records import SETTLED, Watch
 from engine.records import (
     CAMPAIGNS_MAX,
     CUSTOMER,
@@ -77,15 +77,13 @@ def empty_shard(first: int, count: int, wallets: Wallets, outbox: Outbox, watch:
 
 
 @kernel
-def taken_at(customer, wallets, row, event):
-    """Time the event is taken at and whether it is late: older than the customer's latest. What waited for a reply is
-    not late for that."""
+def taken_at(customer, event, settled_ms):
+    """Time the event is taken at and whether it is late: older than the customer's latest. What waited for a
+    settlement is not late for that."""
     late = event.time_ms < customer.latest_ms
     if not late:
         customer.latest_ms = event.time_ms
-    if len(wallets.open) > 0 and wallets.replied_ms[row] > customer.latest_ms:
-        return int(wallets.replied_ms[row]), int(late)
-    return int(customer.latest_ms), int(late)
+    return max(int(customer.latest_ms), settled_ms), int(late)
 
 
 @kernel
@@ -306,7 +304,7 @@ def decide_one(shard, event, inbox, decision, ghosts, tables, bulletin, tallies)
         decision.answer = _WAITS
         put_off(inbox.receipts[event.ask])
         return 0
-    t, late = taken_at(customer, shard.wallets, row, event)
+    t, late = taken_at(customer, event, int(shard.watch.clock[SETTLED]))
     day_number = day_index(tables.days, t)
     fill(decision, event, t, late)
     counts, held = True, 0

@@ -211,6 +211,9 @@ class Seen(IntEnum):
     VALUE = 4  # of the event at hand
 
 
+SETTLED, SWEPT = range(2)  # columns of Watch.clock
+
+
 class Watch(NamedTuple):
     """What a shard's customers were seen doing. A shard whose policy has no fraud rules has none of it (n = 0)."""
 

@@ -276,7 +276,6 @@ def customer_state(profile: Any) -> Customer:
     flags, consent = int(profile["marks"]), int(profile["consent"])
     return {
         "latest": int(profile["latest_ms"]),
-        "replied": LONG_AGO_MS,
         "joined": int(profile["joined_ms"]),
         "login": int(profile["login_ms"]),
         "purchase": int(profile["purchase_ms"]),
@@ -395,6 +394,7 @@ class Reference:
     ) -> None:
         self.replication = replication
         self.customers: dict[int, Customer] = {}
+        self.settled = LONG_AGO_MS  # the latest settlement
         self.waterfall: Counter[tuple[int, int, Reason]] = Counter()
         self.decisions_by_reason: Counter[tuple[int, Reason]] = Counter()
         self.cells: Counter[tuple[int, int, int, int, Cell]] = Counter()
@@ -437,7 +437,7 @@ class Reference:
             return waiting.nothing(False, new_receipt() | {"answer": Asked.WAITS})
         late = fields["time_ms"] < customer["latest"]
         customer["latest"] = max(fields["time_ms"], customer["latest"])
-        t = max(customer["latest"], customer["replied"])
+        t = max(customer["latest"], self.settled)
         taken = OneEvent(self, fields, customer, t, bulletin, traced, late)
         receipt, counts = taken.asked(ask, lines) if asks else taken.seen(ask)
         answer = taken.answer(late, receipt) if counts else taken.nothing(late, receipt)
@@ -447,13 +447,12 @@ class Reference:
         return answer
 
     def apply(self, reply: Row, t: int) -> None:
-        """A REPLY of the settlement at t; what waited for it is taken then at the earliest."""
-        customer = self.customers[reply["customer"]]
-        customer["replied"] = max(customer["replied"], reply["time_ms"])
+        """A REPLY of the settlement at t."""
         self.wallets.hear(reply, t)
 
     def lapse(self, t: int) -> None:
-        """Bring every wallet up to t."""
+        """A settlement at t: every wallet is brought up to it, and nothing is taken before it any more."""
+        self.settled = t
         for wallet in self.wallets.wallets.values():
             self.wallets.lapse(wallet, t)
 

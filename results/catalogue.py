@@ -11,6 +11,7 @@ from typing import Any
 from results.breaker_catalogue import BREAKER_METRICS
 from results.coupon_catalogue import COUPON_METRICS
 from results.desk_catalogue import DESK_METRICS
+from results.fraud_catalogue import FRAUD_METRICS
 from results.incident_catalogue import INCIDENT_METRICS
 from results.metric import AT_LAUNCH, Metric, Scope, offer_of
 from results.review_catalogue import REVIEW_METRICS
@@ -218,7 +219,8 @@ _METRICS = (
 )  # fmt: skip
 
 _ALL_METRICS = (
-    *_METRICS, *COUPON_METRICS, *BREAKER_METRICS, *INCIDENT_METRICS, *DESK_METRICS, *REVIEW_METRICS
+    *_METRICS, *COUPON_METRICS, *BREAKER_METRICS, *INCIDENT_METRICS, *FRAUD_METRICS, *DESK_METRICS,
+    *REVIEW_METRICS,
 )  # fmt: skip
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL_METRICS}
 
@@ -230,6 +232,7 @@ def asked_of(manifest: dict[str, Any], scope: Scope) -> list[Metric]:
         if scope.level in metric.levels
         and (manifest.get("coupons") or scope.budget or not metric.of_coupons)
         and (manifest.get("breakers") or not metric.of_breakers)
+        and (manifest.get("fraud") or not metric.of_fraud)
         and (manifest.get("support") or not metric.of_desk)
         and (metric.kind != "roi" or offer_of(manifest, scope.coupon))
     ]  # fmt: skip

@@ -77,6 +77,7 @@ class Metric:
     where: str = ""  # the rows of `source` that count, where it is not those since launch
     of_coupons: bool = False  # only of policies that have coupons, or of their budgets
     of_breakers: bool = False  # only of policies that have circuit breakers
+    of_fraud: bool = False  # only of policies under which a fraud rule is on
     of_desk: bool = False  # only of populations that have a support desk
     missing: str = ""  # said where there is no figure
     counted: str = ""  # SQL of n, where it is not the denominator

@@ -7,7 +7,15 @@ from typing import Any
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from results import breaker_sections, coupon_pictures, coupon_sections, desk_sections, pictures, sections
+from results import (
+    breaker_sections,
+    coupon_pictures,
+    coupon_sections,
+    desk_sections,
+    fraud_sections,
+    pictures,
+    sections,
+)
 from results.lead import KNOWN_CASE, lead
 from results.markup import queried, source
 from results.metrics import estimates, shared_bound
@@ -61,6 +69,7 @@ def _content(database: Database, manifest: dict[str, Any]) -> dict[str, Any]:
         "expectations": sections.expectations(database),
         "coupons": _coupons(database, manifest, found) if manifest.get("coupons") else None,
         "operations": breaker_sections.told(database) if manifest.get("breakers") else "",
+        "fraud": fraud_sections.told(database) if manifest.get("fraud") else "",
         "support": desk_sections.told(database) if manifest.get("support") else "",
         "reviews": reviews(database, manifest),
         "budgets": coupon_sections.budgets(database) + coupon_pictures.burns(database, manifest)

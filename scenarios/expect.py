@@ -181,6 +181,7 @@ def manifest_of(policy: Policy) -> dict[str, Any]:
         "coupons": [{"name": name, "payers": coupon.payers} for name, coupon in policy.coupons.items()],
         "budgets": [{"name": name} for name in policy.budgets],
         "breakers": list(policy.breakers),
+        "fraud": policy.fraud.is_on,
     }
 
 
@@ -230,6 +231,8 @@ def needed(metric: Metric) -> str:
         return "coupon that one campaign offers, with a holdout"
     if metric.of_breakers:
         return "policy with breakers"
+    if metric.of_fraud:
+        return "policy with fraud rules"
     if metric.of_desk:
         return "population with a support desk"
     return "policy with coupons" if metric.of_coupons else "campaign with a holdout"

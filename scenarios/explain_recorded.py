@@ -65,6 +65,7 @@ class RecordedLife:
             self.hear()
             yield from self.take(step)
             self.history.lapse(t)
+            self.engine.settled = t
             self.waiting = number, t, step.replies[step.replies["customer"] == self.customer]
             if t == spans.campaign_end:
                 self.board.open[:] = Posted(len(self.board.open), self.plan.paused_after).open

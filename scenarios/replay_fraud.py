@@ -11,13 +11,11 @@ import numpy as np
 
 from engine.coupon_records import Answer
 from engine.fraud_records import JUDGED
-from engine.policy.document import Policy
 from engine.policy.tables import CompiledPolicy
 from engine.records import NONE, EventKind
 from results.words import claim_answer
 from scenarios.replay_claims import GRANTED, NUMBERS_MAX, Pair
 from scenarios.replay_table import table
-from scenarios.worker import has_rules
 
 KINDS_MOST = 12  # kinds of asks answered otherwise; --json has them all
 FIELDS = ("answer", "rule", "fired")
@@ -30,10 +28,6 @@ class Verdicts:
     answer: np.ndarray  # Answer
     rule: np.ndarray  # slot of the rule that is told; NONE
     fired: np.ndarray  # mask of rules
-
-
-def has_fraud(*policies: Policy) -> bool:
-    return any(has_rules(policy) for policy in policies)
 
 
 class FraudChanges:

@@ -18,7 +18,7 @@ from scenarios.incidents_build import shortages_of
 from scenarios.recording import WITH_CARTS
 from scenarios.replay_changes import Changes
 from scenarios.replay_claims import ClaimChanges, Pair, Side
-from scenarios.replay_fraud import FraudChanges, has_fraud
+from scenarios.replay_fraud import FraudChanges
 from scenarios.replay_record import Step, Steps, nothing, require
 from scenarios.replay_twins import ExposureNumbers, Other, check_equal, first_shard, rounds, segments_of
 from scenarios.settling import Settling
@@ -369,7 +369,7 @@ class Replay:
         sides = (Side(self.settling, self.own.shards), Side(self.twin, twin.shards))
         customers, everybody = len(self.changes.segments), sum(self.bounds[-1])
         self.claims = ClaimChanges(customers, everybody, *sides)
-        if has_fraud(self.plan.policy.policy, other.policy.policy):
+        if self.plan.policy.policy.fraud.is_on or other.policy.policy.fraud.is_on:
             self.fraud = FraudChanges(customers, self.plan.policy, other.policy)
 
     def settle_as_recorded(self, t: int) -> None:

@@ -243,6 +243,7 @@ def manifest_of(
         "coupons": coupon_blocks(policy),
         "budgets": [{"name": name, "amount": budget.amount} for name, budget in policy.budgets.items()],
         "breakers": list(policy.breakers),
+        "fraud": policy.fraud.is_on,
         "support": loaded.population.support is not None,
         "reviews": review_blocks(scenario),
         "worth": worth_of(loaded),

@@ -9,7 +9,6 @@ import numpy as np
 from engine.coupon_records import Inbox
 from engine.host.messages import Settled
 from engine.host.shard import Account, CustomerShard
-from engine.policy.document import Policy
 from engine.policy.tables import CompiledPolicy
 from engine.records import Bulletin, Tables, Tallies
 from results.estimators import bin_edges
@@ -48,12 +47,7 @@ class RunPlan:
     def shares(self) -> bool:
         """Whether customers share stock, a budget, a breaker or a rule's count, so that a Ledger settles."""
         policies = (self.baseline.policy, self.policy.policy)
-        return any(policy.coupons or policy.budgets or policy.breakers or has_rules(policy) for policy in policies)
-
-
-def has_rules(policy: Policy) -> bool:
-    """Whether any fraud rule is on."""
-    return any(row.is_on for row in policy.fraud.rows().values())
+        return any(policy.coupons or policy.budgets or policy.breakers or policy.fraud.is_on for policy in policies)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from engine.coupon_records import (
     Wallets,
 )
 from engine.fraud_records import ORIGIN
-from engine.records import LONG_AGO_MS, NEVER_MS, NONE, records
+from engine.records import NEVER_MS, NONE, records
 from engine.rules.slabs import INSTANCES, LINES, chain
 
 _SLABS = ("instances", "orders", "ids", "lines")
@@ -44,7 +44,6 @@ def empty_wallets(customers: int) -> Wallets:
         requests=np.zeros(customers, np.int32),
         open=np.zeros(customers, np.int16),
         due_ms=np.full(customers, NEVER_MS, np.int64),
-        replied_ms=np.full(customers, LONG_AGO_MS, np.int64),
         instances=records(0, INSTANCE),
         orders=records(0, ORDER),
         lines=records(0, ORDER_LINE),

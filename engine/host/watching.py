@@ -6,13 +6,24 @@ import numpy as np
 
 from engine.coupon_records import ORDERS_MAX, OrderState, Wallets
 from engine.days import day_index
-from engine.fraud_records import CASE, ORIGIN, RULES_MAX, SIGHTING, Check, Home, Mode, Seen, Watch
+from engine.fraud_records import (
+    CASE,
+    ORIGIN,
+    RULES_MAX,
+    SETTLED,
+    SIGHTING,
+    SWEPT,
+    Check,
+    Home,
+    Mode,
+    Seen,
+    Watch,
+)
 from engine.records import DAY_MS, EVENT_KINDS, LONG_AGO_MS, NEVER_MS, NONE, PER_DAY, EventKind, Tables, records
 from engine.rules.slabs import chain
 from engine.rules.watch import SIGHTINGS, renumber, sweep
 
 GROWTH = 1.05  # the slab grows by so much at least
-NOW, SWEPT = 0, 1  # columns of Watch.clock
 # What a rule counts, and how much of it is kept. One that differs in any of these begins anew.
 COUNTING = ("kinds", "window_ms", "most", "per", "amount", "key", "different", "check", "home", "granted")
 
@@ -85,7 +96,7 @@ def sweep_daily(watch: Watch, tables: Tables, t: int) -> None:
     if watch.clock[SWEPT] < day.start_ms:
         sweep(watch, tables, day, t)
         watch.clock[SWEPT] = t
-    watch.clock[NOW] = t
+    watch.clock[SETTLED] = t
 
 
 def warm_until(rule: np.void, tables: Tables, now: int) -> int:
@@ -126,7 +137,7 @@ def move_rules(watch: Watch, requests: Any, before: np.ndarray, tables: Tables) 
 
 def take_up(watch: Watch, moves: np.ndarray, anew: np.ndarray, tables: Tables) -> None:
     """Rules that were off, not there, or counted otherwise are warming, unless the world only begins."""
-    now, warm = int(watch.clock[NOW]), watch.warm_ms.copy()
+    now, warm = int(watch.clock[SETTLED]), watch.warm_ms.copy()
     known = {int(new): old for old, new in enumerate(moves) if new != NONE and not anew[old]}
     watch.warm_ms[:] = LONG_AGO_MS
     for slot in np.flatnonzero(is_on(tables.rules)).tolist():

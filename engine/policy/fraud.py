@@ -81,6 +81,11 @@ class Fraud(Block):
         own = {name: own_row(rule) for name, rule in self.rules.items() if name not in self.core}
         return {name: changed(row, self.rules.get(name)) for name, row in self.core.items()} | own
 
+    @property
+    def is_on(self) -> bool:
+        """Whether any rule is."""
+        return any(row.is_on for row in self.rows().values())
+
     def files(self) -> dict[str, str]:
         """Name and text of every file beside the policy that it names."""
         named = [*self.lists.block, *self.lists.allow, *([] if self.proxies is None else [self.proxies])]

@@ -128,7 +128,6 @@ def add_orders(h, wallets, row):
 def add_wallet(h, wallets, row, terms):
     """All of a wallet but the ids, which are forgotten when they are next looked at."""
     h = add_orders(add_instances(h, wallets, row, terms), wallets, row)
-    h = add(h, int(wallets.replied_ms[row]))
     return add(h, (int(wallets.claims[row]) << 32) ^ int(wallets.requests[row]))
 
 

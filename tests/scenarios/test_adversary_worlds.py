@@ -1,5 +1,6 @@
 """Adversaries end to end: one digest whatever the shards, books that agree with the wallets, documents read."""
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from scenarios.lone_world import LoneWorld
 from scenarios.run import Lived, RunOptions, live
 from scenarios.worker import RunPlan
 from sim.origin_model import Account
+from sim.waves import CHUNK
 
 LIBRARY = Path(__file__).resolve().parents[2] / "scenarios" / "library"
 RING = LIBRARY / "account_ring.scenario.yaml"
@@ -30,36 +32,44 @@ def plan(seed: int = 1, fraud: str = "none") -> RunPlan:
     return plan_of(load_scenario(RING, Options(customers=CUSTOMERS, before=1, days=3, after=1, seed=seed, set=given)))
 
 
-def lived(shards: int, seed: int = 1, fraud: str = "none") -> Lived:
-    options = RunOptions(shards=shards, inline=True)
-    return live(plan(seed, fraud), CUSTOMERS, options, lambda share: None)
+def lived(shards: int, seed: int = 1, fraud: str = "none", inline: bool = True, chunk: int = CHUNK) -> Lived:
+    options = RunOptions(shards=shards, inline=inline)
+    return live(replace(plan(seed, fraud), chunk=chunk), CUSTOMERS, options, lambda share: None)
 
 
 @cache
-def expected() -> Lived:
-    return lived(1)
+def expected(fraud: str = "none") -> Lived:
+    return lived(1, fraud=fraud)
 
 
-@pytest.mark.parametrize("shards", [2, 3])
-def test_shards_do_not_matter(shards: int) -> None:
-    found = lived(shards)
-    assert found.digest == expected().digest
-    assert found.takings == expected().takings
+@pytest.mark.parametrize(("shards", "fraud", "chunk"), [(2, "none", CHUNK), (2, RULES, 16), (3, RULES, CHUNK)])
+def test_shards_and_batches_do_not_matter(shards: int, fraud: str, chunk: int) -> None:
+    found = lived(shards, fraud=fraud, chunk=chunk)
+    assert found.digest == expected(fraud).digest
+    assert found.takings == expected(fraud).takings
 
 
-def test_a_fork_lives_on_as_the_world_itself_and_a_seed_is_a_world() -> None:
-    one = plan()
+@pytest.mark.usefixtures("ray_cluster")
+def test_ray_does_not_matter() -> None:
+    found = lived(2, fraud=RULES, inline=False)
+    assert found.digest == expected(RULES).digest
+    assert found.takings == expected(RULES).takings
+
+
+@pytest.mark.parametrize("fraud", ["none", RULES], ids=["no rules", "the core"])
+def test_a_fork_lives_on_as_the_world_itself_and_a_seed_is_a_world(fraud: str) -> None:
+    one = plan(fraud=fraud)
     world = LoneWorld(one, CUSTOMERS)
     world.run(until=one.spans.launch)
     twin = world.fork(one)
     for each in (world, twin):
         each.run(since=one.spans.launch)
-    assert world.digest == twin.digest == expected().digest
-    assert lived(1, seed=2).digest != expected().digest
+    assert world.digest == twin.digest == expected(fraud).digest
+    assert lived(1, seed=2, fraud=fraud).digest != expected(fraud).digest
 
 
 def test_without_rules_they_obtain_money_and_with_rules_less() -> None:
-    free, ruled = expected().takings, lived(1, fraud=RULES).takings
+    free, ruled = expected().takings, expected(RULES).takings
     assert [takings.kind for takings in free] == [Account.RING, Account.MANY_ACCOUNTS, Account.SLOW]
     for before, after in zip(free, ruled, strict=True):
         assert before.net > before.honest >= 0, before

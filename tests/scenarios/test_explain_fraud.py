@@ -60,7 +60,7 @@ MAY = {
     "auditor": ("rule ", "at most ", "; deny"),
 }
 MUST_NOT = {
-    "customer": r"rule family|device|suspicious|within|at most|[\u4e00-\u9fff]|" + "|".join(RULES),
+    "customer": r"rule family|device|suspicious|at most|[\u4e00-\u9fff]|" + "|".join(RULES),
     "support": r"at most|" + "|".join(RULES),
     "auditor": "None|Traceback",
 }

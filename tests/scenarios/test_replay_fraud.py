@@ -45,14 +45,19 @@ fraud:
 """
 
 
+def write_ring(folder: Path, rules: str = RULES, scenario: str = SCENARIO) -> None:
+    """A scenario with its policy and population, in a folder of its own."""
+    policy = (LIBRARY / "policies" / "coupon_shop.yaml").read_text("utf-8")
+    (folder / "policy.yaml").write_text(policy + rules, encoding="utf-8")
+    shutil.copy(LIBRARY / "populations" / "fraud_shop.yaml", folder / "population.yaml")
+    (folder / "ring.scenario.yaml").write_text(scenario, encoding="utf-8")
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Two workers of customers, and the crews'."""
     folder = tmp_path_factory.mktemp("ring")
-    policy = (LIBRARY / "policies" / "coupon_shop.yaml").read_text("utf-8")
-    (folder / "policy.yaml").write_text(policy + RULES, encoding="utf-8")
-    shutil.copy(LIBRARY / "populations" / "fraud_shop.yaml", folder / "population.yaml")
-    (folder / "ring.scenario.yaml").write_text(SCENARIO, encoding="utf-8")
+    write_ring(folder)
     options = Options()
     loaded = load_scenario(folder / "ring.scenario.yaml", options)
     return run_scenario(loaded, RunOptions(shards=2, inline=True, out=folder, record=True, scenario=options)).run
