@@ -257,23 +257,24 @@ def settle(requests, spend, shared, offers, desk, now, number):
 
 # --- the bulletin -----------------------------------------------------------------------------------------------------
 @kernel
-def budget_open(shared, budget):
-    return budget == NO_BUDGET or not is_used_up(shared.funds[budget])
+def budget_open(funds, budget):
+    return budget == NO_BUDGET or not is_used_up(funds[budget])
 
 
 @entry
-def write_bulletin(bulletin, shared, offers, campaigns, channel_budgets):
-    """Write in_stock and in_budget of every campaign (CAMPAIGN[slots]; channel_budgets: i2[CHANNELS])."""
+def write_bulletin(bulletin, stock, funds, coupons, terms_rows, campaigns, channel_budgets):
+    """Write in_stock and in_budget of every campaign (CAMPAIGN[slots]; channel_budgets: i2[CHANNELS]). Only what is
+    looked at is passed: to hand over all that customers share costs more than the rest."""
     for slot in range(len(campaigns)):
         campaign = campaigns[slot]
         coupon = int(campaign.coupon)
-        affordable = budget_open(shared, int(campaign.budget))
-        affordable = affordable and budget_open(shared, int(channel_budgets[campaign.channel]))
+        affordable = budget_open(funds, int(campaign.budget))
+        affordable = affordable and budget_open(funds, int(channel_budgets[campaign.channel]))
         stocked = True
         if coupon != NONE:
-            stocked = has_piece(shared.stock[coupon])
-            terms = offers.terms[offers.coupons[coupon].terms]
-            if terms.budget != NO_BUDGET and not carries(shared.funds[terms.budget], terms.cost_most):
+            stocked = has_piece(stock[coupon])
+            terms = terms_rows[coupons[coupon].terms]
+            if terms.budget != NO_BUDGET and not carries(funds[terms.budget], terms.cost_most):
                 affordable = False
         bulletin.in_stock[slot] = 1 if stocked else 0
         bulletin.in_budget[slot] = 1 if affordable else 0

@@ -196,7 +196,10 @@ class LedgerHost:
         ones = np.ones(slots, np.int8)
         run = self.campaigns_open & (1 - held(self.shared.breakers, self.offers.breakers, slots))
         bulletin = Bulletin(run, ones, ones.copy(), np.zeros(slots, np.int64))
-        write_bulletin(bulletin, self.shared, self.offers, self.tables.campaigns, self.tables.channel_budgets)
+        shared, tables = self.shared, self.tables
+        write_bulletin(
+            bulletin, shared.stock, shared.funds, tables.coupons, tables.terms, tables.campaigns, tables.channel_budgets
+        )
         return bulletin
 
     def digest(self) -> str:

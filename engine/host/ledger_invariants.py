@@ -71,7 +71,7 @@ def breaches(shared: Shared, lives: np.ndarray, coupons: Mapping[str, int], budg
     by name."""
     opened = np.zeros((OPEN, max(COUPONS_MAX, BUDGETS_MAX)), np.int64)
     marks = np.zeros((MARKS, max(COUPONS_MAX, BUDGETS_MAX)), np.int8)
-    if mark_breaches(shared, lives, opened, marks) == 0:
+    if mark_breaches(shared.stock, shared.funds, shared.reservations, lives, opened, marks) == 0:
         return []
     stock: Any = shared.stock
     funds: Any = shared.funds

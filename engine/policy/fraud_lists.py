@@ -51,8 +51,13 @@ def ip_address(text: str) -> Ends:
     try:
         address = int(ipaddress.IPv4Address(text))
     except ValueError:
-        raise ValueError("an IPv4 address like 203.0.113.7") from None
+        raise ValueError(f"an IPv4 address like 203.0.113.7{no_ipv6(text)}") from None
     return address, address
+
+
+def no_ipv6(text: str) -> str:
+    """What to add where somebody wrote an IPv6 address: it is no typing error."""
+    return ", for events carry no IPv6" if ":" in text else ""
 
 
 def ip_range(text: str) -> Ends:
@@ -62,7 +67,7 @@ def ip_range(text: str) -> Ends:
         network = ipaddress.IPv4Network(text)
     except ValueError as error:
         begins = ", beginning at a multiple of its size" if "host bits" in str(error) else ""
-        raise ValueError(f"{must}{begins}") from None
+        raise ValueError(f"{must}{begins}{no_ipv6(text)}") from None
     return int(network.network_address), int(network.broadcast_address)
 
 

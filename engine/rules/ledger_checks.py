@@ -56,27 +56,27 @@ def sum_open(table, opened):
 
 
 @entry
-def mark_breaches(shared, lives, opened, marks):
+def mark_breaches(stocks, funds, reservations, lives, opened, marks):
     """Mark every slot where an invariant does not hold; returns how many. lives: i8[COUPONS_MAX, LIVES]; opened:
     i8[OPEN, slots], zeros, written; marks: i1[MARKS, slots], zeros."""
     broken = 0
-    sum_open(shared.reservations, opened)
-    for slot in range(len(shared.stock)):
-        stock = shared.stock[slot]
+    sum_open(reservations, opened)
+    for slot in range(len(stocks)):
+        stock = stocks[slot]
         if opened[RESERVED, slot] != stock.reserved or opened[MOVING, slot] != stock.moving:
             marks[OPEN_MARKS, slot] = 1
             broken += 1
-        if not stock_adds_up(shared.stock[slot]):
+        if not stock_adds_up(stock):
             marks[STOCK_MARKS, slot] = 1
             broken += 1
-        if not lives_add_up(lives[slot], shared.stock[slot]):
+        if not lives_add_up(lives[slot], stock):
             marks[LIVES_MARKS, slot] = 1
             broken += 1
-    for slot in range(len(shared.funds)):
-        if not fund_adds_up(shared.funds[slot]):
+    for slot in range(len(funds)):
+        if not fund_adds_up(funds[slot]):
             marks[FUND_MARKS, slot] = 1
             broken += 1
-        if opened[COST, slot] > shared.funds[slot].reserved:
+        if opened[COST, slot] > funds[slot].reserved:
             marks[COST_MARKS, slot] = 1
             broken += 1
     return broken

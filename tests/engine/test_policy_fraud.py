@@ -301,6 +301,14 @@ BROKEN: list[tuple[str, str, list[str]]] = [
         ("37: fraud.lists.block[0].file must be the name of a CSV file beside the policy, like blocked.csv (got"
         " ../a.csv)")
     ]),
+    ("[203.0.113.7]", '["2001:db8::1"]', [
+        ("38: fraud.lists.allow[0].values[0] must be an IPv4 address like 203.0.113.7, for events carry no IPv6"
+         " (got 2001:db8::1)"),
+    ]),
+    ("[203.0.113.0/24]", '["2001:db8::/32"]', [
+        ("39: fraud.proxies.ranges[0] must be an IPv4 range like 203.0.113.0/24, for events carry no IPv6"
+         " (got 2001:db8::/32)"),
+    ]),
     ("[203.0.113.7]", "[203.0.113.7, 203.0.113.256]", [
         "38: fraud.lists.allow[0].values[1] must be an IPv4 address like 203.0.113.7 (got 203.0.113.256)"
     ]),
