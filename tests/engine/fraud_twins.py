@@ -15,7 +15,7 @@ from engine.coupon_records import LIVES, Answer, Life, RequestKind, Spend
 from engine.fraud_records import Check, Home, Mode, RuleCell
 from engine.host.ledger import LedgerHost
 from engine.host.messages import Contribution, Settled
-from engine.records import EventKind
+from engine.records import NONE, EventKind
 from engine.reference_rules import Past, Rule, window_end
 from engine.reference_wallet import Row
 from tests.engine.claims import request_records
@@ -51,6 +51,16 @@ class WatchedPast(Past):
         amount = super().amount(rule, key, t, more)
         self.witness.near[rule.slot] += amount == rule.most
         return amount
+
+
+OF_EVENTS = (Check.SELF_REFERRAL, Check.REFERRAL_CYCLE, Check.COLLUSION)  # they mark; no ask is judged by them
+
+
+def looks_at(rule: Rule, request: Row) -> bool:
+    """Whether a rule of registrations or joins tests an event."""
+    tested = EventKind.GROUP_JOIN if rule.check == Check.COLLUSION else EventKind.REGISTER
+    invited = rule.check == Check.COLLUSION or request["inviter"] != NONE
+    return bool(request["counted"] >> rule.slot & 1) and request["event_kind"] == tested and invited
 
 
 class FraudStory(Story):
@@ -98,6 +108,11 @@ class FraudStory(Story):
                 waited = answer.receipt["fired"] and not answer.late and t > happening.event.time_ms
                 self.edges |= {"what waited is judged"} if waited else set()
                 self.look_at_receipt(answer.receipt, answer.late, t)
+        for rule in rules.values():
+            if rule.check in OF_EVENTS:
+                looked = sum(looks_at(rule, request) for request in step.requests)
+                told = sum((r["kind"], r["rule"]) == (RequestKind.OBSERVED, rule.slot) for r in step.replies)
+                self.near[rule.slot] += looked - told
         for reply in step.replies:
             self.answers[RequestKind(reply["kind"]).name, Answer(reply["answer"]).name] += 1
             if reply["kind"] == RequestKind.OBSERVED:
@@ -132,7 +147,7 @@ class FraudStory(Story):
                 self.fired[slot] += times if cell == RuleCell.FIRED else 0
                 self.edges |= {"not judged"} if cell == RuleCell.NOT_JUDGED else set()
         for rule in self.engine.wallets.watch.fraud.rules.values():
-            if rule.check != Check.COUNT:
+            if rule.check not in (Check.COUNT, *OF_EVENTS):
                 self.near[rule.slot] += self.judged(rule.slot, RuleCell.JUDGED) - self.judged(rule.slot, RuleCell.FIRED)
 
     def judged(self, slot: int, wanted: RuleCell) -> int:
