@@ -12,6 +12,7 @@ from results.breaker_catalogue import BREAKER_METRICS
 from results.coupon_catalogue import COUPON_METRICS
 from results.desk_catalogue import DESK_METRICS
 from results.fraud_catalogue import FRAUD_METRICS
+from results.fraud_truth_catalogue import TRUTH_METRICS
 from results.incident_catalogue import INCIDENT_METRICS
 from results.metric import AT_LAUNCH, Metric, Scope, offer_of
 from results.review_catalogue import REVIEW_METRICS
@@ -220,7 +221,7 @@ _METRICS = (
 
 _ALL_METRICS = (
     *_METRICS, *COUPON_METRICS, *BREAKER_METRICS, *INCIDENT_METRICS, *FRAUD_METRICS, *DESK_METRICS,
-    *REVIEW_METRICS,
+    *REVIEW_METRICS, *TRUTH_METRICS,
 )  # fmt: skip
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL_METRICS}
 
@@ -234,5 +235,6 @@ def asked_of(manifest: dict[str, Any], scope: Scope) -> list[Metric]:
         and (manifest.get("breakers") or not metric.of_breakers)
         and (manifest.get("fraud") or not metric.of_fraud)
         and (manifest.get("support") or not metric.of_desk)
+        and (not metric.needs or manifest.get(metric.needs))
         and (metric.kind != "roi" or offer_of(manifest, scope.coupon))
     ]  # fmt: skip

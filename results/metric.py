@@ -8,17 +8,22 @@ from results.query import quoted
 
 MEASURED = "campaign and tail"
 CUSTOMER = "customer"
+_COLUMNS = {"attacker": "kind", "group": "kind"}  # where it is not the name of the level
 
 
 @dataclass(frozen=True)
 class Scope:
-    """Of whom a metric speaks: the run, one campaign, one arm of it, one coupon, one budget, or one who pays."""
+    """Of whom a metric speaks: the run, one campaign, one arm of it, one coupon, one budget, one who pays, one kind of
+    attackers, one group of good customers, or one fraud rule."""
 
     campaign: str = ""
     arm: str = ""
     coupon: str = ""
     budget: str = ""
     payer: str = ""
+    attacker: str = ""
+    group: str = ""
+    rule: str = ""
 
     @property
     def level(self) -> str:
@@ -31,7 +36,7 @@ class Scope:
 
     @property
     def condition(self) -> str:
-        parts = [f"{column} = {quoted(word)}" for column, word in vars(self).items() if word]
+        parts = [f"{_COLUMNS.get(name, name)} = {quoted(word)}" for name, word in vars(self).items() if word]
         return " AND ".join(parts) or "true"
 
     @property
@@ -49,6 +54,9 @@ def scopes(manifest: dict[str, Any]) -> Iterator[Scope]:
     yield from (Scope(coupon=coupon["name"]) for coupon in coupons)
     yield from (Scope(budget=budget["name"]) for budget in manifest.get("budgets", []))
     yield from (Scope(payer=payer) for payer in dict.fromkeys(name for coupon in coupons for name in coupon["payers"]))
+    yield from (Scope(attacker=kind) for kind in manifest.get("attackers", []))
+    yield from (Scope(group=kind) for kind in manifest.get("groups", []))
+    yield from (Scope(rule=rule) for rule in manifest.get("rules", []))
 
 
 def offer_of(manifest: dict[str, Any], coupon: str) -> dict[str, Any] | None:
@@ -68,7 +76,7 @@ class Metric:
     meaning: str
     kind: str
     source: str = ""
-    levels: tuple[str, ...] = ("run",)  # of run, campaign, arm, coupon, budget, payer
+    levels: tuple[str, ...] = ("run",)  # of run, campaign, arm, coupon, budget, payer, attacker, group, rule
     window: str = MEASURED
     unit_of_analysis: str = CUSTOMER
     goal_allowed: bool = True  # no for rates per exposure or per active: the annoyed leave, so these rise (FIDELITY 5)
@@ -79,6 +87,7 @@ class Metric:
     of_breakers: bool = False  # only of policies that have circuit breakers
     of_fraud: bool = False  # only of policies under which a fraud rule is on
     of_desk: bool = False  # only of populations that have a support desk
+    needs: str = ""  # key of the manifest without which a run has none of it
     missing: str = ""  # said where there is no figure
     counted: str = ""  # SQL of n, where it is not the denominator
 
@@ -99,5 +108,6 @@ class Metric:
 
 AT_LAUNCH = "customers at launch"
 _ALL_OF = {"event": AT_LAUNCH, "exposure": "all campaigns", "candidate": "all campaigns", "visit": AT_LAUNCH,
-           "coupon": "all kinds", "goal": "all reviews", "claim": "all coupons", "order": AT_LAUNCH}  # fmt: skip
+           "coupon": "all kinds", "goal": "all reviews", "claim": "all coupons", "order": AT_LAUNCH,
+           "crew account": "all kinds", "good customer": "all groups", "ask": "all rules"}  # fmt: skip
 _GROUP_WORDS = {"": "shown or held out", "shown": "shown", "held_out": "held out"}

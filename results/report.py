@@ -13,6 +13,7 @@ from results import (
     coupon_sections,
     desk_sections,
     fraud_sections,
+    fraud_truth_sections,
     pictures,
     sections,
 )
@@ -72,6 +73,7 @@ def _content(database: Database, manifest: dict[str, Any]) -> dict[str, Any]:
         "fraud": fraud_sections.told(database) if manifest.get("fraud") else "",
         "support": desk_sections.told(database) if manifest.get("support") else "",
         "reviews": reviews(database, manifest),
+        "fraud_truth": fraud_truth_sections.told(database, manifest),
         "budgets": coupon_sections.budgets(database) + coupon_pictures.burns(database, manifest)
         if manifest.get("budgets")
         else "",

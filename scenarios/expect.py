@@ -8,7 +8,7 @@ be an interval and is none (too few customers, customers who compete), nothing i
 import difflib
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,12 @@ _METRIC = r"[a-z][a-z0-9_]*(?:\[[a-z0-9_]+(?:/[a-z0-9_]+)*\])?"
 _BETWEEN = re.compile(rf"({_NUMBER})\s*<=\s*({_METRIC})\s*<=\s*({_NUMBER})")
 _ONE_SIDED = re.compile(rf"({_METRIC})\s*(<=|>=|==)\s*({_NUMBER})")
 _STRICT = re.compile(r"[<>](?!=)")
+NOBODY: Mapping[str, Any] = {}  # a population without a desk, attackers, or word of who is who
+NEEDED = {
+    "attackers": "population with adversaries",
+    "groups": "population with origins",
+    "rules": "population with origins, under a policy with fraud rules",
+}
 _FIGURES_SHOWN_MAX = 6  # of those a sentence lists
 
 
@@ -148,10 +154,10 @@ def are_expectations(texts: list[str], name: str) -> Iterator[Problem]:
 
 
 # --- before the run ---------------------------------------------------------------------------------------------------
-def figures(policy: Policy, support: bool = False) -> list[str]:
-    """Every figure that a run under this policy will have, by the names expectations use. support: its population has a
-    support desk."""
-    manifest = manifest_of(policy) | {"support": support}
+def figures(policy: Policy, population: Mapping[str, Any] = NOBODY) -> list[str]:
+    """Every figure that a run under this policy will have, by the names expectations use. population: what a manifest
+    says of it: whether it has a support desk, kinds of attackers, groups of good customers, rules they meet."""
+    manifest = {**manifest_of(policy), **population}
     held_out = {campaign["name"]: held_out_share(campaign) > 0 for campaign in manifest["campaigns"]}
     found: list[str] = []
     for scope in scopes(manifest):
@@ -185,31 +191,32 @@ def manifest_of(policy: Policy) -> dict[str, Any]:
     }
 
 
-def owners(metric: Metric, policy: Policy) -> tuple[str, list[str]]:
+def owners(metric: Metric, policy: Policy, population: Mapping[str, Any]) -> tuple[str, list[str]]:
     """Whose name stands first in a metric's brackets, in words, and which names there are."""
     names = {
-        "coupon": ("coupons", list(policy.coupons)),
-        "budget": ("budgets", list(policy.budgets)),
-        "payer": ("payers", [scope.payer for scope in scopes(manifest_of(policy)) if scope.payer]),
+        "coupon": ("the policy's coupons", list(policy.coupons)),
+        "budget": ("the policy's budgets", list(policy.budgets)),
+        "payer": ("the policy's payers", [scope.payer for scope in scopes(manifest_of(policy)) if scope.payer]),
+        "attacker": ("the population's attackers", population.get("attackers", [])),
+        "group": ("the population's groups", population.get("groups", [])),
+        "rule": ("the policy's fraud rules", population.get("rules", [])),
     }
-    return next(
-        ((f"the policy's {words}", found) for level, (words, found) in names.items() if level in metric.levels),
-        ("the policy's campaigns", list(policy.campaigns)),
-    )
+    campaigns = ("the policy's campaigns", list(policy.campaigns))
+    return next((found for level, found in names.items() if level in metric.levels), campaigns)
 
 
-def misread(expectation: Expectation, policy: Policy, support: bool = False) -> Iterator[str]:
-    """What is wrong with the figure an expectation names: `must …`. support: as for `figures`."""
+def misread(expectation: Expectation, policy: Policy, population: Mapping[str, Any] = NOBODY) -> Iterator[str]:
+    """What is wrong with the figure an expectation names: `must …`. population: as for `figures`."""
     name, parts = expectation.name, expectation.parts
     if name not in METRICS:
         yield from (sentence for _, sentence in known(name, (), "the metrics", METRICS))
         return
     programme = METRICS[name].kind == "programme"
-    whose, names = owners(METRICS[name], policy)
+    whose, names = owners(METRICS[name], policy, population)
     if parts and not programme and parts[0] not in names:
         yield from (sentence for _, sentence in known(parts[0], (), whose, names))
         return
-    there = figures(policy, support)
+    there = figures(policy, population)
     if expectation.metric in there:
         return
     same = [figure for figure in there if figure.partition("[")[0] == name]
@@ -235,4 +242,6 @@ def needed(metric: Metric) -> str:
         return "policy with fraud rules"
     if metric.of_desk:
         return "population with a support desk"
+    if metric.needs:
+        return NEEDED[metric.needs]
     return "policy with coupons" if metric.of_coupons else "campaign with a holdout"

@@ -9,11 +9,9 @@ from results.comparison_fraud import RULES_OFF, WITHOUT
 from results.comparison_fraud import key as figure_key
 from scenarios.document import Compare
 from scenarios.expect import Expectation
-from scenarios.fraud_outputs import kind_name
-from scenarios.origins_build import shares_of
+from scenarios.fraud_outputs import who_is_who
 from scenarios.population_document import Population
 from sim.cohort import MEASURES
-from sim.origin_model import HONEST
 
 SHOWN_MAX = 6
 _OF_TRUTH = (
@@ -53,8 +51,8 @@ def comparison_figures(policy: Policy, compare: Compare, population: Population 
 
 def fraud_figures(policy: Policy, compare: Compare, population: Population) -> list[str]:
     """What judges fraud rules, where the population says who is who."""
-    crews = [*population.adversaries.crews.given()] if population.adversaries else []
-    groups = [kind_name(kind) for kind, people in zip(HONEST, shares_of(population.origins), strict=True) if people]
+    people = who_is_who(population, policy)
+    crews, groups = people["attackers"], people["groups"]
     found = []
     for name in (policy.policy, *compare.policies):
         for kind in ("", *crews) if crews else ():

@@ -6,11 +6,13 @@ import numpy as np
 
 from engine.fraud_records import RuleCell
 from engine.host.ledger import LedgerHost
+from engine.policy.document import Policy
 from engine.policy.tables import CompiledPolicy
 from engine.records import Tallies
 from scenarios.adversaries_build import NAMES
-from scenarios.origins_build import FIELDS
+from scenarios.origins_build import FIELDS, shares_of
 from scenarios.outputs import Columns, append, empty
+from scenarios.population_document import Population
 from sim.adversaries.underworld import Takings
 from sim.judged import KINDS, Judged, Standing
 from sim.origin_model import FRAUD, HONEST, Account
@@ -25,6 +27,16 @@ _STOOD = tuple(standing.name.lower() for standing in Standing)
 def kind_name(account: Account) -> str:
     """As documents call it."""
     return NAMES.get(account) or FIELDS.get(account) or account.name.lower()
+
+
+def who_is_who(population: Population, policy: Policy) -> dict[str, list[str]]:
+    """What a manifest says of fraud: kinds of attackers, groups of good customers, rules that are not off. Empty where
+    nobody says who is who."""
+    attackers = [*population.adversaries.crews.given()] if population.adversaries else []
+    shares = zip(HONEST, shares_of(population.origins), strict=True)
+    groups = [kind_name(kind) for kind, people in shares if people]
+    rules = [name for name, row in policy.fraud.rows().items() if row.is_on] if attackers or groups else []
+    return {"attackers": attackers, "groups": groups, "rules": rules}
 
 
 class FraudOutputs:

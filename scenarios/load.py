@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from engine.policy.calendar_days import wall_ms
@@ -21,6 +21,7 @@ from scenarios.calendar import drops_of
 from scenarios.document import Scenario, Without
 from scenarios.expect import Expectation, ExpectationError, misread
 from scenarios.expect_comparison import misread_comparison
+from scenarios.fraud_outputs import who_is_who
 from scenarios.population_document import Population
 from scenarios.reviews_document import Review, Reviews
 from scenarios.worker import RunPlan
@@ -208,11 +209,11 @@ def misnamed(scenario: Scenario, policy: Policy, population: Population | None) 
         if path.startswith("baseline.") and policy.__dict__.get("coupons"):
             whose, all_names = "the policy's campaigns and coupons", [*names, *policy.coupons]
         problems += [(path, sentence) for _, sentence in known(name, (), whose, all_names)]
-    answers = population is None or population.__dict__.get("support", True) is not None  # broken: it would have one
+    people = population_said(population, policy)
     for i, text in enumerate(fields.get("expect", [])):
         with suppress(ExpectationError, UnreadableError):
-            problems += [(f"expect[{i}]", sentence) for sentence in misread(Expectation.parse(text), policy, answers)]
-    problems += misplanned(fields.get("reviews", {}), policy, answers)
+            problems += [(f"expect[{i}]", sentence) for sentence in misread(Expectation.parse(text), policy, people)]
+    problems += misplanned(fields.get("reviews", {}), policy, people)
     if compare is not None and not problems:
         for i, text in enumerate(compare.__dict__.get("expect", [])):
             with suppress(ExpectationError, UnreadableError, KeyError, AttributeError):  # of what is broken anyway
@@ -221,8 +222,8 @@ def misnamed(scenario: Scenario, policy: Policy, population: Population | None) 
     return problems
 
 
-def misplanned(reviews: Reviews, policy: Policy, support: bool) -> list[tuple[str, str]]:
-    """The same of what reviews name. support: whether the population has a support desk."""
+def misplanned(reviews: Reviews, policy: Policy, people: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The same of what reviews name. people: what a manifest says of the population."""
     problems = []
     for phase, review in reviews.items():
         fields = review.__dict__ if isinstance(review, Review) else {}
@@ -231,9 +232,19 @@ def misplanned(reviews: Reviews, policy: Policy, support: bool) -> list[tuple[st
             problems += [(f"reviews.{phase}.reach.{name}", sentence) for _, sentence in found]
         for i, text in enumerate(fields.get("goals", [])):
             with suppress(ExpectationError, UnreadableError):
-                found_wrong = misread(Expectation.parse(text), policy, support)
+                found_wrong = misread(Expectation.parse(text), policy, people)
                 problems += [(f"reviews.{phase}.goals[{i}]", sentence) for sentence in found_wrong]
     return problems
+
+
+def population_said(population: Population | None, policy: Policy) -> dict[str, Any]:
+    """What a manifest will say of a population; of a broken one what can be said."""
+    if population is None:
+        return {"support": True}
+    said: dict[str, Any] = {"support": population.__dict__.get("support", True) is not None}
+    with suppress(AttributeError):
+        said |= who_is_who(population, policy)
+    return said
 
 
 def compiled_all(

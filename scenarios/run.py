@@ -31,7 +31,7 @@ from scenarios.desk_outputs import desk_tables
 from scenarios.diary import Diary
 from scenarios.expect import CONFIDENCE, Expectation, Verdict
 from scenarios.follow_ups import follow_ups
-from scenarios.fraud_outputs import FraudOutputs
+from scenarios.fraud_outputs import FraudOutputs, who_is_who
 from scenarios.help_desk import HelpDesk, help_desk, helped
 from scenarios.incident_outputs import incidents, traffic
 from scenarios.load import LoadedScenario, Options, plan_of
@@ -246,6 +246,7 @@ def manifest_of(
         "fraud": policy.fraud.is_on,
         "support": loaded.population.support is not None,
         "reviews": review_blocks(scenario),
+        **who_is_who(loaded.population, policy),
         "worth": worth_of(loaded),
         "wall_s": round(wall_s, 3),
         "events": sum(int(result.statistics["events"][0]) for result in lived.everybody),
