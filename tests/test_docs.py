@@ -30,6 +30,7 @@ from engine.policy.quantities import Block, duration_text, share_text, yuan_text
 from engine.policy.yaml_source import load, load_text
 from engine.records import FIRST_PERSONAL_FACT, Reason
 from results.catalogue import METRICS
+from results.comparison_fraud import RULES_OFF, WITHOUT
 from results.words import REASONS
 from scenarios import commands, exits
 from scenarios.document import Compare, Scenario
@@ -282,13 +283,16 @@ METRIC_WITH_SCOPE = re.compile(r"[a-z][a-z0-9_]*\[[a-z0-9_]+(/[a-z0-9_]+)*\]")
 
 def of_comparisons() -> set[str]:
     """Names of the figures that a comparison of the presets can have."""
-    campaigns = {"bank_card": "first_use", "coupon_shop": "come_back"}
+    campaigns = {"bank_card": "first_use", "coupon_shop": "come_back", "fraud_shop": "come_back"}
+    crowds = {"fraud_shop": load(LIBRARY / "populations" / "fraud_shop.yaml", Population)}
+    others = {"cap_3": "cap_3.yaml", RULES_OFF: {"without_rules": []}, f"{WITHOUT}pace": {"without_rules": []}}
     return {
         figure.split("[")[0]
         for preset, name in campaigns.items()
         for figure in comparison_figures(
             load(LIBRARY / "policies" / f"{preset}.yaml", Policy),
-            Compare(truth=[name], arms=[name], policies={"cap_3": "cap_3.yaml"}),
+            Compare.model_validate({"truth": [name], "arms": [name], "policies": others}),
+            crowds.get(preset),
         )
     }
 

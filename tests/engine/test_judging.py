@@ -950,9 +950,9 @@ def test_the_digest_sees_all_that_is_remembered() -> None:
 
 
 def test_compiled_equals_interpreted() -> None:
-    """Said by a process of the other kind; python -m tests.engine.test_verdicts says what a random life ends in."""
+    """Said by a process of the other kind; python -m tests.engine.test_judging says what a random life ends in."""
     environment = os.environ | {"NUMBA_DISABLE_JIT": "1", "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "tests.engine.test_verdicts"]
+    command = [sys.executable, "-m", "tests.engine.test_judging"]
     done = subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True)
     assert done.stdout.strip() == world(4)[0]
 
