@@ -53,6 +53,7 @@ from engine.settle import Offers, Shared, release_rations, settle, write_bulleti
 
 TICK_MS = 10 * MINUTE_MS
 release = entry(release_rations)
+NO_REPLIES = records(0, REPLY)
 SETTLEMENTS_KEPT = 2  # messages of the last ones can be asked for again
 
 
@@ -308,11 +309,14 @@ class LedgerHost:
 
     def _settle(self, requests: np.ndarray, spend: np.ndarray, time_ms: int, number: int) -> np.ndarray:
         """Run the settlement; returns all replies, REPLY[m]."""
-        n = len(requests)
-        if n > 0:  # most settlements of a stampede are almost empty: they ask for no more room than there is
-            self._make_room(requests.view(np.ndarray), time_ms)
-        most = self._replies_most(requests.view(np.ndarray))
-        desk = self.desk._replace(replies=records(most, REPLY), found=self.found)  # the replies are given away
+        marks = 0
+        if len(requests) > 0:  # many settlements are almost empty, and ask for no more room than there is
+            rows = requests.view(np.ndarray)
+            self._make_room(rows, time_ms)
+            marks = self._marks_most(rows)
+        most = self._replies_most(len(requests)) + marks
+        replies = records(most, REPLY) if most else NO_REPLIES  # they are given away
+        desk = self.desk._replace(replies=replies, found=self.found)
         count = settle(requests, spend, self.shared, self.offers, desk, time_ms, number)
         self.number, self.now_ms = number, time_ms
         return desk.replies[:count]
@@ -331,13 +335,16 @@ class LedgerHost:
         opening = (kinds == RequestKind.RESERVE) | (kinds == RequestKind.TRANSFER)
         return int((opening | ((kinds == RequestKind.CLAIM) & reviewed)).sum())
 
-    def _replies_most(self, requests: np.ndarray) -> int:
-        """Each request may have a reply and marks; a decision, or its time, ends a review."""
-        marks = 0
-        if self.marking and len(requests):
-            marks = int(np.bitwise_count((requests["counted"] | requests["judging"]) & self.marking).sum())
-        reviews = min(int(self.shared.reservations.size[0]) + len(requests), len(self.shared.reservations.rows))
-        return len(requests) + reviews + marks
+    def _marks_most(self, requests: np.ndarray) -> int:
+        """How many marks REQUEST[n] may bring."""
+        if not self.marking:
+            return 0
+        return int(np.bitwise_count((requests["counted"] | requests["judging"]) & self.marking).sum())
+
+    def _replies_most(self, requests: int) -> int:
+        """Each request may have a reply; a decision, or its time, ends a review."""
+        reservations = self.shared.reservations
+        return requests + min(int(reservations.size[0]) + requests, len(reservations.rows))
 
     def _read_clock(self) -> None:
         """Number (0 before the first) and time of the latest settlement: asked for too often to be looked up."""

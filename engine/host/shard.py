@@ -13,7 +13,7 @@ from engine.compiled import entry
 from engine.coupon_records import ANSWERS, COUPON_CELLS, LINES_MAX, REPLY, REQUEST, Inbox, Spend, Wallets
 from engine.days import day_index
 from engine.decide import Shard, decide, empty_shard
-from engine.fraud_records import RULE_CELLS, Watch
+from engine.fraud_records import RULE_CELLS, SETTLED, Watch
 from engine.host.messages import Settled
 from engine.host.remap import (
     Names,
@@ -257,9 +257,12 @@ class CustomerShard:
 
     def account(self, t: int) -> Account:
         """Close a step at t: coupons and holds run out; what the Ledger is to hear is handed over."""
-        self._make_room_to_watch(rows_of_a_lapse(self.tables, self.arrays.wallets))
+        if self.has_watch:
+            self._make_room_to_watch(rows_of_a_lapse(self.tables, self.arrays.wallets))
         lapse_due(self.arrays.wallets, self.arrays.watch, self.tables, self.tallies, t)
-        sweep_daily(self.arrays.watch, self.tables, t)
+        if self.has_watch:
+            sweep_daily(self.arrays.watch, self.tables, t)
+        self.arrays.watch.clock[SETTLED] = t
         self.check()
         outbox = self.arrays.outbox
         requests, spend = self._waiting().copy(), self.tallies.spend.copy()

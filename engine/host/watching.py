@@ -96,7 +96,6 @@ def sweep_daily(watch: Watch, tables: Tables, t: int) -> None:
     if watch.clock[SWEPT] < day.start_ms:
         sweep(watch, tables, day, t)
         watch.clock[SWEPT] = t
-    watch.clock[SETTLED] = t
 
 
 def warm_until(rule: np.void, tables: Tables, now: int) -> int:
