@@ -167,7 +167,8 @@ def load_run(folder: Path) -> tuple[LoadedScenario, dict[str, Any]]:
     """The scenario of a run, from the copies in its folder, with the options it was run with."""
     manifest = existing_run(folder).manifest
     inputs = folder / "inputs"
-    options = Options(*(manifest[name] for name in ("customers", "days", "before", "after", "seed")))
+    given = {name: manifest[name] for name in ("customers", "days", "before", "after", "seed", "set")}
+    options = Options(**given)
     return load_scenario(inputs / "scenario.yaml", options, inputs), manifest
 
 

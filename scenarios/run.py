@@ -252,6 +252,7 @@ def manifest_of(
         "events": sum(int(result.statistics["events"][0]) for result in lived.everybody),
         "bytes_per_customer": round(max((result.bytes_per_customer for result in lived.results), default=0.0), 1),
         "command": repeat_command(loaded, options),
+        "set": dict(options.scenario.set),
         "known_case": scenario.known_case,
         "calibration": "not calibrated" if loaded.population.calibration == "none" else loaded.population.calibration,
         "shards": len(lived.results),

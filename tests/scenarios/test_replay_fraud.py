@@ -53,14 +53,16 @@ def write_ring(folder: Path, rules: str = RULES, scenario: str = SCENARIO) -> No
     (folder / "ring.scenario.yaml").write_text(scenario, encoding="utf-8")
 
 
+def recorded(folder: Path, shards: int, options: Options) -> Run:
+    write_ring(folder)
+    loaded = load_scenario(folder / "ring.scenario.yaml", options)
+    return run_scenario(loaded, RunOptions(shards=shards, inline=True, out=folder, record=True, scenario=options)).run
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Two workers of customers, and the crews'."""
-    folder = tmp_path_factory.mktemp("ring")
-    write_ring(folder)
-    options = Options()
-    loaded = load_scenario(folder / "ring.scenario.yaml", options)
-    return run_scenario(loaded, RunOptions(shards=2, inline=True, out=folder, record=True, scenario=options)).run
+    return recorded(tmp_path_factory.mktemp("ring"), 2, Options())
 
 
 def other(folder: Path, run: Run, old: str, new: str) -> Path:
@@ -118,3 +120,8 @@ def test_a_rule_that_counts_otherwise_is_said_to_warm(run: Run, tmp_path: Path) 
     assert any("accounts_per_device counted otherwise before launch" in line for line in found["cannot_answer"])
     (rule,) = [row for row in found["fraud"]["rules"] if row["rule"] == "accounts_per_device"]
     assert rule["fired_after"] > rule["fired_before"]
+
+
+def test_fields_set_for_a_run_are_set_when_it_is_met_again(tmp_path: Path) -> None:
+    fields = {"policy.fraud.rules": "{claims_a_day: {more_than: 0}}"}
+    assert replayed(recorded(tmp_path, 1, Options(days=1, after=0, set=fields)))["met_again"]
