@@ -46,7 +46,7 @@ class HelpDesk:
         came = sorted(self._read(contacts), key=lambda contact: (contact.time_ms, contact.customer, contact.cause))
         self.contacts += came
         self.desk.take(came)
-        return self._requests(self.desk.live(until_ms))
+        return self.requests(self.desk.live(until_ms))
 
     def hear(self, settled: Sequence[Settled | None], since_ms: int, until_ms: int) -> None:
         """What a settlement put under review, at since_ms at the earliest."""
@@ -73,8 +73,8 @@ class HelpDesk:
     def _is_fraud(self, customer: int) -> bool:
         return customer >= self._customers and int(self._kinds[customer - self._customers]) in FRAUD
 
-    def _requests(self, decided: Sequence[Case]) -> np.ndarray:
-        """A review that is over, and who is let be from now on."""
+    def requests(self, decided: Sequence[Case]) -> np.ndarray:
+        """What the Ledger is asked: to end a review, or to let whoever was right be. REQUEST[n]"""
         wanted = [case for case in decided if case.claim != NONE or case.upheld]
         rows = records(len(wanted), REQUEST)
         for name in _NOBODY:

@@ -7,9 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from engine.coupon_records import RequestKind
+from engine.fraud_records import Verdict
 from engine.policy.yaml_source import DocumentError, load_text
 from engine.records import DAY_MS, HOUR_MS, NONE
 from scenarios.desk_outputs import desk_tables
+from scenarios.help_desk import HelpDesk
 from scenarios.load import Options, load_scenario, plan_of
 from scenarios.lone_world import LoneWorld
 from scenarios.population_document import Population
@@ -19,6 +22,7 @@ from scenarios.support_document import Support
 from scenarios.worker import RunPlan
 from sim.contacts import Cause
 from sim.desk import Shift
+from sim.desk_book import Case
 from sim.origin_model import Harm
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -68,6 +72,7 @@ def test_shards_do_not_matter(shards: int) -> None:
     assert one.desk is not None and found.desk is not None
     assert found.digest == one.digest
     assert found.desk.book == one.desk.book
+    assert found.desk.contacts == one.desk.contacts
     assert desk_tables(plan(), found.desk) == desk_tables(plan(), one.desk)
 
 
@@ -170,6 +175,22 @@ def test_without_a_ledger_the_desk_answers_all_the_same() -> None:
     asked = [ticket for ticket in one.desk.book.tickets if ticket.contact.cause == Cause.INCIDENT]
     begins = plan_of(scenario).spans.launch + 10 * HOUR_MS
     assert len(asked) > 10 and all(begins <= ticket.contact.trouble_ms < begins + 4 * HOUR_MS for ticket in asked)
+
+
+def test_a_decision_is_one_request_and_no_two_are_the_same() -> None:
+    desk = HelpDesk(plan(), CUSTOMERS)
+    cases = [
+        Case(0, 3, 7, False, 50, True), Case(0, 3, 8, False, 60, False),
+        Case(0, 3, NONE, False, 70, True), Case(0, 4, NONE, False, 80, False),
+    ]  # fmt: skip
+    rows = desk.requests(cases)
+    names = ["kind", "customer", "claim", "other", "verdict", "time_ms", "expires_ms"]
+    assert [tuple(int(row[name]) for name in names) for row in rows] == [
+        (RequestKind.REVIEWED, 3, 7, NONE, Verdict.ALLOW, 50, 0),
+        (RequestKind.REVIEWED, 3, 8, NONE, Verdict.DENY, 60, 0),
+        (RequestKind.LISTED, 3, NONE, 3, Verdict.ALLOW, 70, 70 + 30 * DAY_MS),
+    ]
+    assert len({int(row["number"]) for row in (*rows, *desk.requests(cases))}) == 6
 
 
 # --- documents --------------------------------------------------------------------------------------------------------
