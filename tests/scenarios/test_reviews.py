@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from results.coupon_catalogue import MATURE
 from results.metrics import estimates
 from results.query import Database
 from results.reviews import figures, reading
@@ -124,6 +125,7 @@ def test_a_phase_counts_its_own_days(run: Run) -> None:
             for key, value in expected.items():
                 assert read(key, *days).value == pytest.approx(float(value)), (key, days)
         assert read("profit_per_customer", *DAYS["peak"]).over == "the whole run"
+        assert MATURE in read("redemption_rate[every_300_50]", *DAYS["peak"]).query  # as the metric itself
 
 
 def test_a_page_says_what_its_goals_say(run: Run) -> None:
