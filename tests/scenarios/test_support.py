@@ -20,7 +20,7 @@ from scenarios.run import Lived, RunOptions, live
 from scenarios.support_build import shifts_of
 from scenarios.support_document import Support
 from scenarios.worker import RunPlan
-from sim.contacts import Cause
+from sim.contacts import CONTACT, Cause
 from sim.desk import Shift
 from sim.desk_book import Case
 from sim.origin_model import Harm
@@ -191,6 +191,17 @@ def test_a_decision_is_one_request_and_no_two_are_the_same() -> None:
         (RequestKind.LISTED, 3, NONE, 3, Verdict.ALLOW, 70, 70 + 30 * DAY_MS),
     ]
     assert len({int(row["number"]) for row in (*rows, *desk.requests(cases))}) == 6
+
+
+def test_contacts_of_all_workers_are_in_one_order() -> None:
+    begins = plan().spans.launch
+    rows = np.array([(begins + after, begins, who, Cause.DENIED) for after, who in ((5, 1), (5, 0), (2, 9))], CONTACT)
+    found = []
+    for parts in ([rows], [rows[2:], rows[:2]], [rows[1:2], rows[:1], rows[2:]]):
+        desk = HelpDesk(plan(), CUSTOMERS)
+        desk.live(parts, begins + 1)
+        found.append([(contact.time_ms - begins, contact.customer) for contact in desk.contacts])
+    assert found == [[(2, 9), (5, 0), (5, 1)]] * 3
 
 
 # --- documents --------------------------------------------------------------------------------------------------------
