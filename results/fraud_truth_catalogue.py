@@ -51,9 +51,9 @@ TRUTH_METRICS = (
         KEPT, "sum(accounts)", "sum",
     ),
     _of_crews(
-        "fraud_denied", "crew accounts denied", "欺诈账户拒绝率", "share",
-        "Crews' accounts that were denied something at least once, divided by those registered.",
-        "sum(denied)", "sum(accounts)", "plain",
+        "fraud_refused", "refusals that crews heard", "欺诈被拒次数", "count",
+        "How often a crew's account was told no, to pass a challenge, to wait for a review, or got a weaker coupon.",
+        "coalesce(sum(refused), 0)", "sum(accounts)", "sum",
     ),
     _of_good(
         "good_harmed", "good customers harmed", "误伤率",

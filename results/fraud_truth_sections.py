@@ -12,7 +12,7 @@ from results.words import plain
 
 ATTACKERS = f"""
 SELECT kind, sum(crews) AS crews, sum(accounts) AS accounts, {GOT} AS got, sum(costs) / 100.0 AS costs, {KEPT} AS kept,
-       sum(refused) AS refused, sum(denied)::DOUBLE / nullif(sum(accounts), 0) AS denied
+       sum(refused) AS refused
 FROM accounts WHERE {CREWS} GROUP BY kind ORDER BY got DESC, kind"""
 
 GROUPS = f"""
@@ -93,7 +93,6 @@ def attackers(database: Database) -> Markup:
         Column("costs", "spent on it 成本", "yuan:0"),
         Column("kept", "kept 净利", "yuan:0"),
         Column("refused", "refusals heard 被拒次数", "count"),
-        Column("denied", "accounts denied 账户拒绝率", "percent:1"),
     ]
     note = (
         "Got: coupons redeemed or sold on, and rewards, less what the same persons got with one honest account each. "

@@ -37,8 +37,8 @@ ACCOUNTS = [
     account("alone", "good", accounts=900, active=800, harmed=2, denied=2, passed=8),
     account("shared_tablet", "good", accounts=100, active=50, harmed=4, weaker=3, failed=1, passed=2),
     account("own", "good", accounts=3, active=0),
-    account("bot", "fraud", accounts=60, crews=2, denied=45, face=50_000, costs=60_000, honest=4_000, refused=90),
-    account("scalper", "fraud", accounts=40, crews=1, denied=5, resale=30_000, rewards=1_000, costs=20_000),
+    account("bot", "fraud", accounts=60, crews=2, face=50_000, costs=60_000, honest=4_000, refused=90),
+    account("scalper", "fraud", accounts=40, crews=1, resale=30_000, rewards=1_000, costs=20_000, refused=7),
 ]
 RULES = [
     rule("script_user_agent", judged=200, fired_fraud=120, alone_fraud=100, stopped_fraud=240_000),
@@ -56,8 +56,8 @@ BY_HAND = {
     "fraud_profit": -140.00 + 110.00,
     "fraud_profit[bot]": -140.00,
     "fraud_profit[scalper]": 110.00,
-    "fraud_denied": 50 / 100,
-    "fraud_denied[scalper]": 5 / 40,
+    "fraud_refused": 97,
+    "fraud_refused[scalper]": 7,
     "good_harmed": 6 / 850,
     "good_harmed[shared_tablet]": 4 / 50,
     "good_challenged": 10 / 850,
@@ -91,14 +91,14 @@ def test_a_figure_is_what_a_hand_reckons(key: str, found: dict[str, Estimate]) -
 
 def test_each_speaks_of_its_own(found: dict[str, Estimate]) -> None:
     said = {
-        key: found[key].population for key in ("fraud_denied", "good_harmed[shared_tablet]", "face_refused[bot_pace]")
+        key: found[key].population for key in ("fraud_refused", "good_harmed[shared_tablet]", "face_refused[bot_pace]")
     }
     assert said == {
-        "fraud_denied": "crew accounts of all kinds",
+        "fraud_refused": "crew accounts of all kinds",
         "good_harmed[shared_tablet]": "good customers of shared_tablet",
         "face_refused[bot_pace]": "asks of bot_pace",
     }
-    assert not {"good_harmed[bot]", "fraud_denied[alone]", "fired_on_fraud[bot]"} & set(found)
+    assert not {"good_harmed[bot]", "fraud_refused[alone]", "fired_on_fraud[bot]"} & set(found)
 
 
 def test_the_answer_leads_and_names_whom_it_hit_most(run: Path) -> None:
