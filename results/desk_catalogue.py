@@ -69,7 +69,7 @@ DESK_METRICS = (
         "upheld", "due", f"{_APPEALS} AND truth = 'good'", "appeals of good accounts", _NO_APPEAL,
     ),
     _of_cases(
-        "fraud_appeals_upheld", "fraudsters' appeals upheld", "欺诈申诉成立率",
+        "fraud_appeals_upheld", "appeals of fraudsters upheld", "欺诈申诉成立率",
         "The same of accounts of crews: let through by mistake.",
         "upheld", "due", f"{_APPEALS} AND truth = 'fraud'", "appeals of crews' accounts", _NO_APPEAL,
     ),

@@ -185,8 +185,12 @@ def test_where_nobody_says_nothing_is_written_and_nothing_changes() -> None:
     quiet = people.model_copy(
         update={name: getattr(people, name).model_copy(update=change) for name, change in harmless.items()}
     )
-    flyers = quiet.groups.frequent_flyer.model_copy(update={"away": 0})
-    quiet = quiet.model_copy(update={"groups": quiet.groups.model_copy(update={"frequent_flyer": flyers})})
+    groups = quiet.groups
+    ordinary = {
+        "frequent_flyer": groups.frequent_flyer.model_copy(update={"away": 0}),
+        "bargain_hunter": groups.bargain_hunter.model_copy(update={"share": 0}),
+    }
+    quiet = quiet.model_copy(update={"groups": groups.model_copy(update=ordinary)})
     told = replace(plan, population=plan.population.model_copy(update={"origins": quiet}))
     assert digest(told, 1) == silent.digest == digest(plan, 1)
 
