@@ -17,7 +17,7 @@ from sim.origin_model import Account
 from sim.waves import CHUNK
 
 LIBRARY = Path(__file__).resolve().parents[2] / "scenarios" / "library"
-RING = LIBRARY / "account_ring.scenario.yaml"
+RING = Path(__file__).with_name("rings.scenario.yaml")
 CUSTOMERS = 100
 FEW = """{
   account_ring: {people: 2, accounts: 6, budget: 500.00, devices: 3, ips: 2},

@@ -54,7 +54,7 @@ def plan(rules: str = RULES, seats: int = 2, appeals: str = "100%", desk: str = 
         "population.shop.claims.when_seen": "100%",
     }  # fmt: skip
     options = Options(customers=CUSTOMERS, before=1, days=4, after=1, set=given)
-    return plan_of(load_scenario(LIBRARY / "account_ring.scenario.yaml", options))
+    return plan_of(load_scenario(Path(__file__).with_name("rings.scenario.yaml"), options))
 
 
 def lived(shards: int, plan: RunPlan) -> Lived:
@@ -227,7 +227,7 @@ WRONG = [
 @pytest.mark.parametrize(("path", "text", "words"), WRONG)
 def test_a_document_that_is_wrong_is_refused(path: str, text: str, words: str) -> None:
     with pytest.raises(DocumentError) as refused:
-        load_scenario(LIBRARY / "account_ring.scenario.yaml", Options(set={path: text}))
+        load_scenario(Path(__file__).with_name("rings.scenario.yaml"), Options(set={path: text}))
     assert words in str(refused.value)
 
 
