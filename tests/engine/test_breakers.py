@@ -213,6 +213,7 @@ def lived(seed: int, shards: int) -> tuple[str, int]:
     return twins.ledger.digest(), int(twins.ledger.shared.breakers.calls[0])
 
 
+@pytest.mark.long
 def test_the_ledger_agrees_with_its_twin() -> None:
     """And says the same of one shard and of three."""
     trips = 0

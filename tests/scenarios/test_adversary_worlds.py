@@ -49,6 +49,7 @@ def test_shards_and_batches_do_not_matter(shards: int, fraud: str, chunk: int) -
     assert found.takings == expected(fraud).takings
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("ray_cluster")
 def test_ray_does_not_matter() -> None:
     found = lived(2, fraud=RULES, inline=False)

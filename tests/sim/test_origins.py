@@ -169,6 +169,7 @@ def test_shards_do_not_matter() -> None:
     assert np.array_equal(np.concatenate(halves), lived(False).worker.cohort.kinds())
 
 
+@pytest.mark.long
 def test_where_nobody_says_nothing_is_written_and_nothing_changes() -> None:
     """Origins alone, without what goes wrong by itself, change no decision where no rule looks at them."""
     plan = library_plan("winback", CUSTOMERS, *DAYS, EAGER)
