@@ -42,7 +42,8 @@ class Flyers(Block):
 
 
 class BargainHunters(Block):
-    """share: of customers; visits: they come so many times as often; since: they have joined so long before."""
+    """They take every coupon there is, with an order of its own each. share: of customers; visits: they come so many
+    times as often; since: they have joined so long before."""
 
     share: Share = 0
     visits: Annotated[Number, Field(ge=1, le=20)] = 2.5

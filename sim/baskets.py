@@ -7,6 +7,7 @@ from engine.coupon_records import EVERYTHING, LINES_MAX, CouponKind
 from engine.records import NONE
 from sim.measures import count_day
 from sim.model import Daily, Mark
+from sim.origins import hunts
 from sim.population import category, purchase_amount, spend_scale
 from sim.streams import Draw, exponential, gamma, uniforms
 
@@ -195,6 +196,8 @@ def consider_adding(model, crowd, shopper, customer, lines, count, receipt, t):
     if count >= LINES_MAX - 1:
         return False
     u, v, _, _ = uniforms(model.stream, customer, _ADDING, int(shopper.basket_key))
+    if hunts(crowd, customer):
+        u, v = 0.0, 0.0  # always, where it saves anything
     if receipt.unlock_missing > 0 and receipt.unlock_terms != NONE:
         return add_line(model, crowd, shopper, receipt, u, t)
     return add_piece(model, crowd, shopper, lines, count, v, t)

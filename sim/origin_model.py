@@ -14,7 +14,7 @@ class Account(IntEnum):
     OFFICE = 3  # one IP in working hours
     TABLET = 4  # one device, several accounts
     FLYER = 5  # other cities, other IPs
-    BARGAIN = 6  # claims and uses whatever coupon there is, as often as may be
+    BARGAIN = 6  # claims whatever coupon there is, and orders once for each
     # accounts of adversaries; OWN is a person's honest one, by which is measured what the others brought
     OWN = 15
     RING = 16

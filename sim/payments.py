@@ -5,9 +5,10 @@ from engine.records import DAY_MS, NEVER_MS, NONE, EventKind
 from sim.arrivals import begin_purchasing, toss_coin
 from sim.measures import count_day, count_order, count_payment, drop_out, money
 from sim.model import Daily, Mark
+from sim.origins import hunts
 from sim.pages import PLACES_PER_VIEW, view_key
 from sim.population import purchase_amount, spend_scale
-from sim.shopping import plan_refund, shopper_of
+from sim.shopping import plan_refund, shopper_of, use_next
 from sim.streams import Draw, exponential, gamma, uniforms
 
 _PAYMENT, _TOP_UP = int(EventKind.PAYMENT), int(EventKind.TOP_UP)
@@ -167,4 +168,6 @@ def order_paid(model, crowd, visitor, customer, receipt, t):
     else:
         _, _, _, u = uniforms(model.stream, customer, _USING, int(shopper.basket_key))
         settle_kind(model, crowd, visitor, u, model.shop[0].brought_forward, model.shop[0].switched, t)
+    if not organic and hunts(crowd, customer):
+        use_next(model, crowd, shopper, customer, t)
     plan_refund(model, shopper, customer, t)

@@ -325,6 +325,16 @@ def plan_use(model, crowd, shopper, customer, slot, expires_ms, t):
 
 
 @kernel
+def use_next(model, crowd, shopper, customer, t):
+    """A bargain hunter has paid: an order of its own for each coupon they hold, one after another."""
+    shopper.held &= ~(1 << int(shopper.use_coupon))  # whether it was of use or had lapsed
+    for slot in range(len(model.offers)):
+        if (shopper.held >> slot) & 1 and model.terms[model.offers[slot].terms].kind != _RIGHT:
+            plan_use(model, crowd, shopper, customer, slot, NEVER_MS, t)
+            return
+
+
+@kernel
 def plan_collection(model, shopper, customer, slot, claim, t):
     """A right or a prize is used some time later, by most."""
     u, v, _, _ = uniforms(model.stream, customer, _COLLECTING, coupon_key(slot, t // SECOND_MS % COUPON_KEYS))
