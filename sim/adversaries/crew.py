@@ -133,7 +133,7 @@ class Crew:
 
     def learn(self, visit: Visit) -> None:
         """Something was refused: another device from stock, which costs nothing; then habits; then things are bought.
-        Refused though nothing it came with had been used today, all of that is known, and not used again."""
+        Denied though nothing it came with had been used today, all of that is known, and not used again."""
         assert visit.guise is not None
         now, came = self.env.now, dict(zip(Thing, astuple(visit.guise), strict=False))
         self.kept.get(visit.account, {}).pop(Thing.DEVICE, None)
@@ -144,6 +144,8 @@ class Crew:
             self.pools[most].blame(came[most], now)
             self.turn(most)
             return
+        if all(word is Word.CHALLENGED for word in visit.refusals):
+            return  # somebody may solve the next one
         for thing, pool in self.pools.items():
             pool.burn(came[thing])
 

@@ -174,7 +174,7 @@ def referral_farm(crew: Crew) -> Steps:
         yield crew.after(crew.plan.works_every_ms)
         guise = crew.guise(account)
         if guise is None:
-            return
+            break
         visit = Visit(account, guise)
         yield from crew.visit(account, replace(guise, code=inviter, inviter=inviter), crew.habits, visit)
         if visit.granted and not visit.refusals:

@@ -2,18 +2,13 @@
 
 from pathlib import Path
 
-import pytest
-
-from scenarios.load import Options, load_scenario
-from scenarios.run import RunOptions, run_scenario
-from tests.scenarios.test_library import LIBRARY, compared
+from tests.scenarios.planted import Fault, assert_comparison_sees, assert_run_sees, each
 
 QUICK = {"stampede"}
 COUPONS, BUDGETS, CAMPAIGNS = "policy.coupons", "policy.budgets", "policy.campaigns"
 SHOP, TOPICS = "population.shop", "population.topics"
 
-# The scenario, what is broken, the field that breaks it, and an expectation that must not hold.
-FAULTS: list[tuple[str, str, dict[str, str], str]] = [
+FAULTS: list[Fault] = [
     ("stampede", "ten times the stock", {f"{COUPONS}.midnight_100.pieces": "10000"}, "stock_out_hour"),
     ("stampede", "a budget for half of it", {f"{BUDGETS}.midnight.amount": "50000.00"}, "granted"),
     ("stampede", "nobody clicks twice", {f"{SHOP}.claims.double_clicks": "0%"}, "claims_repeated"),
@@ -49,7 +44,7 @@ FAULTS: list[tuple[str, str, dict[str, str], str]] = [
     ("campaign_reviews", "the node stays", {"population.incidents.node": "none"}, "visits_lost"),
 ]  # fmt: skip
 
-COMPARED: list[tuple[str, str, dict[str, str], str]] = [
+COMPARED: list[Fault] = [
     ("double_eleven", "nothing brought forward", {f"{SHOP}.uses.brought_forward": "0%"}, "afterwards"),
     ("double_eleven", "nobody buys for a coupon", {f"{SHOP}.uses.share": "0%"}, "during[everyday_only/payments]"),
     ("off_season", "the general coupon is worth nothing", {f"{COUPONS}.general_15.off": "0.01"}, "discounts"),
@@ -62,25 +57,11 @@ COMPARED: list[tuple[str, str, dict[str, str], str]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("name", "fault", "changes", "missed"),
-    [pytest.param(*row, marks=[] if row[0] in QUICK else pytest.mark.long, id=f"{row[0]}: {row[1]}") for row in FAULTS],
-)
-def test_planted_fault_is_seen(name: str, fault: str, changes: dict[str, str], missed: str, tmp_path: Path) -> None:
-    planted = load_scenario(LIBRARY / f"{name}.scenario.yaml", Options(set=changes))
-    verdicts = run_scenario(planted, RunOptions(out=tmp_path, inline=True)).verdicts
-    said = [verdict.sentence() for verdict in verdicts]
-    assert any(missed in verdict.text for verdict in verdicts if verdict.missed), (fault, said)
+@each(FAULTS, QUICK)
+def test_planted_fault_is_seen(fault: Fault, tmp_path: Path) -> None:
+    assert_run_sees(fault, tmp_path)
 
 
-@pytest.mark.long
-@pytest.mark.parametrize(
-    ("name", "fault", "changes", "missed"), [pytest.param(*row, id=f"{row[0]}: {row[1]}") for row in COMPARED]
-)
-def test_planted_fault_is_seen_in_the_comparison(
-    name: str, fault: str, changes: dict[str, str], missed: str, tmp_path: Path, ray_cluster: None
-) -> None:
-    planted = load_scenario(LIBRARY / f"{name}.scenario.yaml", Options(set=changes))
-    verdicts = compared(planted, tmp_path).verdicts
-    said = [verdict.sentence() for verdict in verdicts]
-    assert any(missed in verdict.text for verdict in verdicts if verdict.missed), (fault, said)
+@each(COMPARED)
+def test_planted_fault_is_seen_in_the_comparison(fault: Fault, tmp_path: Path, ray_cluster: None) -> None:
+    assert_comparison_sees(fault, tmp_path)

@@ -2,11 +2,7 @@
 
 from pathlib import Path
 
-import pytest
-
-from scenarios.load import Options, load_scenario
-from scenarios.run import RunOptions, run_scenario
-from tests.scenarios.test_library import LIBRARY
+from tests.scenarios.planted import Fault, assert_run_sees, each
 
 SUPPORT, BREAKER = "population.support", "policy.breakers.resented"
 
@@ -24,10 +20,6 @@ FAULTS: list[tuple[str, dict[str, str], str]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.long
-@pytest.mark.parametrize(("fault", "changes", "missed"), [pytest.param(*row, id=row[0]) for row in FAULTS])
-def test_planted_fault_is_seen(fault: str, changes: dict[str, str], missed: str, tmp_path: Path) -> None:
-    planted = load_scenario(LIBRARY / "complaint_storm.scenario.yaml", Options(set=changes))
-    verdicts = run_scenario(planted, RunOptions(out=tmp_path, inline=True)).verdicts
-    said = [verdict.sentence() for verdict in verdicts]
-    assert any(missed in verdict.text for verdict in verdicts if verdict.missed), (fault, said)
+@each([("complaint_storm", *fault) for fault in FAULTS])
+def test_planted_fault_is_seen(fault: Fault, tmp_path: Path) -> None:
+    assert_run_sees(fault, tmp_path)
