@@ -8,8 +8,8 @@ SUPPORT, BREAKER = "population.support", "policy.breakers.resented"
 
 # What is broken, the field that breaks it, and an expectation that must not hold.
 FAULTS: list[tuple[str, dict[str, str], str]] = [
-    ("a third of the seats", {f"{SUPPORT}.hotline.shifts": "[{seats: 5}]"}, "first_answers_in_time"),
-    ("nobody on the night shift", {f"{SUPPORT}.hotline.shifts": '[{from: "08:00", until: "21:00", seats: 15}]'},
+    ("a third of the seats", {f"{SUPPORT}.hotline.shifts": "[{seats: 10}]"}, "first_answers_in_time"),
+    ("nobody on the night shift", {f"{SUPPORT}.hotline.shifts": '[{from: "08:00", until: "21:00", seats: 31}]'},
      "first_answers_in_time"),
     ("calls take twice as long", {f"{SUPPORT}.hotline.takes": "10min"}, "seats_needed"),
     ("everybody asks", {"population.incidents.storm.get_in_touch": "100%"}, "seats_needed"),
