@@ -71,6 +71,9 @@ def compare(
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="The scenario's policy with a field set: fatigue.caps[1].most=3.")
     ] = None,
+    vary: Annotated[
+        list[str] | None, typer.Option(help="A policy for each value of a field: fraud.let_through=0%,1%,2%.")
+    ] = None,
     customers: Annotated[int | None, typer.Option(help="Customers of one world.")] = None,
     worlds: Annotated[int | None, typer.Option(help="At most so many worlds, each with its own population.")] = None,
     seed: Annotated[int | None, typer.Option(help="Study seed: same seed, same worlds.")] = None,
@@ -81,7 +84,8 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Compare policies in twin worlds and say which is better, by how much, and how sure that is."""
-    given = {"policy": policy or [], "without": without or [], "each": each, "each_rule": each_rule, "set": set_ or []}
+    given = {"policy": policy or [], "without": without or [], "set": set_ or [], "vary": vary or [],
+             "each": each, "each_rule": each_rule}  # fmt: skip
     how = {"customers": customers, "worlds": worlds, "seed": seed, "early": early, "address": address}
     finish(commands.compare(scenario, given, as_json, out, assumption_sets=assumption_sets, **how))
 

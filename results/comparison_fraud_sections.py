@@ -1,17 +1,20 @@
 """What a comparison's report says of fraud: money and customers harmed first, then by attacker, look-alike and rule."""
 
+from pathlib import Path
+
 from markupsafe import Markup
 
 from results.charts import intervals
 from results.comparison_fraud import ALL, RULES_OFF, WITHOUT, key, kinds_of, money_sql
-from results.comparison_marks import Findings, cell, ends, head, right, row, rows_table, shown, sources
+from results.comparison_marks import Findings, cell, ends, findings, head, right, row, rows_table, shown, sources
 from results.comparison_truth import pair_of
-from results.fraud_front import EVEN, HARMED_MOST, ODD, chosen, front, points, points_sql
+from results.fraud_front import EVEN, HARMED_MOST, ODD, Point, chosen, front, points, points_sql
 from results.markup import Column, chart, number, sentence, source, table, words
 from results.query import quoted
 from results.words import plain
 
 Section = dict[str, Markup]
+NOBODY_WITHIN = "none of them harms so few"
 _HEADS = {
     "fraud_money": "fraud got, a world 欺诈所得",
     "fraud_stopped": "stopped 拦截率",
@@ -33,7 +36,7 @@ def fraud_section(opened: Findings) -> Section:
         "groups": by_part(opened, whole, goods, ("fraud_harmed", "fraud_challenges_passed")),
         "seen": seen(opened, whole),
         "rules": rules(opened),
-        "front": front_table(opened, policies) if set(policies) - {RULES_OFF, opened.reference} else Markup(""),
+        "front": front_table(opened) if has_front(opened) else Markup(""),
     }
 
 
@@ -166,24 +169,50 @@ def without(opened: Findings, worth: dict[str, str]) -> Markup:
 
 
 # --- the front --------------------------------------------------------------------------------------------------------
-def front_table(opened: Findings, policies: list[str]) -> Markup:
-    """The front on odd worlds, and what its policies come to on even ones."""
+def has_front(opened: Findings) -> bool:
+    """Whether there is something to choose between, beside the rules off."""
+    return bool({*opened.rivals} - {RULES_OFF})
+
+
+def front_of(opened: Findings) -> list[tuple[Point, bool]]:
+    """The front on odd worlds, as even ones tell of it; whether it is the one chosen."""
+    policies = [opened.reference, *opened.rivals]
     odd = points(opened.database, policies, ODD)
-    even = {point.policy: point for point in points(opened.database, policies, EVEN)}
-    names, best = [policy for policy in policies if policy != RULES_OFF], chosen(odd)
+    even, best = {point.policy: point for point in points(opened.database, policies, EVEN)}, chosen(odd)
+    return [(even[point.policy], point == best) for point in front(odd) if point.policy in even]
+
+
+def front_table(opened: Findings) -> Markup:
+    names = [policy for policy in (opened.reference, *opened.rivals) if policy != RULES_OFF]
     rows = []
-    for point in front(odd):
-        told, sql = even.get(point.policy), f"FROM ({points_sql(names, EVEN)}) WHERE policy = {quoted(point.policy)}"
-        if told is not None:
-            mark = words(plain(point.policy) + (" (chosen)" if best == point else ""))
-            money = number(told.money, "yuan:0", f"SELECT money {sql}")
-            harm = number(told.harmed, "percent:2", f"SELECT harmed {sql}")
-            rows.append(row(head(mark), right(money), right(harm)))
+    for told, best in front_of(opened):
+        sql = f"FROM ({points_sql(names, EVEN)}) WHERE policy = {quoted(told.policy)}"
+        mark = words(plain(told.policy) + (" (chosen)" if best else ""))
+        money = number(told.money, "yuan:0", f"SELECT money {sql}")
+        harm = number(told.harmed, "percent:2", f"SELECT harmed {sql}")
+        rows.append(row(head(mark), right(money), right(harm)))
     heads = ("policy", "fraud got, a world 欺诈所得", "good customers harmed 误伤率")
     text = "Chosen on odd worlds, told of even ones: least loss with at most {most} harmed."
+    if not any(best for _, best in front_of(opened)):
+        text += f" {NOBODY_WITHIN.capitalize()}."
     most = words(f"{100 * HARMED_MOST:g} %")
     return (
         Markup("<p>{}</p>").format(sentence(text, most=most))
         + rows_table(heads, rows, 1)
         + source(points_sql(names, EVEN))
     )
+
+
+def plain_front(folder: Path) -> list[str]:
+    """The same as plain text, for the terminal; nothing where nobody commits fraud."""
+    with findings(folder) as opened:
+        told = front_of(opened) if kinds_of(opened.database, "fraud") and has_front(opened) else []
+    heads = [f"loss against friction: chosen on odd worlds, told of even ones, at most {HARMED_MOST:.1%} harmed"]
+    lines = [
+        f"  {'chosen' if best else '':8}{point.policy:40}fraud got ¥{point.money:,.0f} a world, "
+        f"{point.harmed:.2%} of good customers harmed"
+        for point, best in told
+    ]
+    if lines and not any(best for _, best in told):
+        lines.append(f"  {NOBODY_WITHIN}")
+    return [*heads, *lines] if lines else []

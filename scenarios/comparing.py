@@ -1,8 +1,9 @@
 """The command `compare`: which policies, told in which words."""
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -79,55 +80,69 @@ def about_rivals(loaded: Any, how: dict[str, Any]) -> Any:
 
 def chosen(loaded: Any, given: dict[str, Any]) -> list[Any]:
     """The policies to compare, the reference first. Raises DocumentError and UsageError with all problems."""
-    from scenarios.rivals import from_file, left_out, own, rules_left_out, variants, with_fields, without
+    from scenarios.rivals import from_file, own, variants
 
     problems: list[str] = []
-    found = []
 
-    def tried(make: Any, *arguments: Any) -> None:
-        try:
-            found.append(make(*arguments))
-        except DocumentError as error:
-            problems.extend(error.problems)
+    def tried(makers: Iterable[Callable[[], Sequence[Any]]]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for make in makers:
+            try:
+                found |= {rival.name: rival for rival in make()}
+            except DocumentError as error:
+                problems.extend(error.problems)
+        return found
 
-    others = [f"without_{campaign}" for campaign in given["without"]] + [CHANGED] * bool(given["set"])
-    others += [f"without_{name}" for name in (*loaded.policy.campaigns, "all")] * given["each"]
-    others += [rival.name for rival in rules_left_out(loaded)] if given["each_rule"] else []
+    others = tried(changed_ones(loaded, given))
     names = file_names(given["policy"], [*others, *([loaded.policy.policy] if len(given["policy"]) == 1 else [])])
-    for path, name in zip(given["policy"], names, strict=True):
-        tried(from_file, path, name, loaded)
-    for campaign in dict.fromkeys(given["without"] if not given["each"] else ()):
-        tried(without, [campaign], f"without_{campaign}", loaded)
-    if given["set"]:
-        tried(with_fields, changes_of(given["set"]), CHANGED, loaded)
+    paths = zip(given["policy"], names, strict=True)
+    files = tried(partial(one, from_file, path, name, loaded) for path, name in paths)
     if problems:
         raise DocumentError(problems)
-    if given["each"]:
-        found += left_out(loaded)
-    if given["each_rule"]:
-        found += rules_left_out(loaded)
-    if not found:
-        found = variants(loaded)
-        if not found and not loaded.scenario.compare.truth:
-            raise UsageError(
-                f"{loaded.path}: nothing to compare with: give --policy FILE, --without CAMPAIGN, --each, "
-                "--each-rule or --set FIELD=VALUE, or write policies under compare: in the scenario"
-            )
+    found = [*files.values(), *others.values()] or variants(loaded)
+    if not found and not loaded.scenario.compare.truth:
+        raise UsageError(
+            f"{loaded.path}: nothing to compare with: give --policy FILE, --without CAMPAIGN, --each, "
+            "--each-rule, --vary FIELD=VALUE,VALUE or --set FIELD=VALUE, or write policies under compare: in the "
+            "scenario"
+        )
     return found if len(given["policy"]) > 1 else [own(loaded), *found]
+
+
+def changed_ones(loaded: Any, given: dict[str, Any]) -> Iterator[Callable[[], Sequence[Any]]]:
+    """The scenario's own policy with something left out or set otherwise."""
+    from scenarios.rivals import left_out, rules_left_out, varied, with_fields, without
+
+    for campaign in given["without"] if not given["each"] else ():
+        yield partial(one, without, [campaign], f"without_{campaign}", loaded)
+    if given["set"]:
+        yield partial(one, with_fields, changes_of(given["set"]), CHANGED, loaded)
+    for field, values in changes_of(given["vary"], "--vary", "FIELD=VALUE,VALUE").items():
+        yield partial(varied, field, [value.strip() for value in values.split(",")], loaded)
+    if given["each"]:
+        yield partial(left_out, loaded)
+    if given["each_rule"]:
+        yield partial(rules_left_out, loaded)
+
+
+def one(make: Callable[..., Any], *arguments: Any) -> list[Any]:
+    return [make(*arguments)]
 
 
 def file_names(paths: Sequence[Path], taken: Sequence[str]) -> list[str]:
     """A name for each policy file: its own, numbered where that is taken."""
+    from scenarios.rivals import identifier
+
     names: list[str] = []
     for path in paths:
-        name = "".join(letter if letter.isalnum() else "_" for letter in path.stem.lower()).strip("_") or "policy"
+        name = identifier(path.stem) or "policy"
         numbered = (name if number == 1 else f"{name}_{number}" for number in itertools.count(1))
         names.append(next(free for free in numbered if free not in names and free not in taken))
     return names
 
 
-def changes_of(texts: Sequence[str]) -> dict[str, str]:
-    wrong = [f"--set must be FIELD=VALUE (got {text})" for text in texts if "=" not in text]
+def changes_of(texts: Sequence[str], option: str = "--set", form: str = "FIELD=VALUE") -> dict[str, str]:
+    wrong = [f"{option} must be {form} (got {text})" for text in texts if "=" not in text]
     if wrong:
         raise UsageError("\n".join(wrong))
     pairs = [text.split("=", 1) for text in texts]
@@ -136,7 +151,7 @@ def changes_of(texts: Sequence[str]) -> dict[str, str]:
 
 def command_words(path: Path, given: dict[str, Any], how: dict[str, Any]) -> Iterator[str]:
     yield from ("windtunnel", "compare", str(path))
-    for name in ("policy", "without", "set"):
+    for name in ("policy", "without", "set", "vary"):
         for value in given[name]:
             yield from (f"--{name}", str(value))
     if given["each"]:
@@ -183,11 +198,14 @@ def plain(value: Any) -> Any:
 
 
 def print_comparison(found: Any) -> None:
+    from results.comparison_fraud_sections import plain_front
     from results.comparison_lead import plain_first_sentences
 
     manifest = found.manifest
     for sentence in plain_first_sentences(found.folder):
         print(sentence)
+    for line in plain_front(found.folder):
+        print(f"  {line}")
     for verdict in found.verdicts:
         print(f"  {verdict.verdict:9}  {verdict.sentence()}")
     print(f"\nreport  {found.folder / 'report.html'}   one page for the meeting: {found.folder / 'page.html'}")

@@ -61,8 +61,38 @@ def with_fields(changes: Mapping[str, str], name: str, loaded: LoadedScenario) -
     """The scenario's own policy with some fields set otherwise. Raises DocumentError."""
     before = {path.removeprefix("policy."): text for path, text in loaded.changes.items() if path.startswith("policy.")}
     text = loaded.texts["policy.yaml"]
-    found = read_text(text, str(loaded.sources["policy"]), Policy, {**before, **changes})
+    changes = {**before, **dict(written(path, value, loaded.policy) for path, value in changes.items())}
+    found = read_text(text, str(loaded.sources["policy"]), Policy, changes)
     return fitting(Rival(name, found.document, found.source), loaded)
+
+
+def written(path: str, value: str, policy: Policy) -> tuple[str, str]:
+    """A field of a core rule that the policy's file says nothing of has no line yet: it gets one."""
+    *head, name, field = path.split(".") if path.count(".") == 3 else ("", "", path)
+    if head != ["fraud", "rules"] or name in policy.fraud.rules or name not in policy.fraud.rows():
+        return path, value
+    row = f"{{{field}: {value}}}"
+    return (f"fraud.rules.{name}", row) if policy.fraud.rules else ("fraud.rules", f"{{{name}: {row}}}")
+
+
+def varied(field: str, values: Sequence[str], loaded: LoadedScenario) -> list[Rival]:
+    """One rival a value of a field of the scenario's own policy; where it is one of the fraud rules', one without any
+    rule beside them. Raises DocumentError with the problems of all values."""
+    found, problems = [], []
+    stem = field.removeprefix("policy.").replace("fraud.rules.", "")
+    for value in values:
+        try:
+            found.append(with_fields({field.removeprefix("policy."): value}, identifier(f"{stem}_{value}"), loaded))
+        except DocumentError as error:
+            problems += error.problems
+    if problems:
+        raise DocumentError(problems)
+    return [*found, without_rules([], RULES_OFF, loaded)] if field.startswith(("fraud.", "policy.fraud.")) else found
+
+
+def identifier(text: str) -> str:
+    """Letters, digits and underscores."""
+    return "".join(letter if letter.isalnum() else "_" for letter in text.lower()).strip("_")
 
 
 def without(names: Sequence[str], name: str, loaded: LoadedScenario) -> Rival:

@@ -51,8 +51,7 @@ from engine.records import (
 )
 from engine.rules.checkout_desk import empty_desk
 from engine.rules.digest import LANE_SEEDS, sum_hashes
-from engine.rules.experiments import list_assignment, mark_universal_holdout
-from engine.rules.judge import mark_let_through
+from engine.rules.experiments import list_assignment, mark_share
 from engine.rules.segments import segments_of
 from engine.rules.wallets import lapse_due
 
@@ -307,14 +306,17 @@ class CustomerShard:
 
     def universal_holdout(self) -> np.ndarray:
         """Who is in the universal holdout: bool[n]."""
-        apart = np.zeros(len(self.customers), np.bool_)
-        mark_universal_holdout(self.tables.policy[0], int(self.arrays.first[0]), apart)
-        return apart
+        policy = self.tables.policy[0]
+        return self._share_of(policy.universal_salt, policy.universal_holdout)
 
     def let_through(self) -> np.ndarray:
-        """Whom no fraud rule answers: bool[customers]."""
-        chosen = np.zeros(len(self.arrays.customers), bool)
-        mark_let_through(self.tables.policy[0], int(self.arrays.first[0]), chosen)
+        """Whom no fraud rule answers: bool[n]."""
+        policy = self.tables.policy[0]
+        return self._share_of(policy.let_through_salt, policy.let_through)
+
+    def _share_of(self, salt: np.uint64, share: int) -> np.ndarray:
+        chosen = np.zeros(len(self.customers), np.bool_)
+        mark_share(salt, self.tables.policy[0].replication, share, int(self.arrays.first[0]), chosen)
         return chosen
 
     def assignment(self, slot: int) -> np.ndarray:

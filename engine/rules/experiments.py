@@ -43,18 +43,22 @@ def assigned_arm(campaign, replication, customer):
 
 
 @kernel
-def held_out_of_all(policy, customer):
-    """In the universal holdout, which sees no campaign but service messages."""
-    if policy.universal_holdout == 0:
-        return False
-    return bucket(policy.universal_salt, policy.replication, customer) < policy.universal_holdout
+def falls_in(salt, replication, share, customer):
+    """Whether a customer is among a share (millionths) of all, drawn under a salt."""
+    return share > 0 and bucket(salt, replication, customer) < share
 
 
 @entry
-def mark_universal_holdout(policy, first, apart):
-    """Write who is in the universal holdout (bool[n]) of the customers from `first` on."""
-    for row in range(len(apart)):
-        apart[row] = held_out_of_all(policy, first + row)
+def mark_share(salt, replication, share, first, chosen):
+    """Write who falls in a share (bool[n]) of the customers from `first` on."""
+    for row in range(len(chosen)):
+        chosen[row] = falls_in(salt, replication, share, first + row)
+
+
+@kernel
+def held_out_of_all(policy, customer):
+    """In the universal holdout, which sees no campaign but service messages."""
+    return falls_in(policy.universal_salt, policy.replication, policy.universal_holdout, customer)
 
 
 @kernel
@@ -62,9 +66,7 @@ def held_out(campaign, policy, customer):
     """Held out by the universal holdout (service messages are not in it) or by the campaign's own."""
     if campaign.service == 0 and held_out_of_all(policy, customer):
         return True
-    if campaign.holdout_share == 0:
-        return False
-    return bucket(campaign.holdout_salt, policy.replication, customer) < campaign.holdout_share
+    return falls_in(campaign.holdout_salt, policy.replication, campaign.holdout_share, customer)
 
 
 @entry

@@ -1,12 +1,12 @@
 """What fraud rules say of an ask in its customer's shard, and what of it the Ledger is told."""
 
-from engine.compiled import entry, kernel, routine
+from engine.compiled import kernel, routine
 from engine.coupon_records import Answer, RequestKind
 from engine.fraud_records import JUDGED_MASK, Agent, Check, Field, Home, Mode, RuleCell, Seen, Verdict
 from engine.records import NONE, EventKind
 from engine.rules.checkout_candidates import names
 from engine.rules.claims import new_request
-from engine.rules.experiments import bucket
+from engine.rules.experiments import falls_in
 from engine.rules.listings import first_listed
 from engine.rules.wallets import instance_row
 from engine.rules.watch import count_case, use_up
@@ -50,16 +50,7 @@ def look_up(case, customer, listed, t):
 @kernel
 def is_let_through(policy, customer):
     """Among the few whom no rule answers, so that it is seen what rules prevent."""
-    if policy.let_through == 0:
-        return False
-    return bucket(policy.let_through_salt, policy.replication, customer) < policy.let_through
-
-
-@entry
-def mark_let_through(policy, first, chosen):
-    """Write who is let through (bool[n]) of the customers from `first` on."""
-    for row in range(len(chosen)):
-        chosen[row] = is_let_through(policy, first + row)
+    return falls_in(policy.let_through_salt, policy.replication, policy.let_through, customer)
 
 
 # --- tests of their own -----------------------------------------------------------------------------------------------

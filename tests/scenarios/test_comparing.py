@@ -7,8 +7,12 @@ import pytest
 
 from scenarios.comparing import file_names
 from scenarios.exits import Exit
+from scenarios.load import load_scenario
+from scenarios.rivals import varied
 from tests.scenarios.shop import POLICY, Edit, cli, problems, write_shop
 
+RINGS = Path(__file__).with_name("rings.scenario.yaml")
+LIBRARY = Path(__file__).resolve().parents[2] / "scenarios" / "library"
 SCE = "spring.scenario.yaml"
 QUICK = ("--customers", 100, "--worlds", 10, "--assumption-sets", 0)
 BROKEN: list[tuple[str, str]] = [
@@ -65,6 +69,8 @@ def test_a_field_set_wrongly_is_told_where_it_stands(change: str, sentence: str,
         ((), ["nothing to compare with: give --policy FILE, --without CAMPAIGN, --each, --each-rule"]),
         (("--worlds", 3, "--customers", 5), ["--worlds must be between 10 and 2000 (got 3)", "--customers must"]),
         (("--set", "reward"), ["--set must be FIELD=VALUE (got reward)"]),
+        (("--vary", "reward"), ["--vary must be FIELD=VALUE,VALUE (got reward)"]),
+        (("--vary", "campaigns.spring.reward=1.00,lots,more"), ["(got lots)", "(got more)", "2 problems"]),
         (("--policy", "none.yaml"), ["none.yaml: the document must be a file that exists"]),
         (("--set", "campaigns.spring.reward=lots", "--without", "nope"),
          ["(got nope)", "campaigns.spring.reward must be a plain number of yuan, like 20.00 (got lots)", "2 problems"]),
@@ -157,3 +163,36 @@ def test_a_policy_needs_a_name_that_no_world_has(tmp_path: Path) -> None:
     done = cli("compare", path, *QUICK)
     assert done.code == Exit.WRONG_USE
     assert "compare.policies.shop must be a name of its own (got shop again)" in done.err
+
+
+def test_a_sweep_writes_each_value_where_the_rule_stands_or_would() -> None:
+    """A core rule that the file says nothing of has no line there; the rules off are compared as well."""
+    loaded = load_scenario(LIBRARY / "fraud_shop.scenario.yaml")
+    for rule, field in (("claims_a_day", "more_than"), ("bot_pace", "mode")):
+        values = {"more_than": ["3", "5"], "mode": ["off", "shadow"]}[field]
+        *rivals, off = varied(f"fraud.rules.{rule}.{field}", values, loaded)
+        rows = [rival.policy.fraud.rows()[rule] for rival in rivals]
+        assert [str(getattr(row, field)) for row in rows] == values
+        assert [rival.name for rival in rivals] == [f"{rule}_{field}_{value}" for value in values]
+        assert off.name == "rules_off" and {row.mode for row in off.policy.fraud.rows().values()} == {"off"}
+
+
+@pytest.mark.long
+def test_a_threshold_is_swept_into_a_front(tmp_path: Path) -> None:
+    """One rival a value and the rules off; the choice is told of worlds that did not make it."""
+    path = tmp_path / RINGS.name
+    text = RINGS.read_text("utf-8").replace("../../scenarios/library", str(LIBRARY))
+    path.write_text(text.replace("\nset:\n", '\nset:\n  policy.fraud: "{include: core, appeal: Help}"\n'))
+    swept = ("--vary", "fraud.rules.accounts_per_device.more_than=3, 30", "--customers", 200, "--worlds", 10)
+    words = ("compare", path, *swept, "--assumption-sets", 0, "--out", tmp_path / "runs")
+    done = cli(*words)
+    assert done.code == Exit.FINE, done.err
+    told = done.out.split("loss against friction")[1].split("report")[0].strip()
+    front = [line.split() for line in told.splitlines()[1:]]
+    names = {word for line in front for word in line if word.startswith(("accounts_per_device", "rules_off"))}
+    assert names and names <= {"accounts_per_device_more_than_3", "accounts_per_device_more_than_30"}
+    assert front[-1] == ["none", "of", "them", "harms", "so", "few"] or ["chosen"] in [line[:1] for line in front]
+    again = json.loads(cli(*words, "--json").out)
+    assert again["rivals"] == ["accounts_per_device_more_than_3", "accounts_per_device_more_than_30", "rules_off"]
+    money = {name: again["figures"][f"fraud_money[{name}]"]["value"] for name in again["rivals"]}
+    assert money["accounts_per_device_more_than_3"] < money["accounts_per_device_more_than_30"] <= money["rules_off"]
