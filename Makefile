@@ -16,6 +16,8 @@ CANDIDATES := python3.11 python3 python3.12
 USABLE := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))
 find_python = for p in $(CANDIDATES); do if $$p -c '$(USABLE)' 2>/dev/null; then echo $$p; exit; fi; done
 
+# Two processes, a module of tests in one of them; whatever uses Ray in the same one, so that one Ray serves them all.
+PYTEST = $(BIN)/python -m pytest -n 2 --dist loadgroup
 LINT = $(BIN)/ruff check || status=$$?; $(BIN)/ruff format --check || status=$$?; $(BIN)/mypy || status=$$?
 
 help:
@@ -51,19 +53,19 @@ $(STAMP): pyproject.toml constraints.txt
 demo: install
 	@$(BIN)/windtunnel run $(DEMO_ARGS)
 
-# Each part runs even when one before it complains, so that one round shows everything. Beside the first of them a small
-# world has the engine compiled, for the tests that need it later.
+# Each part runs even when one before it complains, so that one round shows everything. Beside lint and types a small world
+# has the engine compiled, so that the tests' processes do not each compile it.
 test: install
 	@world=$$(mktemp -d); \
 	{ $(BIN)/windtunnel run scenarios/library/stampede.scenario.yaml --customers 100 --out "$$world"; \
 	  rm -rf "$$world"; } > /dev/null 2>&1 & \
-	status=0; $(LINT); \
-	$(BIN)/python -m pytest -m 'not long' $(TEST_ARGS) || status=$$?; \
-	wait; exit $$status
+	status=0; $(LINT); wait; \
+	$(PYTEST) -m 'not long' $(TEST_ARGS) || status=$$?; \
+	exit $$status
 
 test-all: install
 	@status=0; $(LINT); \
-	WINDTUNNEL_NO_SKIPS=1 $(BIN)/python -m pytest $(TEST_ARGS) || status=$$?; \
+	WINDTUNNEL_NO_SKIPS=1 $(PYTEST) $(TEST_ARGS) || status=$$?; \
 	exit $$status
 
 bench: install

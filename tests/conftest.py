@@ -1,4 +1,4 @@
-"""One Ray for the whole session, a folder for runs, and skips that fail where nothing may be left out."""
+"""One Ray for the whole session, modules kept together, a folder for runs, skips that fail where all has to run."""
 
 import os
 
@@ -42,6 +42,16 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
     report = yield
     fail_if_skipped(report)
     return report
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With several processes: a module stays in one, and all that use Ray in the same."""
+    if not config.pluginmanager.hasplugin("xdist"):
+        return
+    on_ray = {item.path for item in items if "ray_cluster" in getattr(item, "fixturenames", ())}
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("ray" if item.path in on_ray else str(item.path)))
 
 
 @pytest.fixture(scope="session")
