@@ -22,9 +22,10 @@ SELECT kind, sum(active) AS came, sum(harmed)::DOUBLE / nullif(sum(active), 0) A
 FROM accounts WHERE {GOOD} GROUP BY kind HAVING sum(active) > 0 ORDER BY harmed DESC, kind"""
 
 RULES = """
-SELECT rule, mode, answer, sum(fired_fraud) AS fired, sum(alone_fraud) AS alone, sum(stopped_fraud) / 100.0 AS stopped,
+SELECT rule, if(mode = 'active', answer, answer || ', ' || mode) AS answer, sum(fired_fraud) AS fired,
+       sum(alone_fraud) AS alone, sum(stopped_fraud) / 100.0 AS stopped,
        sum(fired_good) AS good, sum(answered_good) AS answered
-FROM rules GROUP BY rule, mode, answer HAVING sum(fired_fraud + fired_good) > 0
+FROM rules GROUP BY ALL HAVING sum(fired_fraud + fired_good) > 0
 ORDER BY stopped DESC, fired DESC, rule"""
 
 PAIRS = """
@@ -122,7 +123,6 @@ def rules(database: Database) -> Markup:
         return Markup("<p>No rule fired.</p>")
     columns = [
         Column("rule", "rule 规则", words=rule_name),
-        Column("mode", "mode"),
         Column("answer", "answer 处置"),
         Column("fired", "fired on fraud 命中", "count"),
         Column("alone", "of these, it alone 独有命中", "count"),
@@ -130,9 +130,9 @@ def rules(database: Database) -> Markup:
         Column("good", "fired on good customers 误命中", "count"),
         Column("answered", "of these, it answered", "count"),
     ]
-    found = table(database, RULES, ["rule", "mode", "answer"], columns, css="bars") + Markup(
-        '<p class="fine">{}</p>'
-    ).format("Face value refused counts every further attempt again: it is more than what was saved.")
+    found = table(database, RULES, ["rule", "answer"], columns, css="bars") + Markup('<p class="fine">{}</p>').format(
+        "Face value refused counts every further attempt again: it is more than what was saved."
+    )
     return found + together(database)
 
 
