@@ -1,0 +1,60 @@
+"""Bytes of messages: what goes in comes out, and what another version wrote, or damage left, is refused."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.coupon_records import REQUEST
+from engine.host import packing
+from engine.host.packing import HEAD, PackingError, Value, packed, unpacked
+from engine.records import EVENT
+
+FIELDS: dict[str, Value] = {
+    "epoch": 3, "what": "批次", "late": True, "share": 0.25, "nothing": None, "none": np.zeros(0, EVENT),
+    "counts": np.arange(6, dtype=np.int64).reshape(2, 3), "bytes": np.arange(3, dtype=np.uint8),
+}  # fmt: skip
+
+
+@given(st.integers(0, 50), st.binary(max_size=200))
+def test_what_goes_in_comes_out(n: int, noise: bytes) -> None:
+    size = n * EVENT.itemsize
+    events = np.frombuffer((noise + bytes(size))[:size], EVENT)
+    requests = np.ones(n % 7, REQUEST)
+    found = unpacked(packed({**FIELDS, "events": events, "requests": requests}))
+    for name, value in {**FIELDS, "events": events, "requests": requests}.items():
+        if isinstance(value, np.ndarray):
+            assert found[name].dtype == value.dtype and found[name].shape == value.shape
+            assert found[name].tobytes() == value.tobytes()
+            assert not found[name].flags.writeable
+        else:
+            assert found[name] == value
+
+
+def test_every_record_of_the_engine_has_a_name_of_its_own() -> None:
+    prints = [packing.fingerprint(dtype) for dtype in packing.DTYPES.values()]
+    assert len(prints) > 20 and "EVENT" in packing.DTYPES
+    for name, dtype in packing.DTYPES.items():
+        assert unpacked(packed({name: np.zeros(1, dtype)}))[name].dtype == dtype
+
+
+def test_another_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = packed({"events": np.zeros(2, EVENT)})
+    changed = np.dtype([(name.replace("kind", "sort"), EVENT[name]) for name in EVENT.names or ()])
+    monkeypatch.setitem(packing.DTYPES, "EVENT", changed)
+    with pytest.raises(PackingError, match="events holds EVENT as another version knows it"):
+        unpacked(data)
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda data: data[:5], "has 5 bytes, fewer than a head"),
+        (lambda data: b"x" + data[1:], "begins with"),
+        (lambda data: data[: HEAD.size] + b"!" + data[HEAD.size + 1 :], "no JSON"),
+        (lambda data: data[:-9], "counts ends at byte"),
+    ],
+)
+def test_damage_is_refused(damage, said: str) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(PackingError, match=said):
+        unpacked(damage(packed({"counts": np.arange(9)})))
