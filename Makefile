@@ -53,13 +53,12 @@ $(STAMP): pyproject.toml constraints.txt
 demo: install
 	@$(BIN)/windtunnel run $(DEMO_ARGS)
 
-# Each part runs even when one before it complains, so that one round shows everything. Beside lint and types the engine
-# is compiled, in a small world and in a shard alone, so that the tests' processes do not each compile it.
+# Each part runs even when one before it complains, so that one round shows everything. Beside lint and types a small world
+# has the engine compiled, so that the tests' processes do not each compile it.
 test: install
 	@world=$$(mktemp -d); \
 	{ $(BIN)/windtunnel run scenarios/library/stampede.scenario.yaml --customers 100 --out "$$world"; \
 	  rm -rf "$$world"; } > /dev/null 2>&1 & \
-	$(BIN)/python -m pytest -k a_shard_counts tests/engine/test_breakers.py > /dev/null 2>&1 & \
 	status=0; $(LINT); wait; \
 	$(PYTEST) -m 'not long' $(TEST_ARGS) || status=$$?; \
 	exit $$status

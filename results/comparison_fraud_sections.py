@@ -184,8 +184,8 @@ def front_of(opened: Findings) -> list[tuple[Point, bool]]:
 
 def front_table(opened: Findings) -> Markup:
     names = [policy for policy in (opened.reference, *opened.rivals) if policy != RULES_OFF]
-    rows = []
-    for told, best in front_of(opened):
+    rows, found = [], front_of(opened)
+    for told, best in found:
         sql = f"FROM ({points_sql(names, EVEN)}) WHERE policy = {quoted(told.policy)}"
         mark = words(plain(told.policy) + (" (chosen)" if best else ""))
         money = number(told.money, "yuan:0", f"SELECT money {sql}")
@@ -193,7 +193,7 @@ def front_table(opened: Findings) -> Markup:
         rows.append(row(head(mark), right(money), right(harm)))
     heads = ("policy", "fraud got, a world 欺诈所得", "good customers harmed 误伤率")
     text = "Chosen on odd worlds, told of even ones: least loss with at most {most} harmed."
-    if not any(best for _, best in front_of(opened)):
+    if not any(best for _, best in found):
         text += f" {NOBODY_WITHIN.capitalize()}."
     most = words(f"{100 * HARMED_MOST:g} %")
     return (
