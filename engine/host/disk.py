@@ -1,5 +1,6 @@
 """Where hosts keep what must not be lost: five calls, so that a simulator of disasters can stand in for them."""
 
+import errno
 import os
 from pathlib import Path
 from typing import Protocol
@@ -76,3 +77,27 @@ class FolderDisk:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+class MemoryDisk:
+    """Files in memory: what is promised of them ends with the process."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytearray] = {}
+
+    def append(self, name: str, data: bytes) -> None:
+        self.files.setdefault(name, bytearray()).extend(data)
+
+    def sync(self, name: str) -> None:
+        """There is nothing that would outlive us."""
+
+    def read(self, name: str) -> bytes:
+        if name not in self.files:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
+        return bytes(self.files[name])
+
+    def rename(self, old: str, new: str) -> None:
+        self.files[new] = self.files.pop(old)
+
+    def remove(self, name: str) -> None:
+        self.files.pop(name, None)

@@ -7,6 +7,7 @@ damage: a bad record that a later good one says was durable. The first is cut of
 
 import struct
 import zlib
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,7 @@ HEAD = struct.Struct("<4sIIQQQ")  # mark, CRC-32 of the rest, length of the payl
 CHECKED_FROM = 8  # bytes of a record that its CRC-32 does not cover
 SEGMENT_BYTES = 64 * 1024 * 1024
 PAYLOAD_MAX = 1 << 30
+RECENT = 16  # records that are also kept in memory
 
 
 class JournalError(Exception):
@@ -47,6 +49,7 @@ class Journal:
         self._lowest, self._first, self._last = self._listed()
         self._segment, self._size = self._first, 0
         self._ready, self._broken = False, ""
+        self._recent: deque[Record] = deque(maxlen=RECENT)  # so that a follower need not be read to from disk
 
     # --- reading ------------------------------------------------------------------------------------------------------
     def records(self) -> Iterator[Record]:
@@ -135,9 +138,11 @@ class Journal:
         if self._size >= self.segment_bytes:
             self.sync()
             self._guarded("begin a segment of", self._begin, self._segment + 1)
-        data = packed(Record(epoch, self.number + 1, payload), self.durable)
+        record = Record(epoch, self.number + 1, payload)
+        data = packed(record, self.durable)
         self._guarded("write", self.disk.append, self.file(self._segment), data)
         self.epoch, self.number, self._size = epoch, self.number + 1, self._size + len(data)
+        self._recent.append(record)
         return self.number
 
     def sync(self) -> None:
@@ -146,6 +151,29 @@ class Journal:
         if self.durable < self.number:
             self._guarded("sync", self.disk.sync, self.file(self._segment))
             self.durable = self.number
+
+    def begin_at(self, number: int) -> None:
+        """Have an empty journal go on after record `number`, which a snapshot has. Raises JournalError."""
+        self._check_writable()
+        assert self.number == 0 and self._size == SEGMENT_HEAD.size, "only an empty journal begins somewhere else"
+        self.number = self.durable = number
+        self._guarded("begin", self.disk.remove, self.file(self._segment))
+        self._guarded("begin", self._begin, self._segment)
+
+    def read_from(self, number: int, most: int) -> list[Record]:
+        """Records from a number on, at most so many; none where they are not kept any more."""
+        if self._recent and self._recent[0].number <= number:
+            return [record for record in self._recent if record.number >= number][:most]
+        found: list[Record] = []
+        for segment in range(self._first, self._segment + 1):
+            if segment < self._segment and self._first_record(segment + 1) <= number:
+                continue
+            data, at = self.disk.read(self.file(segment)), SEGMENT_HEAD.size
+            while len(found) < most and (one := parsed(data, at)) is not None:
+                at = one[2]
+                if one[0].number >= number:
+                    found.append(one[0])
+        return found if found and found[0].number == number else []
 
     def keep_from(self, number: int) -> None:
         """Forget whole segments of records before `number`: snapshots have them."""

@@ -12,7 +12,6 @@ from engine.coupon_records import (
     COUPONS_MAX,
     LIVES,
     REPLY,
-    REQUEST,
     UNLIMITED,
     RequestKind,
     Spend,
@@ -46,14 +45,14 @@ from engine.host.ledger_fraud import (
 )
 from engine.host.ledger_invariants import breaches
 from engine.host.messages import Contribution, Moment, Refusal, Refused, Settled
+from engine.host.posts import NO_REPLIES, Post, added, joined, said_to
 from engine.host.remap import hash_moves
-from engine.records import MINUTE_MS, Bulletin, Tables, records
+from engine.records import MINUTE_MS, NONE, Bulletin, Tables, records
 from engine.rules.requests import forget_replies
 from engine.settle import Offers, Shared, release_rations, settle, write_bulletin
 
 TICK_MS = 10 * MINUTE_MS
 release = entry(release_rations)
-NO_REPLIES = records(0, REPLY)
 SETTLEMENTS_KEPT = 2  # messages of the last ones can be asked for again
 
 
@@ -66,16 +65,15 @@ class LedgerSnapshot:
     tables: Tables
     epoch: int
     shared: Shared
-    kept: dict[int, list[Settled]]
+    posts: list[Post]
     calendar: list[Moment]
-    told: int
 
 
 class LedgerHost:
     """Stock and budgets of one policy, for shards that are ranges of customers [first, end).
 
-    Settlement k closes when the numbered contribution of every shard has come. Time is virtual and comes in with the
-    messages.
+    Stepped: settlement k closes when contribution k of every shard has come. Live: each contribution is settled as it
+    comes; replies to customers of other shards wait until those are told something. Time comes in with the messages.
     """
 
     def __init__(
@@ -86,8 +84,9 @@ class LedgerHost:
         shards: Sequence[tuple[int, int]],
         now: int,
         tick_ms: int = TICK_MS,
+        live: bool = False,
     ) -> None:
-        self.shards = list(shards)
+        self.shards, self.live = list(shards), live
         self.epoch, self.number, self.now_ms = 0, 0, now
         self.coupons: dict[str, int] = {}
         self.budgets: dict[str, int] = {}
@@ -98,9 +97,8 @@ class LedgerHost:
         )
         self.shared.clock[0].first, self.shared.clock[0].end = first, end
         self.open: dict[int, Contribution] = {}
-        self.kept: dict[int, list[Settled]] = {}
+        self.posts = [Post() for _ in self.shards]
         self.calendar: list[Moment] = []
-        self.told = 0  # moments that have gone out
         self.found = found_for(tables)
         self.desk = empty_desk(self.found)
         self._read_clock()
@@ -225,9 +223,8 @@ class LedgerHost:
             self.tables,
             self.epoch,
             copied(self.shared),
-            dict(self.kept),
+            [post.copy() for post in self.posts],
             list(self.calendar),
-            self.told,
         )
 
     def restore(self, snapshot: LedgerSnapshot) -> None:
@@ -235,8 +232,7 @@ class LedgerHost:
         tables, coupons, budgets = self.tables, self.coupons, self.budgets
         self.tables, self.coupons, self.budgets = snapshot.tables, dict(snapshot.coupons), dict(snapshot.budgets)
         self.epoch, self.shared = snapshot.epoch, copied(snapshot.shared)
-        self.kept, self.calendar = dict(snapshot.kept), list(snapshot.calendar)
-        self.told = snapshot.told
+        self.posts, self.calendar = [post.copy() for post in snapshot.posts], list(snapshot.calendar)
         self.open = {}
         self._read_clock()
         self._rename(tables, coupons, budgets)
@@ -248,18 +244,24 @@ class LedgerHost:
 
         Raises AssertionError where an invariant is broken.
         """
-        refusal = self._refusal(message, now)
+        refusal = self.refusal(message, now)
         if refusal is not None:
             return [refusal]
         dropped = self._take_epoch(message.epoch)
-        if message.number <= self.number:
-            return [*dropped, replace(self.kept[message.number][message.shard], epoch=self.epoch)]
+        post = self.posts[message.shard]
+        if message.number <= post.taken:
+            return [*dropped, replace(post.kept[message.number], epoch=self.epoch)]
         self.open[message.shard] = message
-        if len(self.open) < len(self.shards):
-            return dropped
-        return [*dropped, *self._close()]
+        return [*dropped, *self.close()] if self.is_complete else dropped
 
-    def _refusal(self, message: Contribution, now: int) -> Refused | None:
+    @property
+    def is_complete(self) -> bool:
+        """Whether all that a settlement waits for is there."""
+        return len(self.open) >= (1 if self.live else len(self.shards))
+
+    def refusal(self, message: Contribution, now: int) -> Refused | None:
+        """Why a contribution would not be taken."""
+
         def refused(reason: Refusal, expected: int) -> Refused:
             return Refused(self.epoch, message.shard, message.number, reason, expected)
 
@@ -267,12 +269,15 @@ class LedgerHost:
             return refused(Refusal.LOWER_EPOCH, self.epoch)
         if not 0 <= message.shard < len(self.shards):
             return refused(Refusal.UNKNOWN_SHARD, len(self.shards))
-        if message.number > self.number + 1:
-            return refused(Refusal.GAP, self.number + 1)
-        if message.number <= self.number:
-            return None if message.number in self.kept else refused(Refusal.FORGOTTEN, self.number + 1)
+        post = self.posts[message.shard]
+        if message.number > post.taken + 1:
+            return refused(Refusal.GAP, post.taken + 1)
+        if message.number <= post.taken:
+            return None if message.number in post.kept else refused(Refusal.FORGOTTEN, post.taken + 1)
         if len(message.requests) > REQUESTS_MAX // len(self.shards):
             return refused(Refusal.NO_ROOM, REQUESTS_MAX // len(self.shards))
+        if self.live:
+            return None  # clocks differ: an earlier one is taken at the present
         if message.epoch == self.epoch:
             for other in self.open.values():
                 if message.time_ms != other.time_ms:
@@ -290,22 +295,35 @@ class LedgerHost:
         return [Refused(epoch, old.shard, old.number, Refusal.LOWER_EPOCH, epoch) for old in dropped]
 
     # --- the settlement -----------------------------------------------------------------------------------------------
-    def _close(self) -> list[Settled]:
-        parts = [self.open[shard] for shard in range(len(self.shards))]
+    def close(self) -> list[Settled]:
+        """Settle what is there; what each shard that brought something is told."""
+        parts = [self.open[shard] for shard in sorted(self.open)]
         self.open = {}
-        number, time_ms = self.number + 1, parts[0].time_ms
+        number, time_ms = self.number + 1, max(self.now_ms, parts[0].time_ms)
         for part in parts:
-            self.forget(*self.shards[part.shard], part.acknowledged)
-            take_pulse(self.shared.breakers, part.pulse_minute, part.pulse)
+            self._note(part)
         requests = joined([part.requests for part in parts])
         replies = self._settle(
             requests, added([part.spend for part in parts], BUDGETS_MAX, len(Spend)), time_ms, number
         )
-        lives = added([part.lives for part in parts], COUPONS_MAX, LIVES)
         broken = [part.breach for part in parts if part.breach]
-        broken += breaches(self.shared, lives, self.coupons, self.budgets)
+        broken += breaches(self.shared, self._lives(), self.coupons, self.budgets)
         assert not broken, f"settlement {number} at {time_ms} ms: " + "; ".join(broken)
-        return self._keep(number, time_ms, replies)
+        return self._tell(number, time_ms, parts, replies)
+
+    def _note(self, part: Contribution) -> None:
+        post = self.posts[part.shard]
+        self.forget(*self.shards[part.shard], part.acknowledged)
+        take_pulse(self.shared.breakers, part.pulse_minute, part.pulse)
+        post.taken, post.lives = part.number, part.lives
+        if (part.number - 1 if part.heard == NONE else part.heard) >= post.owed:
+            post.owed = 0
+
+    def _lives(self) -> np.ndarray | None:
+        """What all customers have, i8[COUPONS_MAX, LIVES]; None while some have not taken in what they were granted."""
+        if any(post.owed or post.lives is None for post in self.posts):
+            return None
+        return added([post.lives for post in self.posts if post.lives is not None], COUPONS_MAX, LIVES)
 
     def _settle(self, requests: np.ndarray, spend: np.ndarray, time_ms: int, number: int) -> np.ndarray:
         """Run the settlement; returns all replies, REPLY[m]."""
@@ -350,39 +368,24 @@ class LedgerHost:
         """Number (0 before the first) and time of the latest settlement: asked for too often to be looked up."""
         self.number, self.now_ms = int(self.shared.clock[0].number), int(self.shared.clock[0].now_ms)
 
-    def _keep(self, number: int, time_ms: int, replies: np.ndarray) -> list[Settled]:
+    def _tell(self, number: int, time_ms: int, parts: Sequence[Contribution], replies: np.ndarray) -> list[Settled]:
         """The messages that go out, kept in case one is asked for again."""
-        bulletin = self.bulletin()
-        moments, self.told = tuple(self.calendar[self.told :]), len(self.calendar)
-        messages = [
-            Settled(self.epoch, shard, number, time_ms, bulletin, said_to(replies, first, end), moments)
-            for shard, (first, end) in enumerate(self.shards)
-        ]
-        assert sum(len(message.replies) for message in messages) == len(replies), "every reply goes to one shard"
-        self.kept[number] = messages
-        self.kept.pop(number - SETTLEMENTS_KEPT, None)
-        return messages
+        bulletin, said = self.bulletin(), 0
+        for post, (first, end) in zip(self.posts, self.shards, strict=True):
+            mine = said_to(replies, first, end)
+            said += len(mine)
+            if len(mine):
+                post.mail.append(mine)
+        assert said == len(replies), "every reply goes to one shard"
+        return [self._message(number, time_ms, bulletin, part) for part in parts]
 
-
-def joined(parts: list[np.ndarray]) -> np.ndarray:
-    """Requests of all shards, in the order of the shards."""
-    requests = parts[0] if len(parts) == 1 else np.concatenate(parts)
-    assert requests.dtype == REQUEST
-    return np.ascontiguousarray(requests).view(np.recarray)
-
-
-def added(parts: list[np.ndarray], rows: int, columns: int) -> np.ndarray:
-    """Sum of the shards' tables by slot: i8[rows, columns]."""
-    total = np.zeros((rows, columns), np.int64)
-    for part in parts:
-        total[: len(part)] += part
-    return total
-
-
-def said_to(replies: np.ndarray, first: int, end: int) -> np.ndarray:
-    """The replies to the customers in [first, end)."""
-    if len(replies) == 0:
-        return replies
-    customers = replies["customer"]
-    mine = (customers >= first) & (customers < end)
-    return replies if mine.all() else replies[mine]
+    def _message(self, number: int, time_ms: int, bulletin: Bulletin, part: Contribution) -> Settled:
+        post = self.posts[part.shard]
+        replies = NO_REPLIES if not post.mail else post.mail[0] if len(post.mail) == 1 else np.concatenate(post.mail)
+        moments, post.told = tuple(self.calendar[post.told :]), len(self.calendar)
+        message = Settled(self.epoch, part.shard, number, time_ms, bulletin, replies, moments, part.number)
+        if len(replies):
+            post.mail, post.owed = [], part.number
+        post.kept[part.number] = message
+        post.kept.pop(part.number - SETTLEMENTS_KEPT, None)
+        return message

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.coupon_records import BUDGETS_MAX, COUPONS_MAX, GRANTED_LIVES, UNLIMITED
+from engine.coupon_records import BUDGETS_MAX, COUPONS_MAX, GRANTED_LIVES, LIVES, UNLIMITED
 from engine.rules.ledger_checks import (
     COST,
     COST_MARKS,
@@ -66,12 +66,15 @@ def cost_sentence(name: str, opened: np.ndarray, row: np.record) -> str:
     return f"budget {name}: {yuan(row.reserved)} are reserved, but reservations and reviews hold {yuan(opened[COST])}"
 
 
-def breaches(shared: Shared, lives: np.ndarray, coupons: Mapping[str, int], budgets: Mapping[str, int]) -> list[str]:
-    """Every invariant broken, in words. lives: i8[COUPONS_MAX, LIVES], before this settlement; coupons, budgets: slots
-    by name."""
+def breaches(
+    shared: Shared, lives: np.ndarray | None, coupons: Mapping[str, int], budgets: Mapping[str, int]
+) -> list[str]:
+    """Every invariant broken, in words. lives: i8[COUPONS_MAX, LIVES], before this settlement, None where nobody knows;
+    coupons, budgets: slots by name."""
     opened = np.zeros((OPEN, max(COUPONS_MAX, BUDGETS_MAX)), np.int64)
     marks = np.zeros((MARKS, max(COUPONS_MAX, BUDGETS_MAX)), np.int8)
-    if mark_breaches(shared.stock, shared.funds, shared.reservations, lives, opened, marks) == 0:
+    counted = np.zeros((COUPONS_MAX, LIVES), np.int64) if lives is None else lives
+    if mark_breaches(shared.stock, shared.funds, shared.reservations, counted, opened, marks) == 0:
         return []
     stock: Any = shared.stock
     funds: Any = shared.funds
@@ -79,8 +82,10 @@ def breaches(shared: Shared, lives: np.ndarray, coupons: Mapping[str, int], budg
     sentences: dict[int, Callable[[int], str]] = {
         STOCK_MARKS: lambda slot: stock_sentence(coupon_of[slot], stock[slot]),
         FUND_MARKS: lambda slot: fund_sentence(budget_of[slot], funds[slot]),
-        LIVES_MARKS: lambda slot: lives_sentence(coupon_of[slot], lives[slot], stock[slot]),
+        LIVES_MARKS: lambda slot: lives_sentence(coupon_of[slot], counted[slot], stock[slot]),
         OPEN_MARKS: lambda slot: open_sentence(coupon_of[slot], opened[:, slot], stock[slot]),
         COST_MARKS: lambda slot: cost_sentence(budget_of[slot], opened[:, slot], funds[slot]),
     }
+    if lives is None:
+        del sentences[LIVES_MARKS]
     return [say(slot) for kind, say in sentences.items() for slot in np.flatnonzero(marks[kind]).tolist()]

@@ -6,7 +6,7 @@ from enum import IntEnum
 import numpy as np
 
 from engine.breaker_records import NO_PULSE
-from engine.records import Bulletin
+from engine.records import NONE, Bulletin
 
 
 class Refusal(IntEnum):
@@ -18,6 +18,8 @@ class Refusal(IntEnum):
     UNKNOWN_SHARD = 4  # `expected` is how many there are
     OTHER_TIME = 5  # `expected` is the time the others agree on, or the present
     NO_ROOM = 6  # more requests than one settlement takes; `expected` is the most
+    OTHER_CUSTOMERS = 7  # an event is of nobody in this shard; `expected` is how many are
+    DISK = 8  # nothing can be kept: nothing is taken
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +28,7 @@ class Contribution:
 
     epoch: int
     shard: int
-    number: int  # of the settlement; the first is 1
+    number: int  # ascending from 1; in a stepped run that of the settlement
     time_ms: int  # the virtual time that closes it
     requests: np.ndarray  # REQUEST[n], any order
     spend: np.ndarray  # i8[budget slots, len(Spend)], fen
@@ -35,6 +37,7 @@ class Contribution:
     breach: str = ""  # an invariant that the shard found broken, in words
     pulse: np.ndarray = field(default_factory=NO_PULSE.copy)  # as in Tallies
     pulse_minute: int = 0
+    heard: int = NONE  # `lives` are with the replies to this contribution and all before; NONE: the one before this
 
 
 @dataclass(frozen=True)
@@ -52,19 +55,158 @@ class Settled:
 
     epoch: int
     shard: int
-    number: int
+    number: int  # of the settlement
     time_ms: int
     bulletin: Bulletin
     replies: np.ndarray  # REPLY[n] to customers of the shard, in the order they were settled
-    moments: tuple[Moment, ...] = ()  # announced since the settlement before
+    moments: tuple[Moment, ...] = ()  # announced since the shard was last told
+    contribution: int = 0  # of the shard, which this answers; in a stepped run the number of the settlement
 
 
 @dataclass(frozen=True)
 class Refused:
-    """A contribution was not taken; nothing has changed."""
+    """A contribution or a batch was not taken; nothing has changed."""
 
     epoch: int
     shard: int
     number: int
     reason: Refusal
     expected: int
+
+
+# --- between clients, hosts and the supervisor ------------------------------------------------------------------------
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Events of one shard's customers. A client numbers its batches for each shard, and sends one again until it is
+    answered."""
+
+    client: str
+    shard: int
+    number: int  # ascending from 1
+    time_ms: int  # not before any event; a stepped run closes settlement `number` at it
+    events: np.ndarray  # EVENT[n]
+    asks: np.ndarray  # ASK[k], by EVENT.ask
+    lines: np.ndarray  # LINE[m]
+    origins: np.ndarray  # ORIGIN[o], by EVENT.origin
+
+
+@dataclass(frozen=True, eq=False)
+class Answered:
+    """A batch was decided, its requests were settled, and all of it is kept."""
+
+    shard: int
+    number: int
+    decisions: np.ndarray  # DECISION[n]
+    receipts: np.ndarray  # RECEIPT[k]
+    replies: np.ndarray  # REPLY[r] of the settlement, those to other customers of the shard included
+
+
+@dataclass(frozen=True)
+class Order:
+    """What an operator or a strategist says to the Ledger between two settlements. Taken once, by its number."""
+
+    number: int  # ascending from 1
+    what: str  # one of ORDERS
+    arguments: tuple[str | int | tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class Ordered:
+    """An order was carried out, and is kept."""
+
+    number: int
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A record of a leader's journal, for the one that follows."""
+
+    epoch: int
+    seat: str
+    number: int
+    payload: bytes
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The follower has journaled a record and all before."""
+
+    epoch: int
+    seat: str
+    number: int
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A follower lacks the records from a number on."""
+
+    epoch: int
+    seat: str
+    number: int
+
+
+@dataclass(frozen=True)
+class Seed:
+    """A leader's snapshot, for a follower that has nothing."""
+
+    epoch: int
+    seat: str
+    numbers: tuple[int, ...]  # of the record after which each piece was taken
+    pieces: tuple[bytes, ...]  # packed
+
+
+@dataclass(frozen=True)
+class Beat:
+    """A sign of life."""
+
+    host: str
+    seat: str
+    epoch: int
+    number: int  # the latest record of its journal
+    leads: bool
+    in_step: bool = False  # its follower has all that was ever promised
+    error: str = ""  # why it takes nothing any more
+
+
+@dataclass(frozen=True)
+class Lead:
+    """The supervisor says who leads which seat, and who follows, from an epoch on."""
+
+    epoch: int
+    leaders: tuple[tuple[str, str], ...]  # (seat, host), every seat
+    followers: tuple[tuple[str, str], ...] = ()
+
+    def leader(self, seat: str) -> str:
+        return dict(self.leaders)[seat]
+
+    def follower(self, seat: str) -> str | None:
+        return dict(self.followers).get(seat)
+
+
+@dataclass(frozen=True)
+class Replace:
+    """The supervisor wants a process ended, by its id, and then another one started; each may be empty."""
+
+    seat: str
+    ended: str = ""  # host
+    started: str = ""  # host …
+    afresh: bool = False  # … with an empty disk; otherwise it recovers from that of the one that was ended
+
+
+@dataclass(frozen=True)
+class Tick:
+    """Time has passed."""
+
+
+Message = (
+    Contribution | Settled | Refused | Batch | Answered | Order | Ordered | Copy | Kept | Wanted | Seed | Beat | Lead
+    | Replace | Tick
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """A message and whom it is for: a seat ("ledger", "shard-0"), a host, or a client."""
+
+    to: str
+    message: Message

@@ -16,6 +16,12 @@ import engine.breaker_records
 import engine.coupon_records
 import engine.fraud_records
 import engine.records
+import engine.rules.bonds
+import engine.rules.budgets
+import engine.rules.counters
+import engine.rules.reservations
+import engine.rules.stock
+import engine.settle
 
 HEAD = struct.Struct("<4sI")  # magic, length of the JSON
 MAGIC = b"WTP1"
@@ -27,8 +33,14 @@ class PackingError(Exception):
     """Bytes that this version cannot read, with the reason."""
 
 
+_MODULES = (
+    engine.records, engine.coupon_records, engine.fraud_records, engine.breaker_records, engine.rules.bonds,
+    engine.rules.budgets, engine.rules.counters, engine.rules.reservations, engine.rules.stock, engine.settle,
+)  # fmt: skip
+
+
 def _named() -> Iterator[tuple[str, np.dtype]]:
-    for module in (engine.records, engine.coupon_records, engine.fraud_records, engine.breaker_records):
+    for module in _MODULES:
         for name, value in vars(module).items():
             if isinstance(value, np.dtype):
                 yield name, value
@@ -44,6 +56,25 @@ def fingerprint(dtype: np.dtype) -> str:
 
 
 _NAMES = {fingerprint(dtype): name for name, dtype in {**PLAIN, **DTYPES}.items()}
+
+
+def flat(name: str, arrays: Any) -> dict[str, np.ndarray]:
+    """The arrays of a NamedTuple, and of those in it, by dotted names."""
+    found: dict[str, np.ndarray] = {}
+    for field, value in arrays._asdict().items():
+        found |= flat(f"{name}.{field}", value) if hasattr(value, "_asdict") else {f"{name}.{field}": value}
+    return found
+
+
+def unflat(name: str, like: Any, fields: Mapping[str, Any]) -> Any:
+    """The NamedTuple again, its arrays writable and typed as those of another one of its kind."""
+    values = []
+    for field, value in like._asdict().items():
+        if hasattr(value, "_asdict"):
+            values.append(unflat(f"{name}.{field}", value, fields))
+        else:
+            values.append(fields[f"{name}.{field}"].copy().view(type(value)))
+    return type(like)(*values)
 
 
 def packed(fields: Mapping[str, Value]) -> bytes:

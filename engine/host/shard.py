@@ -172,14 +172,16 @@ class CustomerShard:
         if moves is not None:
             move_campaigns(arrays.customers, arrays.rings, before.campaigns, moves.campaigns)
             move_wallets(arrays.wallets, moves)
-            move_requests(self._waiting(), moves)
-        move_rules(arrays.watch, self._waiting(), before.rules, self.tables)
+            move_requests(self.waiting, moves)
+        move_rules(arrays.watch, self.waiting, before.rules, self.tables)
         self.tallies.spend[:] = moved_spend(spend, moves, len(self.tables.budgets))
         self.tallies.pulse_minute[0] = minute
         if len(pulse) and len(self.tallies.pulse):
             self.tallies.pulse[:] = moved_pulse(pulse, moves)
 
-    def _waiting(self) -> np.ndarray:
+    @property
+    def waiting(self) -> np.ndarray:
+        """What the Ledger has not been told yet: REQUEST[n]."""
         outbox = self.arrays.outbox
         return outbox.requests[: int(outbox.waiting[0])]
 
@@ -264,7 +266,7 @@ class CustomerShard:
         self.arrays.watch.clock[SETTLED] = t
         self.check()
         outbox = self.arrays.outbox
-        requests, spend = self._waiting().copy(), self.tallies.spend.copy()
+        requests, spend = self.waiting.copy(), self.tallies.spend.copy()
         outbox.waiting[0] = 0
         self.tallies.spend[:] = 0
         pulse, minute = self.tallies.pulse.copy(), int(self.tallies.pulse_minute[0])
@@ -331,7 +333,7 @@ class CustomerShard:
         return Snapshot(
             self.known, int(arrays.first[0]), arrays.customers.copy(), arrays.rings.copy(),
             Wallets(*(array.copy() for array in arrays.wallets)), Watch(*(array.copy() for array in arrays.watch)),
-            self._waiting().copy(), self.tallies.spend.copy(), self.tallies.pulse.copy(),
+            self.waiting.copy(), self.tallies.spend.copy(), self.tallies.pulse.copy(),
             int(self.tallies.pulse_minute[0]),
         )  # fmt: skip
 

@@ -1,0 +1,145 @@
+"""The Ledger as a machine: what it settles, and in which order, is in the records."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from engine.host.ledger import LedgerHost, LedgerSnapshot
+from engine.host.machines import Admission
+from engine.host.messages import (
+    Contribution,
+    Envelope,
+    Message,
+    Moment,
+    Order,
+    Ordered,
+)
+from engine.host.packing import Value, flat, unflat
+from engine.host.posts import Post
+from engine.host.wire import (
+    ledger_record,
+    read_ledger_record,
+    settled_fields,
+    settled_in,
+    several,
+)
+from engine.records import NEVER_MS
+
+OPERATOR = "operator"
+ORDERS = ("pause", "close_breaker", "restock", "withdraw", "announce")  # methods of LedgerHost
+
+
+class LedgerMachine:
+    """A LedgerHost that is told contributions and orders."""
+
+    def __init__(self, ledger: LedgerHost) -> None:
+        self.ledger = ledger
+        self.ordered = 0  # number of the latest order
+
+    # --- messages -----------------------------------------------------------------------------------------------------
+    def admit(self, message: Message, now: int) -> Admission:
+        if isinstance(message, Contribution):
+            return self._admit_contribution(message)
+        if isinstance(message, Order):
+            return self._admit_order(message)
+        return Admission()
+
+    def _admit_contribution(self, message: Contribution) -> Admission:
+        ledger, sender = self.ledger, f"shard-{message.shard}"
+        if message.epoch > ledger.epoch:
+            return Admission()  # the supervisor has not told us yet; it is sent again
+        refusal = ledger.refusal(message, NEVER_MS)
+        if refusal is not None:
+            return Admission(out=[Envelope(sender, refusal)])
+        post = ledger.posts[message.shard]
+        if message.number <= post.taken:
+            return Admission(out=[Envelope(sender, replace(post.kept[message.number], epoch=ledger.epoch))])
+        ledger.open[message.shard] = message
+        if not ledger.is_complete:
+            return Admission()
+        parts = [ledger.open[shard] for shard in sorted(ledger.open)]
+        ledger.open = {}
+        return Admission([ledger_record(parts)])
+
+    def _admit_order(self, order: Order) -> Admission:
+        if order.number <= self.ordered:
+            return Admission(out=[Envelope(OPERATOR, Ordered(order.number))])
+        if order.number > self.ordered + 1:
+            return Admission()  # the one before it was lost, and is sent again
+        assert order.what in ORDERS, f"an order must be one of {', '.join(ORDERS)} (got {order.what!r})"
+        return Admission([ledger_record(order=order)])
+
+    def apply(self, payload: bytes) -> list[Envelope]:
+        record = read_ledger_record(payload)
+        if record.order is not None:
+            getattr(self.ledger, record.order.what)(*record.order.arguments)
+            self.ordered = record.order.number
+            return [Envelope(OPERATOR, Ordered(record.order.number))]
+        waiting, self.ledger.open = self.ledger.open, {part.shard: part for part in record.contributions}
+        settled = self.ledger.close()
+        self.ledger.open = waiting
+        return [Envelope(f"shard-{one.shard}", one) for one in settled]
+
+    def lead(self, epoch: int) -> None:
+        self.ledger.epoch, self.ledger.open = epoch, {}
+
+    def unanswered(self) -> list[Envelope]:
+        return []
+
+    def digest(self) -> str:
+        return self.ledger.digest()
+
+    # --- snapshots ----------------------------------------------------------------------------------------------------
+    def pieces(self) -> int:
+        return 1
+
+    def piece(self, at: int) -> Mapping[str, Value]:
+        waiting, self.ledger.open = self.ledger.open, {}
+        snapshot = self.ledger.snapshot()
+        self.ledger.open = waiting
+        fields: dict[str, Value] = {
+            "ordered": self.ordered,
+            "open": self.ledger.campaigns_open.copy(),
+            "calendar": json.dumps([[one.number, one.time_ms, one.moment] for one in snapshot.calendar]),
+        }
+        fields |= flat("shared", snapshot.shared)
+        for shard, post in enumerate(snapshot.posts):
+            fields |= post_fields(f"post{shard}", post)
+        return fields
+
+    def restore(self, pieces: Sequence[Mapping[str, Any]]) -> None:
+        (fields,) = pieces
+        ledger = self.ledger
+        posts = [post_in(f"post{shard}", fields) for shard in range(len(ledger.shards))]
+        calendar = [Moment(*numbers) for numbers in json.loads(fields["calendar"])]
+        shared = unflat("shared", ledger.shared, fields)
+        ledger.restore(
+            LedgerSnapshot(ledger.coupons, ledger.budgets, ledger.tables, ledger.epoch, shared, posts, calendar)
+        )
+        ledger.campaigns_open[:] = fields["open"]
+        self.ordered = fields["ordered"]
+
+    def catch_up(self, payload: bytes, behind: Sequence[bool]) -> None:
+        raise AssertionError("a Ledger's snapshot is of one piece")
+
+    def caught_up(self) -> None:
+        """It was never behind."""
+
+
+def post_fields(prefix: str, post: Post) -> dict[str, Value]:
+    fields: dict[str, Value] = {f"{prefix}.{name}": getattr(post, name) for name in ("taken", "told", "owed", "lives")}
+    kept = list(post.kept.values())
+    fields |= several(f"{prefix}.kept", [settled_fields(f"{prefix}.kept{at}", one) for at, one in enumerate(kept)])
+    mail: dict[str, Value] = {f"{prefix}.mail{at}": rows for at, rows in enumerate(post.mail)}
+    return fields | several(f"{prefix}.mail", [{name: rows} for name, rows in mail.items()])
+
+
+def post_in(prefix: str, fields: Mapping[str, Any]) -> Post:
+    kept = [settled_in(f"{prefix}.kept{at}", fields) for at in range(fields[f"{prefix}.kept"])]
+    mail = [fields[f"{prefix}.mail{at}"].copy() for at in range(fields[f"{prefix}.mail"])]
+    lives = fields[f"{prefix}.lives"]
+    return Post(
+        fields[f"{prefix}.taken"], {one.contribution: one for one in kept}, mail, fields[f"{prefix}.told"],
+        None if lives is None else lives.copy(), fields[f"{prefix}.owed"],
+    )  # fmt: skip

@@ -1,0 +1,55 @@
+"""What a replica runs: a deterministic state machine over numbered records, whatever keeps them.
+
+A machine is told messages and says what to journal; once that is journaled it applies it, and says what may go out.
+Everything that `apply` does follows from the records alone, so that a second machine ends where the first did.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from engine.host.messages import Envelope, Message
+from engine.host.packing import Value
+
+
+@dataclass
+class Admission:
+    """What becomes of a message: records to journal and apply, in order, and what can be said at once."""
+
+    payloads: list[bytes] = field(default_factory=list)
+    out: list[Envelope] = field(default_factory=list)
+
+
+class Machine(Protocol):
+    """The state of one seat."""
+
+    def admit(self, message: Message, now: int) -> Admission:
+        """Judge a message; nothing that is to outlive a crash changes. now: ms."""
+
+    def apply(self, payload: bytes) -> list[Envelope]:
+        """Take a record. What is returned goes out once the record is kept."""
+
+    def lead(self, epoch: int) -> None:
+        """An epoch begins."""
+
+    def unanswered(self) -> list[Envelope]:
+        """What was asked and is not answered: asked again after a crash, and from time to time."""
+
+    def digest(self) -> str:
+        """128 bits in hexadecimal over the state."""
+
+    # --- snapshots: pieces taken between records, one after the other -------------------------------------------------
+    def pieces(self) -> int:
+        """Of how many pieces a snapshot is made; the last one goes with the record after which it was taken."""
+
+    def piece(self, at: int) -> Mapping[str, Value]:
+        """A copy of one."""
+
+    def restore(self, pieces: Sequence[Mapping[str, Any]]) -> None:
+        """Take up the pieces of one snapshot."""
+
+    def catch_up(self, payload: bytes, behind: Sequence[bool]) -> None:
+        """Take a record that only some pieces have not seen yet; the last piece has."""
+
+    def caught_up(self) -> None:
+        """All pieces are where the last one was taken."""

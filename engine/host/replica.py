@@ -1,0 +1,256 @@
+"""A replica of a seat: keeps the records of a machine in a journal, leads or follows, and recovers.
+
+The order of promises: a record is journaled here, and by the follower where there is one, before anything that
+follows from it goes out.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from engine.host.disk import Disk
+from engine.host.journal import Journal, JournalError
+from engine.host.machines import Machine
+from engine.host.messages import Beat, Copy, Envelope, Kept, Lead, Message, Seed, Tick, Wanted
+from engine.host.packing import packed, unpacked
+from engine.host.snapshots import Snapshot, SnapshotError, Snapshots
+
+SUPERVISOR = "supervisor"
+COPIES_AT_ONCE = 16  # records a follower is sent in one answer
+
+
+class Promise(Enum):
+    """What an answer promises."""
+
+    DURABLE = "durable"  # it outlives a loss of power
+    INTERVAL = "interval"  # what is older than the interval does
+    MEMORY = "memory"  # it outlives nothing
+
+
+class Role(Enum):
+    WAITS = 0  # for the supervisor to say which
+    LEADS = 1
+    FOLLOWS = 2
+    BROKEN = 3  # its disk takes nothing: nothing is promised any more
+
+
+@dataclass(frozen=True)
+class Care:
+    """How a replica keeps what it is told."""
+
+    promise: Promise = Promise.DURABLE
+    interval_ms: int = 1_000  # between two syncs, with INTERVAL
+    records_between_snapshots: int = 1_000
+    beat_ms: int = 100
+    again_ms: int = 500  # until what is not answered is asked again
+
+
+class Replica:
+    """One process's part in a seat. `receive(message, now) -> envelopes`; now: ms of its own clock."""
+
+    def __init__(self, host: str, seat: str, machine: Machine, disk: Disk, care: Care) -> None:
+        self.host, self.seat, self.machine, self.care = host, seat, machine, care
+        self.journal = Journal(disk, f"{seat}.journal")
+        self.snapshots = Snapshots(disk, f"{seat}.snapshot")
+        self.role, self.epoch, self.follower, self.leader = Role.WAITS, 0, "", ""
+        self.waiting: dict[int, list[Envelope]] = {}  # what goes out once the follower has kept the record
+        self.error = ""
+        self._numbers = [0]  # of the snapshot that was taken up: what its pieces have seen
+        self._in_step, self._led_from = False, 0
+        self._synced_ms, self._beat_ms, self._again_ms = 0, 0, 0
+        self._due = 0  # record after which a snapshot is begun
+
+    # --- recovery -----------------------------------------------------------------------------------------------------
+    def recover(self) -> int:
+        """Take up what the disk has; returns how many records were applied. Raises JournalError, SnapshotError."""
+        snapshot, replayed = self.snapshots.read(), 0
+        if snapshot is not None:
+            self._restore(snapshot)
+        for record in self.journal.records():
+            if record.number > self._numbers[0]:
+                self._replay(record.number, record.payload)
+                replayed += 1
+        if self.journal.number < self._numbers[-1]:
+            if self.journal.number or self._numbers[0] != self._numbers[-1]:
+                raise JournalError(
+                    f"{self.journal.name} ends at record {self.journal.number}, and {self.snapshots.name} has "
+                    f"record {self._numbers[-1]}"
+                )
+            self.journal.begin_at(self._numbers[-1])  # power was lost between the snapshot and the journal's beginning
+        self.epoch, self._due = self.journal.epoch, self.journal.number + self.care.records_between_snapshots
+        return replayed
+
+    def _restore(self, snapshot: Snapshot) -> None:
+        self.machine.restore(snapshot.pieces)
+        self._numbers = snapshot.numbers
+        if self._numbers[0] == self._numbers[-1]:
+            self.machine.caught_up()
+
+    def _replay(self, number: int, payload: bytes) -> None:
+        """Apply a record, to those pieces of the snapshot that have not seen it."""
+        if number > self._numbers[-1]:
+            self.machine.apply(payload)
+            return
+        self.machine.catch_up(payload, [seen < number for seen in self._numbers])
+        if number == self._numbers[-1]:
+            self.machine.caught_up()
+
+    # --- messages -----------------------------------------------------------------------------------------------------
+    def receive(self, message: Message, now: int) -> list[Envelope]:
+        """What goes out. Nothing is kept or promised any more once the disk has failed: `error` says why."""
+        if self.role == Role.BROKEN:
+            return []
+        try:
+            return self._received(message, now)
+        except (JournalError, SnapshotError) as error:
+            self.role, self.error = Role.BROKEN, str(error)
+            return [Envelope(SUPERVISOR, Beat(self.host, self.seat, self.epoch, 0, False, error=self.error))]
+
+    def _received(self, message: Message, now: int) -> list[Envelope]:
+        if isinstance(message, Lead):
+            return self._lead(message)
+        if isinstance(message, Tick):
+            return self._tick(now)
+        if isinstance(message, Copy):
+            return self._copy(message)
+        if isinstance(message, Seed):
+            return self._take_seed(message)
+        if self.role != Role.LEADS:
+            return []
+        if isinstance(message, Kept):
+            return self._kept(message)
+        if isinstance(message, Wanted):
+            return self._copies(message)
+        admission = self.machine.admit(message, now)
+        out = list(admission.out) if not self._withholds() else self._withhold(admission.out)
+        for payload in admission.payloads:
+            out += self._keep(payload, now)
+        return out
+
+    def _keep(self, payload: bytes, now: int) -> list[Envelope]:
+        number = self.journal.append(self.epoch, payload)
+        if self.care.promise == Promise.DURABLE:
+            self.journal.sync()
+        out = self.machine.apply(payload)
+        if not self.follower:
+            return out
+        self.waiting[number] = out
+        return [Envelope(self.follower, Copy(self.epoch, self.seat, number, payload))]
+
+    def _withholds(self) -> bool:
+        """Whether something was applied that the follower may not have."""
+        return bool(self.waiting)
+
+    def _withhold(self, out: Sequence[Envelope]) -> list[Envelope]:
+        """An answer given again tells of what was applied: it waits for the follower as the first one does."""
+        self.waiting[max(self.waiting)] += out
+        return []
+
+    # --- one leads ----------------------------------------------------------------------------------------------------
+    def _lead(self, lead: Lead) -> list[Envelope]:
+        if lead.epoch < self.epoch or (lead.epoch == self.epoch and self.role != Role.WAITS):
+            return []
+        self.epoch, self.leader = lead.epoch, lead.leader(self.seat)
+        if self.leader != self.host:
+            self.role = Role.FOLLOWS if lead.follower(self.seat) == self.host else Role.WAITS
+            self.waiting = {}
+            return []
+        self.role, self.follower = Role.LEADS, lead.follower(self.seat) or ""
+        self.machine.lead(lead.epoch)
+        waiting, self.waiting = self.waiting, {}
+        self._in_step, self._led_from = False, self.journal.number
+        out = [envelope for number in sorted(waiting) for envelope in waiting[number]]
+        out += self.machine.unanswered()
+        if not self.follower:
+            return out
+        self.waiting[self.journal.number] = out
+        return []  # until the follower has all that was promised before
+
+    def _kept(self, message: Kept) -> list[Envelope]:
+        if message.epoch != self.epoch:
+            return []
+        self._in_step = self._in_step or message.number >= self._led_from
+        out: list[Envelope] = []
+        for number in sorted(self.waiting):
+            if number <= message.number:
+                out += self.waiting.pop(number)
+        return out
+
+    def _copies(self, wanted: Wanted) -> list[Envelope]:
+        if wanted.epoch != self.epoch:
+            return []
+        out = self._kept(Kept(wanted.epoch, wanted.seat, wanted.number - 1))
+        again = self._sent_again(wanted.number)
+        if not again and wanted.number <= self.journal.number and self.follower:
+            again = self._seed()
+        return out + again
+
+    def _sent_again(self, number: int) -> list[Envelope]:
+        records = self.journal.read_from(number, COPIES_AT_ONCE) if self.follower else []
+        return [Envelope(self.follower, Copy(self.epoch, self.seat, one.number, one.payload)) for one in records]
+
+    def _seed(self) -> list[Envelope]:
+        """The journal does not reach back that far: the snapshot does."""
+        snapshot = self.snapshots.read()
+        if snapshot is None:
+            return []
+        pieces = tuple(packed(piece) for piece in snapshot.pieces)
+        return [Envelope(self.follower, Seed(self.epoch, self.seat, tuple(snapshot.numbers), pieces))]
+
+    # --- one follows --------------------------------------------------------------------------------------------------
+    def _copy(self, copy: Copy) -> list[Envelope]:
+        if copy.epoch != self.epoch or self.role != Role.FOLLOWS:
+            return []
+        if copy.number > self.journal.number + 1:
+            return [Envelope(self.leader, Wanted(self.epoch, self.seat, self.journal.number + 1))]
+        if copy.number == self.journal.number + 1:
+            self.journal.append(self.epoch, copy.payload)
+            if self.care.promise == Promise.DURABLE:
+                self.journal.sync()
+            self._replay(copy.number, copy.payload)
+        return [Envelope(self.leader, Kept(self.epoch, self.seat, self.journal.number))]
+
+    def _take_seed(self, seed: Seed) -> list[Envelope]:
+        if seed.epoch != self.epoch or self.role != Role.FOLLOWS or self.journal.number:
+            return []
+        pieces = [unpacked(piece) for piece in seed.pieces]
+        self.snapshots.adopt(list(seed.numbers), pieces)
+        self.journal.begin_at(seed.numbers[0])
+        self._restore(Snapshot(pieces, list(seed.numbers)))
+        return [Envelope(self.leader, Wanted(self.epoch, self.seat, self.journal.number + 1))]
+
+    # --- time ---------------------------------------------------------------------------------------------------------
+    def _tick(self, now: int) -> list[Envelope]:
+        out: list[Envelope] = []
+        if now >= self._beat_ms + self.care.beat_ms:
+            self._beat_ms = now
+            leads, number = self.role == Role.LEADS, self.journal.number
+            out.append(Envelope(SUPERVISOR, Beat(self.host, self.seat, self.epoch, number, leads, self._in_step)))
+        if self.care.promise == Promise.INTERVAL and now >= self._synced_ms + self.care.interval_ms:
+            self.journal.sync()
+            self._synced_ms = now
+        if now >= self._again_ms + self.care.again_ms:
+            self._again_ms = now
+            out += self._again()
+        self._snapshot()
+        return out
+
+    def _again(self) -> list[Envelope]:
+        """What may have been lost on the way."""
+        if self.role == Role.FOLLOWS:
+            return [Envelope(self.leader, Wanted(self.epoch, self.seat, self.journal.number + 1))]
+        if self.role != Role.LEADS:
+            return []
+        if not self.waiting:
+            return self.machine.unanswered()
+        return self._sent_again(min(self.waiting))
+
+    def _snapshot(self) -> None:
+        """A piece at a time; what the snapshot has, the journal need not keep."""
+        number = self.journal.number
+        if self.role == Role.WAITS or (number < self._due and not self.snapshots.fresh):
+            return
+        self.journal.sync()
+        if self.snapshots.take(number, self.machine.pieces(), self.machine.piece):
+            self._due = number + self.care.records_between_snapshots
+            self.journal.keep_from(self.snapshots.numbers[0] + 1)

@@ -1,0 +1,97 @@
+"""Snapshots of a machine, piece by piece, over a disk: a new one takes the place of the last at once or not at all.
+
+The pieces of a snapshot are files of their own, written between records while the machine works on; each says after
+which record it was taken. A list names the snapshot that holds. It is renamed into place when all pieces are synced.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from engine.host.disk import Disk
+from engine.host.packing import PackingError, Value, packed, unpacked
+
+
+class SnapshotError(Exception):
+    """A snapshot cannot be read or written. Says the file."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Pieces, and the number of the record after which each was taken; ascending."""
+
+    pieces: list[Mapping[str, Any]]
+    numbers: list[int]
+
+
+class Snapshots:
+    """The snapshots of one seat. Raises SnapshotError."""
+
+    def __init__(self, disk: Disk, name: str) -> None:
+        self.disk, self.name = disk, name
+        self.turn, self.numbers = self._listed()
+        self.fresh: list[int] = []  # numbers of the pieces of the snapshot that is being taken
+
+    # --- written ------------------------------------------------------------------------------------------------------
+    def take(self, number: int, pieces: int, piece: Callable[[int], Mapping[str, Value]]) -> bool:
+        """Take the next piece, after record `number`; True if it was the last, and the snapshot holds."""
+        at = len(self.fresh)
+        self._guarded(self._write, self._file(self.turn + 1, at), packed(piece(at)))
+        self.fresh.append(number)
+        if len(self.fresh) < pieces:
+            return False
+        self._guarded(self._hold)
+        return True
+
+    def adopt(self, numbers: list[int], pieces: Sequence[Mapping[str, Value]]) -> None:
+        """Another replica's snapshot."""
+        for number, fields in zip(numbers, pieces, strict=True):
+            self.take(number, len(pieces), lambda _, fields=fields: fields)  # type: ignore[misc]
+
+    def _write(self, name: str, data: bytes) -> None:
+        self.disk.remove(name)  # of a snapshot that a crash broke off
+        self.disk.append(name, data)
+        self.disk.sync(name)
+
+    def _hold(self) -> None:
+        before, old = len(self.numbers), self.turn
+        self._write(f"{self.name}.new", json.dumps([self.turn + 1, *self.fresh]).encode())
+        self.disk.rename(f"{self.name}.new", self.name)
+        self.turn, self.numbers, self.fresh = old + 1, self.fresh, []
+        for at in range(before):
+            self.disk.remove(self._file(old, at))
+
+    def _guarded(self, write: Callable[..., None], *arguments: Any) -> None:
+        try:
+            write(*arguments)
+        except OSError as error:
+            raise SnapshotError(f"{self.name}: could not be written: {error.strerror or error}") from error
+
+    # --- read ---------------------------------------------------------------------------------------------------------
+    def read(self) -> Snapshot | None:
+        """The one that holds."""
+        if not self.numbers:
+            return None
+        return Snapshot([self._read(self._file(self.turn, at)) for at in range(len(self.numbers))], self.numbers)
+
+    def _read(self, name: str) -> Mapping[str, Any]:
+        try:
+            return unpacked(self.disk.read(name))
+        except FileNotFoundError:
+            raise SnapshotError(f"{name} is missing, and {self.name} says that it holds") from None
+        except PackingError as error:
+            raise SnapshotError(f"{name} {error}") from None
+
+    def _listed(self) -> tuple[int, list[int]]:
+        try:
+            said = json.loads(self.disk.read(self.name))
+        except FileNotFoundError:
+            return 0, []
+        except ValueError:
+            raise SnapshotError(f"{self.name} must list a snapshot as numbers") from None
+        turn, *numbers = said
+        return turn, numbers
+
+    def _file(self, turn: int, at: int) -> str:
+        return f"{self.name}-{turn:08d}-{at:04d}"

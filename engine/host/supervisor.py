@@ -1,0 +1,137 @@
+"""The supervisor: hears who lives, and says who leads which seat. It is one, and its epochs are journaled before
+anybody hears of them; without it nobody is promoted."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from engine.host.disk import Disk
+from engine.host.journal import Journal
+from engine.host.messages import Beat, Envelope, Lead, Message, Replace, Tick
+
+CARRIER = "carrier"  # starts and ends processes
+EVERYBODY = "everybody"
+
+
+@dataclass(frozen=True)
+class Seating:
+    """Who sits where."""
+
+    leader: str
+    follower: str = ""
+    started: int = 0  # how many hosts the seat has had
+
+
+@dataclass(frozen=True)
+class Patience:
+    """ms."""
+
+    lost: int = 1_000  # without a sign of life
+    starting: int = 60_000  # until a process that was started must have shown one
+    again: int = 200  # between two tellings of who leads
+
+
+class Supervisor:
+    """`receive(message, now) -> envelopes`."""
+
+    def __init__(self, disk: Disk, seats: Mapping[str, Seating], patience: Patience, standby: bool, now: int) -> None:
+        """seats: as the first epoch has them; the journal knows better if there is one."""
+        self.journal, self.patience, self.standby = Journal(disk, "supervisor.journal"), patience, standby
+        self.seats, self.epoch = dict(seats), 0
+        for record in self.journal.records():
+            self.epoch = record.epoch
+            self.seats = {seat: Seating(*said) for seat, said in json.loads(record.payload).items()}
+        self.seen = {host: now for seating in self.seats.values() for host in (seating.leader, seating.follower)}
+        self.in_step: dict[str, bool] = {}  # by seat: its follower has all that was promised
+        self.coming: dict[str, tuple[str, str]] = {}  # by host that was started: its seat, and leader or follower
+        self._told_ms = now
+        if self.epoch == 0:
+            self._begin_epoch({})
+
+    # --- messages -----------------------------------------------------------------------------------------------------
+    def receive(self, message: Message, now: int) -> list[Envelope]:
+        if isinstance(message, Beat):
+            return self._beat(message, now)
+        if isinstance(message, Tick):
+            return self._tick(now)
+        return []
+
+    def _beat(self, beat: Beat, now: int) -> list[Envelope]:
+        if beat.seat not in self.seats:
+            return []
+        seating = self.seats[beat.seat]
+        if beat.host in self.coming:
+            seat, part = self.coming.pop(beat.host)
+            self.seen[beat.host] = now
+            return self._begin_epoch({seat: replace(seating, **{part: beat.host})}, now)
+        if beat.host not in (seating.leader, seating.follower):
+            return [Envelope(CARRIER, Replace(beat.seat, ended=beat.host))]  # it was replaced, and does not know
+        self.seen[beat.host] = self.seen[beat.host] if beat.error else now
+        if beat.error:
+            return self._lost(beat.seat, beat.host, now)
+        if beat.leads and beat.epoch == self.epoch and beat.host == seating.leader:
+            self.in_step[beat.seat] = beat.in_step
+        return []
+
+    def _tick(self, now: int) -> list[Envelope]:
+        out: list[Envelope] = []
+        for seat, seating in list(self.seats.items()):
+            for host in filter(None, (seating.leader, seating.follower)):
+                if now - self.seen[host] > self.patience.lost and not self._is_coming(seat):
+                    out += self._lost(seat, host, now)
+        for host, (seat, part) in list(self.coming.items()):
+            if now - self.seen[host] > self.patience.starting:
+                del self.coming[host]
+                out += self._start(seat, part, host, now)
+        if now - self._told_ms >= self.patience.again:
+            out += self._tell(now)
+        return out
+
+    def _is_coming(self, seat: str) -> bool:
+        return any(of == seat for of, _ in self.coming.values())
+
+    # --- decisions ----------------------------------------------------------------------------------------------------
+    def _lost(self, seat: str, host: str, now: int) -> list[Envelope]:
+        """A host has died, or is taken for dead: it is ended, so that it is."""
+        seating = self.seats[seat]
+        if host == seating.follower:
+            out = [Envelope(CARRIER, Replace(seat, ended=host))]
+            out += self._begin_epoch({seat: replace(seating, follower="")}, now)
+            return out + (self._start(seat, "follower", "", now) if self.standby else [])
+        if seating.follower and self.in_step.get(seat):
+            out = [Envelope(CARRIER, Replace(seat, ended=host))]
+            out += self._begin_epoch({seat: replace(seating, leader=seating.follower, follower="")}, now)
+            return out + self._start(seat, "follower", "", now)
+        return self._start(seat, "leader", host, now)
+
+    def _start(self, seat: str, part: str, ended: str, now: int) -> list[Envelope]:
+        seating = self.seats[seat]
+        host = f"{seat}.{seating.started + 1}"
+        self.seats[seat] = replace(seating, started=seating.started + 1)
+        self.seen[host], self.coming[host] = now, (seat, part)
+        return [Envelope(CARRIER, Replace(seat, ended, host, afresh=part == "follower"))]
+
+    def _begin_epoch(self, changed: Mapping[str, Seating], now: int = 0) -> list[Envelope]:
+        self.seats |= changed
+        self.epoch += 1
+        said = {seat: (one.leader, one.follower, one.started) for seat, one in self.seats.items()}
+        self.journal.append(self.epoch, json.dumps(said).encode())
+        self.journal.sync()
+        self.in_step = {}
+        return self._tell(now)
+
+    def _tell(self, now: int) -> list[Envelope]:
+        self._told_ms = now
+        return [Envelope(EVERYBODY, self.lead)]
+
+    @property
+    def lead(self) -> Lead:
+        return Lead(self.epoch, tuple(leaders(self.seats.items())), tuple(followers(self.seats.items())))
+
+
+def leaders(seats: Iterable[tuple[str, Seating]]) -> list[tuple[str, str]]:
+    return [(seat, seating.leader) for seat, seating in seats]
+
+
+def followers(seats: Iterable[tuple[str, Seating]]) -> list[tuple[str, str]]:
+    return [(seat, seating.follower) for seat, seating in seats if seating.follower]

@@ -1,0 +1,106 @@
+"""Traffic for drills: what a synthetic population did, settlement by settlement, as batches for any number of shards."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.host.ledger import LedgerHost
+from engine.host.messages import Batch
+from engine.host.shard import CustomerShard
+from engine.policy.tables import CompiledPolicy
+from engine.records import NONE
+from scenarios.bench_worlds import plan_of
+from scenarios.lone_world import LoneWorld
+from scenarios.recording import WITH_CARTS, Recorded
+from scenarios.worker import RunPlan
+
+CLIENT = "client"
+Bounds = Sequence[tuple[int, int]]  # [first, end) of each shard
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """What customers 0 … n - 1 did, step by step, from the first moment of a policy on."""
+
+    plan: RunPlan
+    profiles: np.ndarray  # CUSTOMER[n], before anything
+    steps: list[Recorded]  # of one settlement each
+    times: list[int]  # ms, when each is settled
+
+    @property
+    def policy(self) -> CompiledPolicy:
+        return self.plan.policy
+
+    @property
+    def events(self) -> int:
+        return sum(len(step.events) for step in self.steps)
+
+    def bounds(self, shards: int) -> list[tuple[int, int]]:
+        ends = [len(self.profiles) * shard // shards for shard in range(shards + 1)]
+        return list(zip(ends, ends[1:], strict=False))
+
+    def batches(self, shard: int, first: int, end: int, client: str = CLIENT) -> list[Batch]:
+        """What the customers in [first, end) did: a batch a step, perhaps empty."""
+        return [
+            batch_of(step, client, shard, number, time_ms, first, end)
+            for number, (step, time_ms) in enumerate(zip(self.steps, self.times, strict=True), 1)
+        ]
+
+    def shard(self, first: int, end: int) -> CustomerShard:
+        """Customers as they were before anything."""
+        shard = CustomerShard(first, end - first, self.policy.tables, self.policy.registry.slots)
+        shard.customers[:] = self.profiles[first:end]
+        shard.take_bulletin(self.ledger([(first, end)]).bulletin())
+        return shard
+
+    def ledger(self, bounds: Bounds, live: bool = False) -> LedgerHost:
+        policy = self.policy
+        start = self.plan.spans.start
+        return LedgerHost(policy.tables, policy.coupons, policy.budgets, bounds, start, live=live)
+
+
+def record_traffic(policy: str, population: str, customers: int, days: int, step_ms: int) -> Traffic:
+    """Live through a plan of the library on one core, and keep what everybody did."""
+    plan = plan_of(policy, days, record=True, population=population, step_ms=step_ms)
+    world = LoneWorld(plan, customers)
+    profiles = world.worker.shard.customers.copy()
+    world.run()
+    assert world.worker.recording is not None
+    recorded = world.worker.recording.recorded()
+    times = plan.spans.start + step_ms * np.arange(1, len(recorded.steps) + 1)
+    return Traffic(plan, profiles, steps_of(recorded), times.tolist())
+
+
+def steps_of(recorded: Recorded) -> list[Recorded]:
+    """A recording by step."""
+    names = ("events", "decision_log", "asks", "receipts", "cart_lines", "origins")
+    counts = dict(zip(names, recorded.steps.T[[0, 0, 1, 1, 2, 3]], strict=True))
+    ends = {name: np.cumsum(count) for name, count in counts.items()}
+    return [
+        Recorded(
+            *(getattr(recorded, name)[ends[name][at] - counts[name][at] : ends[name][at]] for name in names),
+            enrolled=recorded.enrolled[:0], steps=recorded.steps[at : at + 1],
+        )
+        for at in range(len(recorded.steps))
+    ]  # fmt: skip
+
+
+def batch_of(step: Recorded, client: str, shard: int, number: int, time_ms: int, first: int, end: int) -> Batch:
+    """The part of a step that is of some customers, with asks, carts and origins of its own."""
+    events = step.events[(step.events["customer"] >= first) & (step.events["customer"] < end)].copy()
+    asking = np.flatnonzero(events["ask"] != NONE)
+    asks = step.asks[events["ask"][asking]].copy()
+    carts = np.flatnonzero(np.isin(events["kind"][asking], WITH_CARTS))
+    lines = np.concatenate([np.arange(0), *(lines_of(asks[at]) for at in carts)])
+    sizes = asks["lines"][carts].astype(np.int64)
+    asks["first_line"][carts] = np.cumsum(sizes) - sizes
+    events["ask"][asking] = np.arange(len(asking))
+    traced = np.flatnonzero(events["origin"] != NONE)
+    origins = step.origins[events["origin"][traced]].copy()
+    events["origin"][traced] = np.arange(len(traced))
+    return Batch(client, shard, number, time_ms, events, asks, step.cart_lines[lines].copy(), origins)
+
+
+def lines_of(ask: np.void) -> np.ndarray:
+    return np.arange(int(ask["first_line"]), int(ask["first_line"]) + int(ask["lines"]))
