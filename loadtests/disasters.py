@@ -18,7 +18,6 @@ from engine.host.shard_machine import ShardMachine
 from engine.host.snapshots import SnapshotError
 from engine.host.supervisor import Patience, Seating, Supervisor
 from loadtests.traffic import CLIENT, Traffic
-from sim.disasters.disk import SeededDisk
 from sim.disasters.stage import SUPERVISOR, Disaster, Stage, State, Weather
 
 LEDGER = "ledger"
@@ -81,7 +80,9 @@ class Client:
 
 
 def same_answer(one: Answered, other: Answered) -> bool:
-    return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in ("decisions", "receipts", "replies"))
+    return all(
+        np.array_equal(getattr(one, name), getattr(other, name)) for name in ("decisions", "receipts", "replies")
+    )
 
 
 class Theatre:
@@ -205,5 +206,3 @@ def disaster(seed: int, truth: Truth, replica: type[Replica] = Replica) -> Outco
     random = Random(seed)
     theatre = Theatre(truth.traffic, standby=random.random() < 0.5, replica=replica)
     return play(theatre, weather_of(random), random, truth)
-
-

@@ -74,8 +74,8 @@ class Journal:
         self.durable, self._ready = self.number, True
 
     def _in_segment(self, segment: int, data: bytes) -> Iterator[Record]:
-        """The good ones from the front. A segment of less than a head has just been begun."""
-        if len(data) < SEGMENT_HEAD.size:
+        """The good ones from the front. A segment that is not listed has just been begun: nothing is in it."""
+        if segment > self._last or len(data) < SEGMENT_HEAD.size:
             return
         magic, version, first = SEGMENT_HEAD.unpack_from(data)
         if magic != MAGIC or version != VERSION:
@@ -157,8 +157,8 @@ class Journal:
         self._check_writable()
         assert self.number == 0 and self._size == SEGMENT_HEAD.size, "only an empty journal begins somewhere else"
         self.number = self.durable = number
-        self._guarded("begin", self.disk.remove, self.file(self._segment))
-        self._guarded("begin", self._begin, self._segment)
+        self._guarded("begin", self._begin, self._segment + 1)
+        self._guarded("begin", self._list, self._lowest, self._segment, self._segment)
 
     def read_from(self, number: int, most: int) -> list[Record]:
         """Records from a number on, at most so many; none where they are not kept any more."""

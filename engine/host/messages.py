@@ -185,12 +185,12 @@ class Lead:
 
 @dataclass(frozen=True)
 class Replace:
-    """The supervisor wants a process ended, by its id, and then another one started; each may be empty."""
+    """The supervisor wants processes ended, by their ids, and then another one started. It says so until it is done."""
 
     seat: str
-    ended: str = ""  # host
+    ended: tuple[str, ...]  # hosts; one that should have been started, and perhaps was, after the one that it replaces
     started: str = ""  # host …
-    afresh: bool = False  # … with an empty disk; otherwise it recovers from that of the one that was ended
+    afresh: bool = False  # … with an empty disk; otherwise it recovers from that of the last one that was ended
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ anybody hears of them; without it nobody is promoted."""
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from engine.host.disk import Disk
 from engine.host.journal import Journal
@@ -38,12 +39,13 @@ class Supervisor:
         """seats: as the first epoch has them; the journal knows better if there is one."""
         self.journal, self.patience, self.standby = Journal(disk, "supervisor.journal"), patience, standby
         self.seats, self.epoch = dict(seats), 0
+        self.coming: dict[str, Replace] = {}  # by host: how it was started
+        self.in_step: dict[str, bool] = {}  # by seat: its follower has all that was promised
         for record in self.journal.records():
             self.epoch = record.epoch
-            self.seats = {seat: Seating(*said) for seat, said in json.loads(record.payload).items()}
-        self.seen = {host: now for seating in self.seats.values() for host in (seating.leader, seating.follower)}
-        self.in_step: dict[str, bool] = {}  # by seat: its follower has all that was promised
-        self.coming: dict[str, tuple[str, str]] = {}  # by host that was started: its seat, and leader or follower
+            self._read(json.loads(record.payload))
+        known = [*self.coming, *(host for one in self.seats.values() for host in (one.leader, one.follower))]
+        self.seen = dict.fromkeys(known, now)
         self._told_ms = now
         if self.epoch == 0:
             self._begin_epoch({})
@@ -61,14 +63,17 @@ class Supervisor:
             return []
         seating = self.seats[beat.seat]
         if beat.host in self.coming:
-            seat, part = self.coming.pop(beat.host)
+            order = self.coming.pop(beat.host)
             self.seen[beat.host] = now
-            return self._begin_epoch({seat: replace(seating, **{part: beat.host})}, now)
+            changed = {"follower": beat.host} if order.afresh else {"leader": beat.host}
+            return self._begin_epoch({beat.seat: replace(seating, **changed)}, now)
         if beat.host not in (seating.leader, seating.follower):
-            return [Envelope(CARRIER, Replace(beat.seat, ended=beat.host))]  # it was replaced, and does not know
-        self.seen[beat.host] = self.seen[beat.host] if beat.error else now
+            if any(beat.host in order.ended for order in self.coming.values()):
+                return []  # the one that is coming ends it, and needs what it has
+            return [Envelope(CARRIER, Replace(beat.seat, (beat.host,)))]  # it was replaced, and does not know
         if beat.error:
-            return self._lost(beat.seat, beat.host, now)
+            return [] if self._is_coming(beat.seat) else self._lost(beat.seat, beat.host, now)
+        self.seen[beat.host] = now
         if beat.leads and beat.epoch == self.epoch and beat.host == seating.leader:
             self.in_step[beat.seat] = beat.in_step
         return []
@@ -79,50 +84,65 @@ class Supervisor:
             for host in filter(None, (seating.leader, seating.follower)):
                 if now - self.seen[host] > self.patience.lost and not self._is_coming(seat):
                     out += self._lost(seat, host, now)
-        for host, (seat, part) in list(self.coming.items()):
+        for host, order in list(self.coming.items()):
             if now - self.seen[host] > self.patience.starting:
                 del self.coming[host]
-                out += self._start(seat, part, host, now)
+                out += self._start(order.seat, (*order.ended, host), order.afresh, now)
         if now - self._told_ms >= self.patience.again:
             out += self._tell(now)
         return out
 
     def _is_coming(self, seat: str) -> bool:
-        return any(of == seat for of, _ in self.coming.values())
+        return any(order.seat == seat for order in self.coming.values())
 
     # --- decisions ----------------------------------------------------------------------------------------------------
     def _lost(self, seat: str, host: str, now: int) -> list[Envelope]:
         """A host has died, or is taken for dead: it is ended, so that it is."""
         seating = self.seats[seat]
         if host == seating.follower:
-            out = [Envelope(CARRIER, Replace(seat, ended=host))]
+            out = [Envelope(CARRIER, Replace(seat, (host,)))]
             out += self._begin_epoch({seat: replace(seating, follower="")}, now)
-            return out + (self._start(seat, "follower", "", now) if self.standby else [])
+            return out + (self._start(seat, (), True, now) if self.standby else [])
         if seating.follower and self.in_step.get(seat):
-            out = [Envelope(CARRIER, Replace(seat, ended=host))]
+            out = [Envelope(CARRIER, Replace(seat, (host,)))]
             out += self._begin_epoch({seat: replace(seating, leader=seating.follower, follower="")}, now)
-            return out + self._start(seat, "follower", "", now)
-        return self._start(seat, "leader", host, now)
+            return out + self._start(seat, (), True, now)
+        return self._start(seat, (host,), False, now)
 
-    def _start(self, seat: str, part: str, ended: str, now: int) -> list[Envelope]:
+    def _start(self, seat: str, ended: tuple[str, ...], afresh: bool, now: int) -> list[Envelope]:
+        """A new host: it takes over the disk of one that is ended, or begins afresh and follows."""
         seating = self.seats[seat]
         host = f"{seat}.{seating.started + 1}"
         self.seats[seat] = replace(seating, started=seating.started + 1)
-        self.seen[host], self.coming[host] = now, (seat, part)
-        return [Envelope(CARRIER, Replace(seat, ended, host, afresh=part == "follower"))]
+        self.seen[host], self.coming[host] = now, Replace(seat, ended, host, afresh)
+        self._write()
+        return [Envelope(CARRIER, self.coming[host])]
 
     def _begin_epoch(self, changed: Mapping[str, Seating], now: int = 0) -> list[Envelope]:
         self.seats |= changed
         self.epoch += 1
-        said = {seat: (one.leader, one.follower, one.started) for seat, one in self.seats.items()}
-        self.journal.append(self.epoch, json.dumps(said).encode())
-        self.journal.sync()
+        self._write()
         self.in_step = {}
         return self._tell(now)
 
+    def _write(self) -> None:
+        """Nobody hears of a decision that could be forgotten."""
+        said = {
+            "seats": {seat: (one.leader, one.follower, one.started) for seat, one in self.seats.items()},
+            "coming": [(order.seat, order.ended, order.started, order.afresh) for order in self.coming.values()],
+        }
+        self.journal.append(self.epoch, json.dumps(said).encode())
+        self.journal.sync()
+
+    def _read(self, said: Mapping[str, Any]) -> None:
+        self.seats = {seat: Seating(*one) for seat, one in said["seats"].items()}
+        orders = [Replace(seat, tuple(ended), *rest) for seat, ended, *rest in said["coming"]]
+        self.coming = {order.started: order for order in orders}
+
     def _tell(self, now: int) -> list[Envelope]:
         self._told_ms = now
-        return [Envelope(EVERYBODY, self.lead)]
+        orders = [Envelope(CARRIER, order) for order in self.coming.values()]
+        return [*orders, Envelope(EVERYBODY, self.lead)]
 
     @property
     def lead(self) -> Lead:

@@ -226,20 +226,16 @@ class Stage:
 
     # --- the carrier: what the supervisor orders ----------------------------------------------------------------------
     def _order(self, order: Any) -> None:
-        if order.ended and self._is_cut(order.ended):
-            self.after(50, lambda: self._order(order))  # nobody reaches it to end it
-            return
-        ended = self.places.get(order.ended)
-        if order.started in self.places:
-            return
-        if ended is not None and order.started and not order.afresh:
-            self.places.pop(order.ended)
-            self.places[order.started] = Place(None, ended.disk)
-            ended.disk.faults = self._disk_faults()
-            self.happened["restart"] += 1
-            self.after(self.random.randrange(200) + 1, lambda: self._boot(order.started))
-            return
-        self.places.pop(order.ended, None)
-        if order.started:
+        """Orders are repeated until they have been carried out."""
+        if order.started in self.places or any(self._is_cut(host) for host in order.ended):
+            return  # nobody reaches what is cut off, to end it
+        ended = [self.places.pop(host) for host in order.ended if host in self.places]
+        if order.afresh:
             self.happened["fresh follower"] += 1
             self.enter(order.started)
+        elif order.started:
+            disk = ended[-1].disk
+            disk.faults = self._disk_faults()
+            self.places[order.started] = Place(None, disk, State.DOWN)
+            self.happened["restart"] += 1
+            self.after(self.random.randrange(200) + 1, lambda: self._boot(order.started))
