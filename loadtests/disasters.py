@@ -181,7 +181,7 @@ def wait_for_digests(stage: Stage, theatre: Theatre) -> dict[str, str]:
         found[seat] = final_digest(machine)
         return True
 
-    if not stage.run(lambda: all([leads(seat) for seat in theatre.seats]), ENDS_WITHIN_MS):
+    if not stage.run(lambda: all(leads(seat) for seat in theatre.seats), ENDS_WITHIN_MS):
         raise Disaster("a seat has nobody who leads it")
     return found
 

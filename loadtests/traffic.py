@@ -1,7 +1,8 @@
-"""Traffic for drills: what a synthetic population did, settlement by settlement, as batches for any number of shards."""
+"""Traffic for drills: what a synthetic population did, step by step, as batches for any number of shards."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -38,7 +39,7 @@ class Traffic:
 
     def bounds(self, shards: int) -> list[tuple[int, int]]:
         ends = [len(self.profiles) * shard // shards for shard in range(shards + 1)]
-        return list(zip(ends, ends[1:], strict=False))
+        return list(pairwise(ends))
 
     def batches(self, shard: int, first: int, end: int, client: str = CLIENT) -> list[Batch]:
         """What the customers in [first, end) did: a batch a step, perhaps empty."""
@@ -77,13 +78,15 @@ def steps_of(recorded: Recorded) -> list[Recorded]:
     names = ("events", "decision_log", "asks", "receipts", "cart_lines", "origins")
     counts = dict(zip(names, recorded.steps.T[[0, 0, 1, 1, 2, 3]], strict=True))
     ends = {name: np.cumsum(count) for name, count in counts.items()}
+
+    def part(name: str, at: int) -> np.ndarray:
+        log: np.ndarray = getattr(recorded, name)
+        return log[ends[name][at] - counts[name][at] : ends[name][at]]
+
     return [
-        Recorded(
-            *(getattr(recorded, name)[ends[name][at] - counts[name][at] : ends[name][at]] for name in names),
-            enrolled=recorded.enrolled[:0], steps=recorded.steps[at : at + 1],
-        )
+        Recorded(*(part(name, at) for name in names), recorded.enrolled[:0], recorded.steps[at : at + 1])
         for at in range(len(recorded.steps))
-    ]  # fmt: skip
+    ]
 
 
 def batch_of(step: Recorded, client: str, shard: int, number: int, time_ms: int, first: int, end: int) -> Batch:

@@ -21,7 +21,7 @@ class SnapshotError(Exception):
 class Snapshot:
     """Pieces, and the number of the record after which each was taken; ascending."""
 
-    pieces: list[Mapping[str, Any]]
+    pieces: Sequence[Mapping[str, Any]]
     numbers: list[int]
 
 

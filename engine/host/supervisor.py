@@ -65,8 +65,8 @@ class Supervisor:
         if beat.host in self.coming:
             order = self.coming.pop(beat.host)
             self.seen[beat.host] = now
-            changed = {"follower": beat.host} if order.afresh else {"leader": beat.host}
-            return self._begin_epoch({beat.seat: replace(seating, **changed)}, now)
+            changed = replace(seating, follower=beat.host) if order.afresh else replace(seating, leader=beat.host)
+            return self._begin_epoch({beat.seat: changed}, now)
         if beat.host not in (seating.leader, seating.follower):
             if any(beat.host in order.ended for order in self.coming.values()):
                 return []  # the one that is coming ends it, and needs what it has
