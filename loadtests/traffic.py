@@ -83,10 +83,11 @@ def steps_of(recorded: Recorded) -> list[Recorded]:
         log: np.ndarray = getattr(recorded, name)
         return log[ends[name][at] - counts[name][at] : ends[name][at]]
 
-    return [
-        Recorded(*(part(name, at) for name in names), recorded.enrolled[:0], recorded.steps[at : at + 1])
-        for at in range(len(recorded.steps))
-    ]
+    def step(at: int) -> Recorded:
+        parts = {name: part(name, at) for name in names}
+        return recorded._replace(**parts, enrolled=recorded.enrolled[:0], steps=recorded.steps[at : at + 1])
+
+    return [step(at) for at in range(len(recorded.steps))]
 
 
 def batch_of(step: Recorded, client: str, shard: int, number: int, time_ms: int, first: int, end: int) -> Batch:

@@ -4,6 +4,7 @@ What is the whole shard's is in none: sums of coupons (`Wallets.lives`, `prizes`
 warm-up, waiting requests, tallies.
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +16,8 @@ from engine.records import NONE
 from engine.rules.partitions import count_rows, give_rows, list_rows, take_rows
 from engine.rules.slabs import IDS, INSTANCES, LINES, ORDERS
 from engine.rules.watch import SIGHTINGS
+
+_SLABS = {INSTANCES: "instances", ORDERS: "orders", IDS: "ids", LINES: "lines"}
 
 
 class Partition(NamedTuple):
@@ -93,6 +96,21 @@ def put(shard: CustomerShard, partition: Partition) -> None:
         put_wallets(shard, here, partition)
     if shard.has_watch:
         put_watch(shard, here, partition)
+
+
+def put_all(shard: CustomerShard, partitions: Sequence[Partition]) -> None:
+    """The same for several, with room made once for them all: growing row by row is most of the time otherwise."""
+    for partition in partitions:
+        provide(shard, partition)
+    arrays = shard.arrays
+    if shard.has_wallets:
+        sums = {slab: sum(len(getattr(one, name)) for one in partitions) for slab, name in _SLABS.items()}
+        arrays = arrays._replace(wallets=grown(arrays.wallets, sums))
+    if shard.has_watch:
+        arrays = arrays._replace(watch=grown_watch(arrays.watch, sum(len(one.sightings) for one in partitions)))
+    shard.arrays = arrays
+    for partition in partitions:
+        put(shard, partition)
 
 
 def provide(shard: CustomerShard, partition: Partition) -> None:

@@ -4,6 +4,7 @@ The order of promises: a record is journaled here, and by the follower where the
 follows from it goes out.
 """
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -57,6 +58,7 @@ class Replica:
         self.error = ""
         self._numbers = [0]  # of the snapshot that was taken up: what its pieces have seen
         self._in_step, self._led_from = False, 0
+        self.loaded = 0.0  # when the snapshot was taken up, in seconds of wall clock
         self._synced_ms, self._beat_ms, self._again_ms = 0, 0, 0
         self._due = 0  # record after which a snapshot is begun
 
@@ -66,6 +68,7 @@ class Replica:
         snapshot, replayed = self.snapshots.read(), 0
         if snapshot is not None:
             self._restore(snapshot)
+        self.loaded = time.time()
         for record in self.journal.records():
             if record.number > self._numbers[0]:
                 self._replay(record.number, record.payload)

@@ -11,7 +11,7 @@ from engine.coupon_records import RECEIPT, RequestKind
 from engine.host.machines import Admission
 from engine.host.messages import Answered, Batch, Contribution, Envelope, Message, Refusal, Refused, Settled
 from engine.host.packing import Value, flat, unflat
-from engine.host.partitions import Partition, put, taken
+from engine.host.partitions import Partition, put_all, taken
 from engine.host.posts import NO_REPLIES
 from engine.host.shard import Account, CustomerShard
 from engine.host.wire import (
@@ -240,8 +240,7 @@ class ShardMachine:
 
     def restore(self, pieces: Sequence[Mapping[str, Any]]) -> None:
         *partitions, self._common = pieces
-        for fields in partitions:
-            put(self.shard, partition_in(fields))
+        put_all(self.shard, [partition_in(fields) for fields in partitions])
         self._take_wide("start", self._common)
 
     def catch_up(self, payload: bytes, behind: Sequence[bool]) -> None:

@@ -1,0 +1,102 @@
+"""Hosts as Ray actors: started, handed messages without waiting, ended by the id of their process."""
+
+import contextlib
+import os
+import signal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from engine.host.messages import Envelope, Message
+from engine.host.process import HostProcess
+
+SIGNALS = {"freeze": signal.SIGSTOP, "thaw": signal.SIGCONT, "kill": signal.SIGKILL}
+
+
+@dataclass(frozen=True)
+class Lost:
+    """The process of a host is gone."""
+
+    why: str
+
+
+@dataclass
+class _Actor:
+    handle: Any
+    process: int = 0
+
+
+class RayFleet:
+    """Each host is an actor; one call of each is under way at most."""
+
+    def __init__(self) -> None:
+        import ray
+
+        self._ray = ray
+        self._actors: dict[str, _Actor] = {}
+        self._running: dict[Any, str] = {}  # host, by the call that is under way
+
+    def start(self, host: str, make: Callable[..., HostProcess], *arguments: Any, **placed: Any) -> None:
+        """A new process; its first answer is how it recovered. placed: options of the actor, such as a node."""
+        actor = self._ray.remote(num_cpus=0, max_restarts=0, max_task_retries=0)(make)
+        handle = actor.options(**placed).remote(*arguments)
+        self._actors[host] = _Actor(handle)
+        self._running[handle.how_recovered.remote()] = host
+
+    def share(self, value: Any) -> Any:
+        """Something large that several hosts are started with, sent to each node once."""
+        return self._ray.put(value)
+
+    def send(self, host: str, messages: Sequence[Message]) -> None:
+        """Hand over messages, in order; the host must not have a call under way."""
+        self._running[self._actors[host].handle.receive.remote(messages)] = host
+
+    def ask(self, host: str, method: str) -> Any:
+        """Call a method and wait for the answer."""
+        return self._ray.get(getattr(self._actors[host].handle, method).remote())
+
+    def done(self, within_s: float) -> list[tuple[str, Any]]:
+        """(host, envelopes or Recovery or Lost) of every call that is over, waiting so long for the first."""
+        if not self._running:
+            return []
+        first, _ = self._ray.wait(list(self._running), num_returns=1, timeout=within_s)
+        if not first:
+            return []
+        done, _ = self._ray.wait(list(self._running), num_returns=len(self._running), timeout=0)
+        return [(self._running.pop(call), self._result(call)) for call in done]
+
+    def _result(self, call: Any) -> "list[Envelope] | Any | Lost":
+        try:
+            return self._ray.get(call)
+        except self._ray.exceptions.RayTaskError as error:
+            raise error.as_instanceof_cause() from None
+        except self._ray.exceptions.RayError as error:
+            return Lost(str(error).splitlines()[0])
+
+    def knows(self, host: str) -> bool:
+        return host in self._actors
+
+    def process(self, host: str, process: int) -> None:
+        """Note the id of a host's process."""
+        self._actors[host].process = process
+
+    def signal(self, host: str, what: str) -> None:
+        """Freeze, thaw or kill a host's process by its id."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._actors[host].process, SIGNALS[what])
+
+    def end(self, host: str) -> None:
+        """The process is gone when this returns."""
+        actor = self._actors.pop(host, None)
+        if actor is None:
+            return
+        if actor.process:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(actor.process, signal.SIGKILL)
+        self._ray.kill(actor.handle, no_restart=True)
+        for call in [call for call, of in self._running.items() if of == host]:
+            del self._running[call]
+
+    def close(self) -> None:
+        for host in list(self._actors):
+            self.end(host)

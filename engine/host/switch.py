@@ -1,0 +1,160 @@
+"""The carrier on real machines: hands every message to the process it is for, and does what the supervisor orders."""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from engine.host.messages import Beat, Envelope, Lead, Message, Replace, Tick
+from engine.host.process import Recovery
+from engine.host.ray_fleet import Lost, RayFleet
+from engine.host.supervisor import CARRIER, EVERYBODY, Supervisor
+
+SUPERVISOR = "supervisor"
+TICK_S = 0.02
+MESSAGES_MAX = 10_000  # that wait for one host; more are dropped, and sent again by whoever needs them
+
+
+class Local(Protocol):
+    """A client in this process."""
+
+    def receive(self, message: Message, now: int) -> Iterable[Envelope]: ...
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something worth telling, when it happened: seconds of wall clock."""
+
+    at: float
+    what: str
+    host: str
+    told: Any = None
+
+
+@dataclass
+class Box:
+    """What waits for a host, and whether it is busy."""
+
+    seat: str
+    folder: Path
+    waiting: deque[Message] = field(default_factory=deque)
+    busy: bool = True
+    gone: bool = False
+
+
+class Switch:
+    """Hosts in processes of a fleet, the supervisor and clients here. Call `turn` over and over."""
+
+    def __init__(self, fleet: RayFleet, folder: Path, start: Callable[[str, str, Path], None]) -> None:
+        """start(host, seat, folder): have the fleet start a host on a folder."""
+        self.fleet, self.folder, self._start = fleet, folder, start
+        self.boxes: dict[str, Box] = {}
+        self.locals: dict[str, Local] = {}
+        self.supervisor: Supervisor | None = None
+        self.lead: Lead | None = None
+        self.events: list[Event] = []
+        self._ticked = 0.0
+
+    @property
+    def now(self) -> int:
+        return time.monotonic_ns() // 1_000_000
+
+    def note(self, what: str, host: str = "", told: Any = None) -> None:
+        self.events.append(Event(time.time(), what, host, told))
+
+    # --- hosts --------------------------------------------------------------------------------------------------------
+    def start(self, host: str, seat: str) -> None:
+        folder = self.folder / host
+        self.boxes[host] = Box(seat, folder)
+        self.note("started", host)
+        self._start(host, seat, folder)
+
+    def end(self, host: str) -> None:
+        self.fleet.end(host)
+        self.boxes.pop(host, None)
+        self.note("ended", host)
+
+    def _order(self, order: Replace) -> None:
+        """Orders are repeated until they have been carried out."""
+        if order.started in self.boxes:
+            return
+        held = [host for host in order.ended if (self.folder / host).exists()]
+        for host in order.ended:
+            if host in self.boxes:
+                self.end(host)
+        if order.started and held and not order.afresh:
+            (self.folder / held[-1]).rename(self.folder / order.started)
+        if order.started:
+            self.start(order.started, order.seat)
+
+    # --- messages -----------------------------------------------------------------------------------------------------
+    def post(self, envelopes: Iterable[Envelope]) -> None:
+        for envelope in envelopes:
+            if envelope.to == CARRIER:
+                assert isinstance(envelope.message, Replace)
+                self._order(envelope.message)
+            elif envelope.to == EVERYBODY:
+                self._tell(envelope.message)
+            elif envelope.to == SUPERVISOR:
+                self._supervise(envelope.message)
+            else:
+                self._hand(self._host_of(envelope.to), envelope.message)
+
+    def _tell(self, message: Message) -> None:
+        if isinstance(message, Lead) and (self.lead is None or message.epoch > self.lead.epoch):
+            self.lead = message
+            self.note("epoch", told=message.epoch)
+        for host in [*self.boxes, *self.locals]:
+            self._hand(host, message)
+
+    def _supervise(self, message: Message) -> None:
+        if self.supervisor is not None:
+            self.post(self.supervisor.receive(message, self.now))
+
+    def _host_of(self, name: str) -> str:
+        return dict(self.lead.leaders).get(name, name) if self.lead is not None else name
+
+    def _hand(self, host: str, message: Message) -> None:
+        if host in self.locals:
+            self.post(self.locals[host].receive(message, self.now))
+        elif host in self.boxes and len(self.boxes[host].waiting) < MESSAGES_MAX:
+            self.boxes[host].waiting.append(message)
+
+    # --- time ---------------------------------------------------------------------------------------------------------
+    def turn(self) -> None:
+        """Hand over what waits, take what has come; returns after TICK_S at the latest."""
+        if time.monotonic() - self._ticked >= TICK_S:
+            self._tick()
+        for host, box in self.boxes.items():
+            if box.waiting and not box.busy and not box.gone:
+                messages = list(box.waiting)
+                box.waiting.clear()
+                box.busy = True
+                self.fleet.send(host, messages)
+        for host, result in self.fleet.done(TICK_S):
+            self._take(host, result)
+
+    def _tick(self) -> None:
+        self._ticked = time.monotonic()
+        for name in (SUPERVISOR, *self.locals):
+            self.post([Envelope(name, Tick())])
+        for box in self.boxes.values():
+            if not box.busy:
+                box.waiting.append(Tick())
+
+    def _take(self, host: str, result: Any) -> None:
+        box = self.boxes.get(host)
+        if box is None:
+            return
+        box.busy = False
+        if isinstance(result, Lost):
+            box.gone = True
+            self.note("lost", host, result.why)
+            self._supervise(Beat(host, box.seat, 0, 0, leads=False, error=result.why))
+        elif isinstance(result, Recovery):
+            self.fleet.process(host, result.process)
+            self.note("recovered", host, result)
+        else:
+            self.post(result)

@@ -1,0 +1,78 @@
+"""The client of a drill: sends each shard its batches in order until they are answered, and remembers how it went."""
+
+import time
+from dataclasses import dataclass, field
+
+from engine.host.messages import Answered, Batch, Envelope, Message, Refused, Tick
+
+AGAIN_S = 1.0  # until a batch that is not answered is sent again
+
+
+@dataclass(frozen=True)
+class Response:
+    """One batch as its client felt it; seconds of wall clock."""
+
+    shard: int
+    number: int
+    sent: float
+    answered: float
+
+    @property
+    def seconds(self) -> float:
+        return self.answered - self.sent
+
+
+@dataclass
+class DrillClient:
+    """`receive(message, now)`, as hosts."""
+
+    batches: dict[int, list[Batch]]  # by shard
+    again_s: float = AGAIN_S
+    most: int | None = None  # batches a shard it may send by now; None: all
+    done: dict[int, int] = field(default_factory=dict)  # by shard: how many are answered
+    responses: list[Response] = field(default_factory=list)
+    answers: dict[tuple[int, int], Answered] = field(default_factory=dict)
+    repeated: int = 0
+    refused: list[Refused] = field(default_factory=list)
+    _first_sent: dict[int, float] = field(default_factory=dict)
+    _sent: dict[int, float] = field(default_factory=dict)
+
+    def receive(self, message: Message, now: int) -> list[Envelope]:
+        if isinstance(message, Answered):
+            return self._take(message)
+        if isinstance(message, Refused):
+            self.refused.append(message)
+        if isinstance(message, Tick):
+            return [envelope for shard in self.batches for envelope in self._send(shard)]
+        return []
+
+    def _take(self, answer: Answered) -> list[Envelope]:
+        shard = answer.shard
+        if answer.number != self.done.get(shard, 0) + 1:
+            return []  # answered again
+        self.done[shard] = answer.number
+        self.answers[shard, answer.number] = answer
+        self.responses.append(Response(shard, answer.number, self._first_sent.pop(shard), time.time()))
+        self._sent.pop(shard, None)
+        return self._send(shard)
+
+    def _send(self, shard: int) -> list[Envelope]:
+        done, now = self.done.get(shard, 0), time.time()
+        end = len(self.batches[shard]) if self.most is None else min(self.most, len(self.batches[shard]))
+        if done >= end or now - self._sent.get(shard, 0.0) < self.again_s:
+            return []
+        self.repeated += shard in self._first_sent
+        self._first_sent.setdefault(shard, now)
+        self._sent[shard] = now
+        return [Envelope(f"shard-{shard}", self.batches[shard][done])]
+
+    @property
+    def is_done(self) -> bool:
+        return all(self.done.get(shard, 0) == len(batches) for shard, batches in self.batches.items())
+
+    @property
+    def acknowledged(self) -> int:
+        """Events whose answer has come."""
+        return sum(
+            len(batch.events) for shard, batches in self.batches.items() for batch in batches[: self.done.get(shard, 0)]
+        )

@@ -1,0 +1,147 @@
+"""A company of hosts on Ray for a drill: the seats, their processes, a supervisor and a client, started and ended."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from engine.host.disk import FolderDisk
+from engine.host.ledger_machine import LedgerMachine
+from engine.host.machines import Machine
+from engine.host.messages import Answered, Envelope
+from engine.host.process import HostProcess
+from engine.host.ray_cluster import cluster
+from engine.host.ray_fleet import RayFleet
+from engine.host.replica import Care
+from engine.host.shard_machine import ShardMachine
+from engine.host.supervisor import Patience, Seating, Supervisor
+from engine.host.switch import SUPERVISOR, Switch
+from loadtests.client import DrillClient
+from loadtests.traffic import CLIENT, Traffic
+from scenarios.worker import owned
+
+LEDGER = "ledger"
+PARTITIONS = 256
+STARTS_WITHIN_S = 180.0
+PATIENCE = Patience(lost=1_000, starting=120_000)
+
+
+class DrillError(RuntimeError):
+    """A drill could not be held; the message says what is missing."""
+
+
+@dataclass(frozen=True)
+class Build:
+    """Makes the machine of a seat, in whatever process."""
+
+    traffic: Traffic
+    shards: int
+
+    def __call__(self, seat: str, fresh: bool) -> Machine:
+        traffic = replace(self.traffic, plan=owned(self.traffic.plan))
+        bounds = traffic.bounds(self.shards)
+        if seat == LEDGER:
+            return LedgerMachine(traffic.ledger(bounds))
+        number = int(seat.removeprefix("shard-"))
+        size = -(-len(traffic.profiles) // PARTITIONS)
+        return ShardMachine(number, traffic.shard(*bounds[number]), size)
+
+
+@dataclass
+class Company:
+    """What a drill has to work with."""
+
+    switch: Switch
+    client: DrillClient
+    fleet: RayFleet
+    seats: list[str]
+    turns: list[Callable[[], None]] = field(default_factory=list)  # looked at after every turn
+
+    def leader(self, seat: str) -> str:
+        assert self.switch.supervisor is not None
+        return self.switch.supervisor.seats[seat].leader
+
+    def until(self, is_over: Callable[[], bool], within_s: float, what: str) -> None:
+        """Let messages go until something is so; DrillError where it takes too long."""
+        end = time.monotonic() + within_s
+        while not is_over():
+            self.switch.turn()
+            for look in self.turns:
+                look()
+            if time.monotonic() > end:
+                raise DrillError(f"{what} took more than {within_s:.0f} s")
+
+    def digests(self) -> dict[str, str]:
+        """Of the leaders of all seats."""
+        return {seat: self.fleet.ask(self.leader(seat), "digest") for seat in self.seats}
+
+
+@contextmanager
+def company(
+    traffic: Traffic, shards: int, folder: Path, care: Care, standby: bool = False, address: str | None = None
+) -> Iterator[Company]:
+    """Hosts for all seats, recovered and led; ended afterwards."""
+    seats = [LEDGER, *(f"shard-{shard}" for shard in range(shards))]
+    with cluster(address):
+        fleet = RayFleet()
+        try:
+            build = fleet.share(Build(traffic, shards))
+
+            def start(host: str, seat: str, own: Path) -> None:
+                fleet.start(host, HostProcess, build, host, seat, str(own), care)
+
+            switch = Switch(fleet, folder, start)
+            batches = {shard: traffic.batches(shard, *bound) for shard, bound in enumerate(traffic.bounds(shards))}
+            client = DrillClient(batches, most=0)
+            switch.locals[CLIENT] = client
+            found = Company(switch, client, fleet, seats)
+            seating = {seat: Seating(f"{seat}.1", f"{seat}.2" if standby else "", 2) for seat in seats}
+            for seat, one in seating.items():
+                for host in filter(None, (one.leader, one.follower)):
+                    switch.start(host, seat)
+            found.until(lambda: not any(box.busy for box in switch.boxes.values()), STARTS_WITHIN_S, "starting hosts")
+            switch.supervisor = Supervisor(FolderDisk(folder / SUPERVISOR), seating, PATIENCE, standby, switch.now)
+            yield found
+        finally:
+            fleet.close()
+
+
+def same(one: Answered, other: Answered) -> bool:
+    names = ("decisions", "receipts", "replies")
+    return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in names)
+
+
+@dataclass(frozen=True)
+class Undisturbed:
+    """What a stepped run answers, and ends with, when nothing happens to it."""
+
+    answers: dict[tuple[int, int], Answered]
+    digests: dict[str, str]
+
+
+def undisturbed(traffic: Traffic, shards: int) -> Undisturbed:
+    """The same machines, in this process, one after the other: no journal, no network."""
+    build = Build(traffic, shards)
+    machines: dict[str, Machine] = {seat: build(seat, True) for seat in seats_of(shards)}
+    answers: dict[tuple[int, int], Answered] = {}
+    batches = [traffic.batches(shard, *bound) for shard, bound in enumerate(traffic.bounds(shards))]
+    for step in zip(*batches, strict=True):
+        waiting = [Envelope(f"shard-{batch.shard}", batch) for batch in step]
+        while waiting:
+            envelope = waiting.pop(0)
+            if isinstance(envelope.message, Answered):
+                answers[envelope.message.shard, envelope.message.number] = envelope.message
+                continue
+            machine = machines[envelope.to]
+            admission = machine.admit(envelope.message, 0)
+            waiting += admission.out
+            for payload in admission.payloads:
+                waiting += machine.apply(payload)
+    return Undisturbed(answers, {seat: machine.digest() for seat, machine in machines.items()})
+
+
+def seats_of(shards: int) -> list[str]:
+    return [LEDGER, *(f"shard-{shard}" for shard in range(shards))]
