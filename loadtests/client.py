@@ -3,7 +3,7 @@
 import time
 from dataclasses import dataclass, field
 
-from engine.host.messages import Answered, Batch, Envelope, Message, Refused, Tick
+from engine.host.messages import Answered, Batch, Envelope, Lead, Message, Refusal, Refused, Tick
 
 AGAIN_S = 1.0  # until a batch that is not answered is sent again
 
@@ -40,8 +40,11 @@ class DrillClient:
     def receive(self, message: Message, now: int) -> list[Envelope]:
         if isinstance(message, Answered):
             return self._take(message)
+        if isinstance(message, Lead):
+            self._sent.clear()  # whoever leads now may not have heard
+            return [envelope for shard in self.batches for envelope in self._send(shard)]
         if isinstance(message, Refused):
-            self.refused.append(message)
+            return self._refused(message)
         if isinstance(message, Tick):
             return [envelope for shard in self.batches for envelope in self._send(shard)]
         return []
@@ -55,6 +58,14 @@ class DrillClient:
         self.responses.append(Response(shard, answer.number, self._first_sent.pop(shard), time.time()))
         self._sent.pop(shard, None)
         return self._send(shard)
+
+    def _refused(self, refused: Refused) -> list[Envelope]:
+        self.refused.append(refused)
+        if refused.reason != Refusal.FORGOTTEN or refused.expected <= self.done.get(refused.shard, 0):
+            return []
+        self.done[refused.shard] = refused.expected - 1  # another client of our name has got as far
+        self._sent.pop(refused.shard, None)
+        return self._send(refused.shard)
 
     def _send(self, shard: int) -> list[Envelope]:
         done, now = self.done.get(shard, 0), time.time()

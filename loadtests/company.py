@@ -1,8 +1,9 @@
 """A company of hosts on Ray for a drill: the seats, their processes, a supervisor and a client, started and ended."""
 
+import io
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from engine.host.shard_machine import ShardMachine
 from engine.host.supervisor import Patience, Seating, Supervisor
 from engine.host.switch import SUPERVISOR, Switch
 from loadtests.client import DrillClient
+from loadtests.drill_disk import DrillDisk
 from loadtests.traffic import CLIENT, Traffic
 from scenarios.worker import owned
 
@@ -85,13 +87,14 @@ def company(
 ) -> Iterator[Company]:
     """Hosts for all seats, recovered and led; ended afterwards."""
     seats = [LEDGER, *(f"shard-{shard}" for shard in range(shards))]
-    with cluster(address):
+    # Ray prints on standard output that a process was killed, which is what a drill does.
+    with redirect_stdout(io.StringIO()), cluster(address):
         fleet = RayFleet()
         try:
             build = fleet.share(Build(traffic, shards))
 
             def start(host: str, seat: str, own: Path) -> None:
-                fleet.start(host, HostProcess, build, host, seat, str(own), care)
+                fleet.start(host, HostProcess, build, host, seat, str(own), care, DrillDisk)
 
             switch = Switch(fleet, folder, start)
             batches = {shard: traffic.batches(shard, *bound) for shard, bound in enumerate(traffic.bounds(shards))}

@@ -90,6 +90,10 @@ class LedgerMachine:
     def digest(self) -> str:
         return self.ledger.digest()
 
+    @property
+    def decided(self) -> int:
+        return self.ledger.number
+
     # --- snapshots ----------------------------------------------------------------------------------------------------
     def pieces(self) -> int:
         return 1

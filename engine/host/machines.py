@@ -38,6 +38,10 @@ class Machine(Protocol):
     def digest(self) -> str:
         """128 bits in hexadecimal over the state."""
 
+    @property
+    def decided(self) -> int:
+        """Events, or requests, that the state knows of."""
+
     # --- snapshots: pieces taken between records, one after the other -------------------------------------------------
     def pieces(self) -> int:
         """Of how many pieces a snapshot is made; the last one goes with the record after which it was taken."""

@@ -14,7 +14,7 @@ class Refusal(IntEnum):
 
     LOWER_EPOCH = 1  # `expected` is the epoch
     GAP = 2  # `expected` is the number of the settlement that is open
-    FORGOTTEN = 3  # settled so long ago that its message is not kept; `expected` as above
+    FORGOTTEN = 3  # answered so long ago that the answer is not kept; `expected` as above, or the latest batch
     UNKNOWN_SHARD = 4  # `expected` is how many there are
     OTHER_TIME = 5  # `expected` is the time the others agree on, or the present
     NO_ROOM = 6  # more requests than one settlement takes; `expected` is the most

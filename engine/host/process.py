@@ -51,5 +51,9 @@ class HostProcess:
     def digest(self) -> str:
         return self.replica.machine.digest()
 
+    def decided(self) -> int:
+        """Events that the state knows of."""
+        return self.replica.machine.decided
+
     def peak_bytes(self) -> int:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -3,13 +3,16 @@
 import contextlib
 import os
 import signal
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from engine.host.messages import Envelope, Message
 from engine.host.process import HostProcess
 
+GOES_WITHIN_S = 0.2
 SIGNALS = {"freeze": signal.SIGSTOP, "thaw": signal.SIGCONT, "kill": signal.SIGKILL}
 
 
@@ -90,13 +93,30 @@ class RayFleet:
         actor = self._actors.pop(host, None)
         if actor is None:
             return
-        if actor.process:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(actor.process, signal.SIGKILL)
         self._ray.kill(actor.handle, no_restart=True)
+        _wait_for_end(actor.process)
         for call in [call for call, of in self._running.items() if of == host]:
             del self._running[call]
 
     def close(self) -> None:
+        """End all of them."""
         for host in list(self._actors):
             self.end(host)
+
+
+def _wait_for_end(process: int) -> None:
+    """Ray asks a process to go; one that does not hear, for it is frozen or busy, is killed."""
+    deadline = time.monotonic() + GOES_WITHIN_S
+    while process and _is_there(process):
+        if time.monotonic() > deadline:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        time.sleep(0.005)
+
+
+def _is_there(process: int) -> bool:
+    """Whether it runs; one that has ended and waits to be noticed does not."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except OSError:
+        return False

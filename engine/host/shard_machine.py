@@ -95,8 +95,8 @@ class ShardMachine:
 
     def _answer_again(self, batch: Batch) -> list[Envelope]:
         answering = self.answers.get(batch.client, {}).get(batch.number)
-        if answering is None:
-            return []  # the client has gone on since
+        if answering is None:  # the client has gone on since, or it is a new one that does not know where it was
+            return self._refuse(batch, Refusal.FORGOTTEN, self.taken[batch.client]).out
         return [self._answer(batch.client, batch.number, answering)] if answering.is_ready else self.unanswered()
 
     def _admit_settled(self, settled: Settled) -> Admission:
@@ -188,6 +188,10 @@ class ShardMachine:
 
     def digest(self) -> str:
         return self.shard.digest()
+
+    @property
+    def decided(self) -> int:
+        return int(self.shard.tallies.decisions.sum())
 
     # --- snapshots ----------------------------------------------------------------------------------------------------
     def pieces(self) -> int:

@@ -1,0 +1,224 @@
+"""Drills: something is broken on purpose under traffic, and what that cost is measured.
+
+Traffic is recorded once, and sent by a client that repeats what is not answered. All drills here are stepped: the end
+is held to that of the same machines run undisturbed, answer by answer and digest by digest.
+"""
+
+import os
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from engine.host.journal import HEAD, MARK
+from engine.host.process import Recovery
+from engine.host.replica import Care, Promise
+from loadtests.client import Response
+from loadtests.company import LEDGER, Company, company, same, undisturbed
+from loadtests.drill_disk import Trouble, make_trouble
+from loadtests.traffic import Traffic, record_traffic
+
+POLICY = POPULATION = "coupon_shop"
+STEP_MS = 10 * 60_000
+RUNS_WITHIN_S = 600.0
+SHARD = "shard-0"
+
+
+@dataclass(frozen=True)
+class DrillOptions:
+    """How a drill is held."""
+
+    customers: int = 20_000
+    days: int = 2
+    shards: int = 2
+    promise: Promise = Promise.DURABLE
+    standby: bool = False
+    objective_s: float = 1.0  # a response should take at most
+    at: float = 0.5  # share of the traffic after which it strikes
+    address: str | None = None
+
+
+@dataclass
+class Scene:
+    """What a drill sees while traffic runs."""
+
+    company: Company
+    struck: float = 0.0  # when, seconds of wall clock
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Drill:
+    """One kind of trouble."""
+
+    name: str
+    seat: str  # that it strikes
+    sentence: str
+    strike: Callable[[Scene], None]
+    relieve: Callable[[Scene], None] | None = None  # looked at after every turn once it has struck
+
+
+# --- what is broken ---------------------------------------------------------------------------------------------------
+def killing(seat: str) -> Callable[[Scene], None]:
+    return lambda scene: scene.company.fleet.signal(scene.company.leader(seat), "kill")
+
+
+def freeze(scene: Scene) -> None:
+    scene.company.fleet.signal(scene.company.leader(SHARD), "freeze")
+
+
+def tear(scene: Scene) -> None:
+    """The process dies while it writes: half a record is at the end of its journal."""
+    host = scene.company.leader(SHARD)
+    scene.company.fleet.signal(host, "kill")
+    folder = scene.company.switch.folder / host
+    segment = max(folder.glob(f"{SHARD}.journal-*"))
+    with segment.open("ab") as file:
+        file.write(MARK + os.urandom(HEAD.size * 3))
+
+
+def fill(scene: Scene) -> None:
+    make_trouble(scene.company.switch.folder / scene.company.leader(SHARD), Trouble(room=1_000))
+
+
+def free(scene: Scene) -> None:
+    """Somebody makes room, some seconds later."""
+    if time.time() - scene.struck > FULL_FOR_S and not scene.notes:
+        for folder in scene.company.switch.folder.glob(f"{SHARD}.*"):
+            make_trouble(folder, Trouble())
+        scene.notes.append(f"room was made after {FULL_FOR_S:.0f} s")
+
+
+def slow(scene: Scene) -> None:
+    make_trouble(scene.company.switch.folder / scene.company.leader(SHARD), Trouble(sync_s=SLOW_S))
+
+
+def quicken(scene: Scene) -> None:
+    if time.time() - scene.struck > FULL_FOR_S and not scene.notes:
+        make_trouble(scene.company.switch.folder / scene.company.leader(SHARD), Trouble())
+        scene.notes.append(f"the disk was itself again after {FULL_FOR_S:.0f} s")
+
+
+FULL_FOR_S, SLOW_S = 3.0, 0.25
+DRILLS = {
+    drill.name: drill
+    for drill in (
+        Drill("kill-shard", SHARD, "the process of a shard is killed", killing(SHARD)),
+        Drill("kill-ledger", LEDGER, "the process of the Ledger is killed", killing(LEDGER)),
+        Drill("freeze-shard", SHARD, "the process of a shard stands still (SIGSTOP)", freeze),
+        Drill("torn-tail", SHARD, "the process of a shard dies in the middle of a write", tear),
+        Drill("full-disk", SHARD, f"the disk of a shard is full for {FULL_FOR_S:.0f} s (a quota)", fill, free),
+        Drill("slow-fsync", SHARD, f"each fsync of a shard takes {SLOW_S * 1000:.0f} ms longer", slow, quicken),
+    )
+}
+
+
+# --- held -------------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Parts:
+    """Seconds since it struck; None where a part did not come to pass."""
+
+    detected: float | None
+    restarted: float | None  # a process is there
+    loaded: float | None  # it has its snapshot
+    replayed: float | None  # and the tail of its journal
+    led: float | None  # everybody knows who leads
+    answered: float | None  # the first good answer
+    recovered: float | None  # from here on every response is within the objective
+
+
+@dataclass(frozen=True)
+class Held:
+    """What a drill came to."""
+
+    drill: Drill
+    options: DrillOptions
+    events: int
+    acknowledged: int
+    lost: int
+    doubled: int
+    otherwise: int  # batches answered otherwise than undisturbed
+    digests_equal: bool
+    parts: Parts
+    median_s: float
+    worst_s: float
+    replayed_records: int
+    struck: float
+    responses: list[Response]
+    notes: list[str]
+
+    @property
+    def is_whole(self) -> bool:
+        """Nothing was lost, doubled or answered otherwise."""
+        return self.lost == self.doubled == self.otherwise == 0 and self.digests_equal
+
+
+def hold(drill: Drill, options: DrillOptions, folder: Path, tell: Callable[[str, float], None]) -> Held:
+    """Hold a drill. tell(what, share done). Raises DrillError."""
+    tell("recording traffic", 0.0)
+    traffic = record_traffic(POLICY, POPULATION, options.customers, options.days, STEP_MS)
+    truth = undisturbed(traffic, options.shards)
+    tell("starting hosts", 0.1)
+    with company(traffic, options.shards, folder, Care(options.promise), options.standby, options.address) as here:
+        scene = run_traffic(here, drill, options, traffic, tell)
+        digests = here.digests()
+        decided = sum(here.fleet.ask(here.leader(seat), "decided") for seat in here.seats if seat != LEDGER)
+        client = here.client
+        records = [event.told.records for event in here.switch.events
+                   if event.what == "recovered" and event.at > scene.struck]  # fmt: skip
+        seconds = [one.seconds for one in client.responses]
+        return Held(
+            drill, options, traffic.events, client.acknowledged,
+            max(0, client.acknowledged - decided), max(0, decided - client.acknowledged),
+            sum(not same(answer, client.answers[key]) for key, answer in truth.answers.items()),
+            digests == truth.digests, parts_of(here, drill, options, scene), statistics.median(seconds), max(seconds),
+            max(records, default=0), scene.struck, client.responses, scene.notes,
+        )  # fmt: skip
+
+
+def run_traffic(
+    here: Company, drill: Drill, options: DrillOptions, traffic: Traffic, tell: Callable[[str, float], None]
+) -> Scene:
+    scene, steps = Scene(here), len(traffic.steps)
+    here.client.most = None
+
+    def look() -> None:
+        done = min(here.client.done.get(shard, 0) for shard in range(options.shards))
+        tell(f"{drill.name}: {done} of {steps} steps", 0.2 + 0.8 * done / steps)
+        if not scene.struck and done >= options.at * steps:
+            scene.struck = time.time()
+            here.switch.note("struck", drill.seat)
+            drill.strike(scene)
+        elif scene.struck and drill.relieve is not None:
+            drill.relieve(scene)
+
+    here.turns.append(look)
+    here.until(lambda: here.client.is_done, RUNS_WITHIN_S, "the traffic")
+    return scene
+
+
+def parts_of(here: Company, drill: Drill, options: DrillOptions, scene: Scene) -> Parts:
+    after = [event for event in here.switch.events if event.at > scene.struck]
+
+    def first(*what: str) -> float | None:
+        times = [event.at for event in after if event.what in what]
+        return min(times) - scene.struck if times else None
+
+    recoveries = [event.told for event in after if event.what == "recovered" and isinstance(event.told, Recovery)]
+    recovery = recoveries[-1] if recoveries and not options.standby else None
+    led = first("epoch")
+    mine = [one for one in here.client.responses if drill.seat == LEDGER or f"shard-{one.shard}" == drill.seat]
+    begins = scene.struck + (led or 0.0)
+    answered = [one.answered for one in mine if one.answered > begins]
+    slow_ones = [one.answered for one in here.client.responses
+                 if one.answered > scene.struck and one.seconds > options.objective_s]  # fmt: skip
+    return Parts(
+        first("lost", "ended", "epoch"),
+        recovery.began - scene.struck if recovery else None,
+        recovery.loaded - scene.struck if recovery else None,
+        recovery.replayed - scene.struck if recovery else None,
+        led,
+        min(answered) - scene.struck if answered else None,
+        max(slow_ones) - scene.struck if slow_ones else 0.0,
+    )
