@@ -4,7 +4,7 @@ import io
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +22,8 @@ from engine.host.supervisor import Patience, Seating, Supervisor
 from engine.host.switch import SUPERVISOR, Switch
 from loadtests.client import DrillClient
 from loadtests.drill_disk import DrillDisk
-from loadtests.traffic import CLIENT, Traffic
-from scenarios.worker import owned
+from loadtests.traffic import CLIENT, Traffic, bounds_of, ledger_of, shard_of
+from scenarios.worker import RunPlan, owned
 
 LEDGER = "ledger"
 PARTITIONS = 256
@@ -39,17 +39,16 @@ class DrillError(RuntimeError):
 class Build:
     """Makes the machine of a seat, in whatever process."""
 
-    traffic: Traffic
+    plan: RunPlan
+    customers: int
     shards: int
 
     def __call__(self, seat: str, fresh: bool) -> Machine:
-        traffic = replace(self.traffic, plan=owned(self.traffic.plan))
-        bounds = traffic.bounds(self.shards)
+        plan, bounds = owned(self.plan), bounds_of(self.customers, self.shards)
         if seat == LEDGER:
-            return LedgerMachine(traffic.ledger(bounds))
+            return LedgerMachine(ledger_of(plan, bounds))
         number = int(seat.removeprefix("shard-"))
-        size = -(-len(traffic.profiles) // PARTITIONS)
-        return ShardMachine(number, traffic.shard(*bounds[number]), size)
+        return ShardMachine(number, shard_of(plan, *bounds[number], profiles=fresh), -(-self.customers // PARTITIONS))
 
 
 @dataclass
@@ -91,19 +90,22 @@ def company(
     with redirect_stdout(io.StringIO()), cluster(address):
         fleet = RayFleet()
         try:
-            build = fleet.share(Build(traffic, shards))
+            build = fleet.share(Build(traffic.plan, traffic.customers, shards))
 
             def start(host: str, seat: str, own: Path) -> None:
                 fleet.start(host, HostProcess, build, host, seat, str(own), care, DrillDisk)
 
             switch = Switch(fleet, folder, start)
-            batches = {shard: traffic.batches(shard, *bound) for shard, bound in enumerate(traffic.bounds(shards))}
+            batches = {
+                shard: traffic.batches(shard, *bound)
+                for shard, bound in enumerate(bounds_of(traffic.customers, shards))
+            }
             client = DrillClient(batches, most=0)
             switch.locals[CLIENT] = client
             found = Company(switch, client, fleet, seats)
-            seating = {seat: Seating(f"{seat}.1", f"{seat}.2" if standby else "", 2) for seat in seats}
+            seating = {seat: Seating(f"{seat}.1", f"{seat}.2" if standby else "", started=2) for seat in seats}
             for seat, one in seating.items():
-                for host in filter(None, (one.leader, one.follower)):
+                for host in one.hosts:
                     switch.start(host, seat)
             found.until(lambda: not any(box.busy for box in switch.boxes.values()), STARTS_WITHIN_S, "starting hosts")
             switch.supervisor = Supervisor(FolderDisk(folder / SUPERVISOR), seating, PATIENCE, standby, switch.now)
@@ -127,10 +129,10 @@ class Undisturbed:
 
 def undisturbed(traffic: Traffic, shards: int) -> Undisturbed:
     """The same machines, in this process, one after the other: no journal, no network."""
-    build = Build(traffic, shards)
+    build = Build(traffic.plan, traffic.customers, shards)
     machines: dict[str, Machine] = {seat: build(seat, True) for seat in seats_of(shards)}
     answers: dict[tuple[int, int], Answered] = {}
-    batches = [traffic.batches(shard, *bound) for shard, bound in enumerate(traffic.bounds(shards))]
+    batches = [traffic.batches(shard, *bound) for shard, bound in enumerate(bounds_of(traffic.customers, shards))]
     for step in zip(*batches, strict=True):
         waiting = [Envelope(f"shard-{batch.shard}", batch) for batch in step]
         while waiting:

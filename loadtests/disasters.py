@@ -17,7 +17,7 @@ from engine.host.replica import Care, Replica
 from engine.host.shard_machine import ShardMachine
 from engine.host.snapshots import SnapshotError
 from engine.host.supervisor import Patience, Seating, Supervisor
-from loadtests.traffic import CLIENT, Traffic
+from loadtests.traffic import CLIENT, Traffic, bounds_of, ledger_of, shard_of
 from sim.disasters.stage import SUPERVISOR, Disaster, Stage, State, Weather
 
 LEDGER = "ledger"
@@ -90,18 +90,18 @@ class Theatre:
 
     def __init__(self, traffic: Traffic, standby: bool, replica: type[Replica] = Replica, care: Care = CARE) -> None:
         self.traffic, self.standby, self.replica, self.care = traffic, standby, replica, care
-        self.bounds = traffic.bounds(SHARDS)
+        self.bounds = bounds_of(traffic.customers, SHARDS)
         self.seats = [LEDGER, *(f"shard-{shard}" for shard in range(SHARDS))]
 
     def seating(self) -> dict[str, Seating]:
         followers = {seat: f"{seat}.2" if self.standby else "" for seat in self.seats}
-        return {seat: Seating(f"{seat}.1", followers[seat], 2) for seat in self.seats}
+        return {seat: Seating(f"{seat}.1", followers[seat], started=2) for seat in self.seats}
 
     def machine(self, seat: str) -> Machine:
         if seat == LEDGER:
-            return LedgerMachine(self.traffic.ledger(self.bounds))
+            return LedgerMachine(ledger_of(self.traffic.plan, self.bounds))
         number = int(seat.removeprefix("shard-"))
-        return ShardMachine(number, self.traffic.shard(*self.bounds[number]), PARTITION_CUSTOMERS)
+        return ShardMachine(number, shard_of(self.traffic.plan, *self.bounds[number]), PARTITION_CUSTOMERS)
 
     def boot(self, host: str, disk: Disk, now: Callable[[], int]) -> Any:
         if host == SUPERVISOR:
@@ -147,7 +147,7 @@ def play(theatre: Theatre, weather: Weather, random: Random, truth: Truth | None
     client = Client(batches, truth.answers if truth is not None else {})
     stage.enter(SUPERVISOR)
     for seating in theatre.seating().values():
-        for host in filter(None, (seating.leader, seating.follower)):
+        for host in seating.hosts:
             stage.enter(host)
     stage.enter(CLIENT, client)
     try:

@@ -36,6 +36,7 @@ class DrillOptions:
     standby: bool = False
     objective_s: float = 1.0  # a response should take at most
     at: float = 0.5  # share of the traffic after which it strikes
+    records_between_snapshots: int = 50
     address: str | None = None
 
 
@@ -160,7 +161,8 @@ def hold(drill: Drill, options: DrillOptions, folder: Path, tell: Callable[[str,
     traffic = record_traffic(POLICY, POPULATION, options.customers, options.days, STEP_MS)
     truth = undisturbed(traffic, options.shards)
     tell("starting hosts", 0.1)
-    with company(traffic, options.shards, folder, Care(options.promise), options.standby, options.address) as here:
+    care = Care(options.promise, records_between_snapshots=options.records_between_snapshots)
+    with company(traffic, options.shards, folder, care, options.standby, options.address) as here:
         scene = run_traffic(here, drill, options, traffic, tell)
         digests = here.digests()
         decided = sum(here.fleet.ask(here.leader(seat), "decided") for seat in here.seats if seat != LEDGER)
@@ -207,18 +209,19 @@ def parts_of(here: Company, drill: Drill, options: DrillOptions, scene: Scene) -
 
     recoveries = [event.told for event in after if event.what == "recovered" and isinstance(event.told, Recovery)]
     recovery = recoveries[-1] if recoveries and not options.standby else None
-    led = first("epoch")
+    detected = first("lost", "ended", "epoch")
     mine = [one for one in here.client.responses if drill.seat == LEDGER or f"shard-{one.shard}" == drill.seat]
-    begins = scene.struck + (led or 0.0)
-    answered = [one.answered for one in mine if one.answered > begins]
+    # What was on its way when it struck is no sign of recovery.
+    answered = [one.answered for one in mine if detected is not None and one.answered > scene.struck + detected]
+    led = [event.at for event in after if event.what == "epoch" and answered and event.at < min(answered)]
     slow_ones = [one.answered for one in here.client.responses
                  if one.answered > scene.struck and one.seconds > options.objective_s]  # fmt: skip
     return Parts(
-        first("lost", "ended", "epoch"),
+        detected,
         recovery.began - scene.struck if recovery else None,
         recovery.loaded - scene.struck if recovery else None,
         recovery.replayed - scene.struck if recovery else None,
-        led,
+        max(led) - scene.struck if led else None,
         min(answered) - scene.struck if answered else None,
         max(slow_ones) - scene.struck if slow_ones else 0.0,
     )

@@ -9,12 +9,13 @@ import numpy as np
 from engine.host.ledger import LedgerHost
 from engine.host.messages import Batch
 from engine.host.shard import CustomerShard
-from engine.policy.tables import CompiledPolicy
 from engine.records import NONE
 from scenarios.bench_worlds import plan_of
+from scenarios.build import model_of
 from scenarios.lone_world import LoneWorld
 from scenarios.recording import WITH_CARTS, Recorded
 from scenarios.worker import RunPlan
+from sim.cohort import Cohort
 
 CLIENT = "client"
 Bounds = Sequence[tuple[int, int]]  # [first, end) of each shard
@@ -25,21 +26,13 @@ class Traffic:
     """What customers 0 … n - 1 did, step by step, from the first moment of a policy on."""
 
     plan: RunPlan
-    profiles: np.ndarray  # CUSTOMER[n], before anything
+    customers: int
     steps: list[Recorded]  # of one settlement each
     times: list[int]  # ms, when each is settled
 
     @property
-    def policy(self) -> CompiledPolicy:
-        return self.plan.policy
-
-    @property
     def events(self) -> int:
         return sum(len(step.events) for step in self.steps)
-
-    def bounds(self, shards: int) -> list[tuple[int, int]]:
-        ends = [len(self.profiles) * shard // shards for shard in range(shards + 1)]
-        return list(pairwise(ends))
 
     def batches(self, shard: int, first: int, end: int, client: str = CLIENT) -> list[Batch]:
         """What the customers in [first, end) did: a batch a step, perhaps empty."""
@@ -48,29 +41,38 @@ class Traffic:
             for number, (step, time_ms) in enumerate(zip(self.steps, self.times, strict=True), 1)
         ]
 
-    def shard(self, first: int, end: int) -> CustomerShard:
-        """Customers as they were before anything."""
-        shard = CustomerShard(first, end - first, self.policy.tables, self.policy.registry.slots)
-        shard.customers[:] = self.profiles[first:end]
-        shard.take_bulletin(self.ledger([(first, end)]).bulletin())
-        return shard
 
-    def ledger(self, bounds: Bounds, live: bool = False) -> LedgerHost:
-        policy = self.policy
-        start = self.plan.spans.start
-        return LedgerHost(policy.tables, policy.coupons, policy.budgets, bounds, start, live=live)
+def bounds_of(customers: int, shards: int) -> list[tuple[int, int]]:
+    """[first, end) of each shard."""
+    return list(pairwise(customers * shard // shards for shard in range(shards + 1)))
+
+
+def shard_of(plan: RunPlan, first: int, end: int, profiles: bool = True) -> CustomerShard:
+    """Customers as they are before anything; without profiles they are still to be put in."""
+    policy = plan.policy
+    shard = CustomerShard(first, end - first, policy.tables, policy.registry.slots)
+    if profiles:
+        stream = (plan.seed, plan.replication)
+        model = model_of(plan.population, plan.baseline, plan.spans, stream, plan.customers)
+        shard.customers[:] = Cohort(first, end - first, model, plan.spans).profiles
+    shard.take_bulletin(ledger_of(plan, [(first, end)]).bulletin())
+    return shard
+
+
+def ledger_of(plan: RunPlan, bounds: Bounds, live: bool = False) -> LedgerHost:
+    policy = plan.policy
+    return LedgerHost(policy.tables, policy.coupons, policy.budgets, bounds, plan.spans.start, live=live)
 
 
 def record_traffic(policy: str, population: str, customers: int, days: int, step_ms: int) -> Traffic:
     """Live through a plan of the library on one core, and keep what everybody did."""
     plan = plan_of(policy, days, record=True, population=population, step_ms=step_ms)
     world = LoneWorld(plan, customers)
-    profiles = world.worker.shard.customers.copy()
     world.run()
     assert world.worker.recording is not None
     recorded = world.worker.recording.recorded()
     times = plan.spans.start + step_ms * np.arange(1, len(recorded.steps) + 1)
-    return Traffic(plan, profiles, steps_of(recorded), times.tolist())
+    return Traffic(plan, customers, steps_of(recorded), times.tolist())
 
 
 def steps_of(recorded: Recorded) -> list[Recorded]:

@@ -164,7 +164,7 @@ class Beat:
     epoch: int
     number: int  # the latest record of its journal
     leads: bool
-    in_step: bool = False  # its follower has all that was ever promised
+    in_step: bool = False  # of a leader: its follower has all that was ever promised, or its learner almost all
     error: str = ""  # why it takes nothing any more
 
 
@@ -174,13 +174,17 @@ class Lead:
 
     epoch: int
     leaders: tuple[tuple[str, str], ...]  # (seat, host), every seat
-    followers: tuple[tuple[str, str], ...] = ()
+    followers: tuple[tuple[str, str], ...] = ()  # nothing is promised that they have not kept
+    learners: tuple[tuple[str, str], ...] = ()  # are to follow once they have caught up; nobody waits for them
 
     def leader(self, seat: str) -> str:
         return dict(self.leaders)[seat]
 
-    def follower(self, seat: str) -> str | None:
-        return dict(self.followers).get(seat)
+    def follower(self, seat: str) -> str:
+        return dict(self.followers).get(seat, "")
+
+    def learner(self, seat: str) -> str:
+        return dict(self.learners).get(seat, "")
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from engine.host.snapshots import Snapshot, SnapshotError, Snapshots
 
 SUPERVISOR = "supervisor"
 COPIES_AT_ONCE = 16  # records a follower is sent in one answer
+ALMOST = 4  # records a learner may lack when it is made a follower
 
 
 class Promise(Enum):
@@ -53,7 +54,7 @@ class Replica:
         self.host, self.seat, self.machine, self.care = host, seat, machine, care
         self.journal = Journal(disk, f"{seat}.journal")
         self.snapshots = Snapshots(disk, f"{seat}.snapshot")
-        self.role, self.epoch, self.follower, self.leader = Role.WAITS, 0, "", ""
+        self.role, self.epoch, self.leader, self.follower, self.learner = Role.WAITS, 0, "", "", ""
         self.waiting: dict[int, list[Envelope]] = {}  # what goes out once the follower has kept the record
         self.error = ""
         self._numbers = [0]  # of the snapshot that was taken up: what its pieces have seen
@@ -135,10 +136,15 @@ class Replica:
         if self.care.promise == Promise.DURABLE:
             self.journal.sync()
         out = self.machine.apply(payload)
+        copies = self._copies_to(number, payload)
         if not self.follower:
-            return out
+            return out + copies
         self.waiting[number] = out
-        return [Envelope(self.follower, Copy(self.epoch, self.seat, number, payload))]
+        return copies
+
+    def _copies_to(self, number: int, payload: bytes) -> list[Envelope]:
+        copy = Copy(self.epoch, self.seat, number, payload)
+        return [Envelope(host, copy) for host in (self.follower, self.learner) if host]
 
     def _withholds(self) -> bool:
         """Whether something was applied that the follower may not have."""
@@ -155,10 +161,11 @@ class Replica:
             return []
         self.epoch, self.leader = lead.epoch, lead.leader(self.seat)
         if self.leader != self.host:
-            self.role = Role.FOLLOWS if lead.follower(self.seat) == self.host else Role.WAITS
+            follows = self.host in (lead.follower(self.seat), lead.learner(self.seat))
+            self.role = Role.FOLLOWS if follows else Role.WAITS
             self.waiting = {}
             return []
-        self.role, self.follower = Role.LEADS, lead.follower(self.seat) or ""
+        self.role, self.follower, self.learner = Role.LEADS, lead.follower(self.seat), lead.learner(self.seat)
         self.machine.lead(lead.epoch)
         waiting, self.waiting = self.waiting, {}
         self._in_step, self._led_from = False, self.journal.number
@@ -172,6 +179,9 @@ class Replica:
     def _kept(self, message: Kept) -> list[Envelope]:
         if message.epoch != self.epoch:
             return []
+        if not self.follower:  # it was a learner
+            self._in_step = message.number >= self.journal.number - ALMOST
+            return []
         self._in_step = self._in_step or message.number >= self._led_from
         out: list[Envelope] = []
         for number in sorted(self.waiting):
@@ -184,13 +194,13 @@ class Replica:
             return []
         out = self._kept(Kept(wanted.epoch, wanted.seat, wanted.number - 1))
         again = self._sent_again(wanted.number)
-        if not again and wanted.number <= self.journal.number and self.follower:
+        if not again and wanted.number <= self.journal.number:
             again = self._seed()
         return out + again
 
     def _sent_again(self, number: int) -> list[Envelope]:
-        records = self.journal.read_from(number, COPIES_AT_ONCE) if self.follower else []
-        return [Envelope(self.follower, Copy(self.epoch, self.seat, one.number, one.payload)) for one in records]
+        records = self.journal.read_from(number, COPIES_AT_ONCE) if self.follower or self.learner else []
+        return [envelope for one in records for envelope in self._copies_to(one.number, one.payload)]
 
     def _seed(self) -> list[Envelope]:
         """The journal does not reach back that far: the snapshot does."""
@@ -198,7 +208,8 @@ class Replica:
         if snapshot is None:
             return []
         pieces = tuple(packed(piece) for piece in snapshot.pieces)
-        return [Envelope(self.follower, Seed(self.epoch, self.seat, tuple(snapshot.numbers), pieces))]
+        host = self.follower or self.learner
+        return [Envelope(host, Seed(self.epoch, self.seat, tuple(snapshot.numbers), pieces))]
 
     # --- one follows --------------------------------------------------------------------------------------------------
     def _copy(self, copy: Copy) -> list[Envelope]:

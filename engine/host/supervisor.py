@@ -2,7 +2,7 @@
 anybody hears of them; without it nobody is promoted."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,7 +20,12 @@ class Seating:
 
     leader: str
     follower: str = ""
+    learner: str = ""
     started: int = 0  # how many hosts the seat has had
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        return tuple(filter(None, (self.leader, self.follower, self.learner)))
 
 
 @dataclass(frozen=True)
@@ -44,7 +49,7 @@ class Supervisor:
         for record in self.journal.records():
             self.epoch = record.epoch
             self._read(json.loads(record.payload))
-        known = [*self.coming, *(host for one in self.seats.values() for host in (one.leader, one.follower))]
+        known = [*self.coming, *(host for one in self.seats.values() for host in one.hosts)]
         self.seen = dict.fromkeys(known, now)
         self._told_ms = now
         if self.epoch == 0:
@@ -65,9 +70,9 @@ class Supervisor:
         if beat.host in self.coming:
             order = self.coming.pop(beat.host)
             self.seen[beat.host] = now
-            changed = replace(seating, follower=beat.host) if order.afresh else replace(seating, leader=beat.host)
+            changed = replace(seating, learner=beat.host) if order.afresh else replace(seating, leader=beat.host)
             return self._begin_epoch({beat.seat: changed}, now)
-        if beat.host not in (seating.leader, seating.follower):
+        if beat.host not in seating.hosts:
             if any(beat.host in order.ended for order in self.coming.values()):
                 return []  # the one that is coming ends it, and needs what it has
             return [Envelope(CARRIER, Replace(beat.seat, (beat.host,)))]  # it was replaced, and does not know
@@ -76,12 +81,15 @@ class Supervisor:
         self.seen[beat.host] = now
         if beat.leads and beat.epoch == self.epoch and beat.host == seating.leader:
             self.in_step[beat.seat] = beat.in_step
+            if seating.learner and beat.in_step:
+                graduated = replace(seating, follower=seating.learner, learner="")
+                return self._begin_epoch({beat.seat: graduated}, now)
         return []
 
     def _tick(self, now: int) -> list[Envelope]:
         out: list[Envelope] = []
         for seat, seating in list(self.seats.items()):
-            for host in filter(None, (seating.leader, seating.follower)):
+            for host in seating.hosts:
                 if now - self.seen[host] > self.patience.lost and not self._is_coming(seat):
                     out += self._lost(seat, host, now)
         for host, order in list(self.coming.items()):
@@ -99,9 +107,9 @@ class Supervisor:
     def _lost(self, seat: str, host: str, now: int) -> list[Envelope]:
         """A host has died, or is taken for dead: it is ended, so that it is."""
         seating = self.seats[seat]
-        if host == seating.follower:
+        if host in (seating.follower, seating.learner):
             out = [Envelope(CARRIER, Replace(seat, (host,)))]
-            out += self._begin_epoch({seat: replace(seating, follower="")}, now)
+            out += self._begin_epoch({seat: replace(seating, follower="", learner="")}, now)
             return out + (self._start(seat, (), True, now) if self.standby else [])
         if seating.follower and self.in_step.get(seat):
             out = [Envelope(CARRIER, Replace(seat, (host,)))]
@@ -128,7 +136,7 @@ class Supervisor:
     def _write(self) -> None:
         """Nobody hears of a decision that could be forgotten."""
         said = {
-            "seats": {seat: (one.leader, one.follower, one.started) for seat, one in self.seats.items()},
+            "seats": {seat: (one.leader, one.follower, one.learner, one.started) for seat, one in self.seats.items()},
             "coming": [(order.seat, order.ended, order.started, order.afresh) for order in self.coming.values()],
         }
         self.journal.append(self.epoch, json.dumps(said).encode())
@@ -146,12 +154,8 @@ class Supervisor:
 
     @property
     def lead(self) -> Lead:
-        return Lead(self.epoch, tuple(leaders(self.seats.items())), tuple(followers(self.seats.items())))
+        def named(part: str) -> tuple[tuple[str, str], ...]:
+            hosts = ((seat, getattr(seating, part)) for seat, seating in self.seats.items())
+            return tuple((seat, host) for seat, host in hosts if host)
 
-
-def leaders(seats: Iterable[tuple[str, Seating]]) -> list[tuple[str, str]]:
-    return [(seat, seating.leader) for seat, seating in seats]
-
-
-def followers(seats: Iterable[tuple[str, Seating]]) -> list[tuple[str, str]]:
-    return [(seat, seating.follower) for seat, seating in seats if seating.follower]
+        return Lead(self.epoch, named("leader"), named("follower"), named("learner"))
