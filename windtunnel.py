@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from loadtests import drill_commands
 from scenarios import commands
 
 app = typer.Typer(
@@ -159,6 +160,24 @@ def bench(
 ) -> None:
     """Measure this machine, each figure as a ratio to a named baseline in the same run."""
     finish(commands.bench(only, as_json))
+
+
+@app.command()
+def drill(
+    name: Annotated[str, typer.Argument(help="What breaks: kill-shard, kill-ledger, freeze-shard, full-disk, …")],
+    customers: Annotated[int, typer.Option(help="How many customers (100 to 2 million).")] = 20_000,
+    days: Annotated[int, typer.Option(help="Days of traffic.")] = 2,
+    shards: Annotated[int, typer.Option(help="Shards of customers.")] = 2,
+    standby: Annotated[bool, typer.Option("--standby", help="A standby beside every shard and the Ledger.")] = False,
+    promise: Annotated[str, typer.Option(help="What an answer promises: durable, interval, memory.")] = "durable",
+    objective: Annotated[float, typer.Option(help="Seconds that an answer should take at most.")] = 1.0,
+    address: Annotated[str | None, typer.Option(help="An existing Ray cluster, as host:port.")] = None,
+    out: Out = Path("runs"),
+    as_json: Json = False,
+) -> None:
+    """Break something on purpose while traffic runs; say what was lost and how long it took."""
+    given = {"customers": customers, "days": days, "shards": shards, "standby": standby, "promise": promise}
+    finish(drill_commands.drill(name, out, as_json, **given, objective_s=objective, address=address))
 
 
 @app.command()

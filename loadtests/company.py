@@ -125,6 +125,7 @@ class Undisturbed:
 
     answers: dict[tuple[int, int], Answered]
     digests: dict[str, str]
+    decided: int  # events; one that waits for a settlement is sent again, and counts when it is taken
 
 
 def undisturbed(traffic: Traffic, shards: int) -> Undisturbed:
@@ -145,7 +146,8 @@ def undisturbed(traffic: Traffic, shards: int) -> Undisturbed:
             waiting += admission.out
             for payload in admission.payloads:
                 waiting += machine.apply(payload)
-    return Undisturbed(answers, {seat: machine.digest() for seat, machine in machines.items()})
+    decided = sum(machine.decided for seat, machine in machines.items() if seat != LEDGER)
+    return Undisturbed(answers, {seat: machine.digest() for seat, machine in machines.items()}, decided)
 
 
 def seats_of(shards: int) -> list[str]:

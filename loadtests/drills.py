@@ -14,8 +14,9 @@ from pathlib import Path
 from engine.host.journal import HEAD, MARK
 from engine.host.process import Recovery
 from engine.host.replica import Care, Promise
+from engine.host.shard import combined
 from loadtests.client import Response
-from loadtests.company import LEDGER, Company, company, same, undisturbed
+from loadtests.company import LEDGER, Company, Undisturbed, company, same, undisturbed
 from loadtests.drill_disk import Trouble, make_trouble
 from loadtests.traffic import Traffic, record_traffic
 
@@ -141,6 +142,7 @@ class Held:
     doubled: int
     otherwise: int  # batches answered otherwise than undisturbed
     digests_equal: bool
+    digest: str  # of all seats together
     parts: Parts
     median_s: float
     worst_s: float
@@ -155,39 +157,54 @@ class Held:
         return self.lost == self.doubled == self.otherwise == 0 and self.digests_equal
 
 
-def hold(drill: Drill, options: DrillOptions, folder: Path, tell: Callable[[str, float], None]) -> Held:
-    """Hold a drill. tell(what, share done). Raises DrillError."""
-    tell("recording traffic", 0.0)
+def hold(drill: Drill, options: DrillOptions, folder: Path, tell: Callable[[float], None]) -> Held:
+    """Hold a drill. tell(share done). Raises DrillError."""
+    tell(0.0)
     traffic = record_traffic(POLICY, POPULATION, options.customers, options.days, STEP_MS)
     truth = undisturbed(traffic, options.shards)
-    tell("starting hosts", 0.1)
+    tell(0.1)
     care = Care(options.promise, records_between_snapshots=options.records_between_snapshots)
     with company(traffic, options.shards, folder, care, options.standby, options.address) as here:
         scene = run_traffic(here, drill, options, traffic, tell)
-        digests = here.digests()
-        decided = sum(here.fleet.ask(here.leader(seat), "decided") for seat in here.seats if seat != LEDGER)
-        client = here.client
-        records = [event.told.records for event in here.switch.events
-                   if event.what == "recovered" and event.at > scene.struck]  # fmt: skip
-        seconds = [one.seconds for one in client.responses]
-        return Held(
-            drill, options, traffic.events, client.acknowledged,
-            max(0, client.acknowledged - decided), max(0, decided - client.acknowledged),
-            sum(not same(answer, client.answers[key]) for key, answer in truth.answers.items()),
-            digests == truth.digests, parts_of(here, drill, options, scene), statistics.median(seconds), max(seconds),
-            max(records, default=0), scene.struck, client.responses, scene.notes,
-        )  # fmt: skip
+        return judged(here, drill, options, traffic, truth, scene)
+
+
+def judged(
+    here: Company, drill: Drill, options: DrillOptions, traffic: Traffic, truth: Undisturbed, scene: Scene
+) -> Held:
+    client, digests = here.client, here.digests()
+    decided = sum(here.fleet.ask(here.leader(seat), "decided") for seat in here.seats if seat != LEDGER)
+    recoveries = [event.told for event in here.switch.events if event.what == "recovered" and event.at > scene.struck]
+    seconds = [one.seconds for one in client.responses]
+    return Held(
+        drill,
+        options,
+        events=traffic.events,
+        acknowledged=client.acknowledged,
+        lost=max(0, truth.decided - decided),
+        doubled=max(0, decided - truth.decided),
+        otherwise=sum(not same(answer, client.answers[key]) for key, answer in truth.answers.items()),
+        digests_equal=digests == truth.digests,
+        digest=combined(list(digests.values())),
+        parts=parts_of(here, drill, options, scene),
+        median_s=statistics.median(seconds),
+        worst_s=max(seconds),
+        replayed_records=max((one.records for one in recoveries), default=0),
+        struck=scene.struck,
+        responses=client.responses,
+        notes=scene.notes,
+    )
 
 
 def run_traffic(
-    here: Company, drill: Drill, options: DrillOptions, traffic: Traffic, tell: Callable[[str, float], None]
+    here: Company, drill: Drill, options: DrillOptions, traffic: Traffic, tell: Callable[[float], None]
 ) -> Scene:
     scene, steps = Scene(here), len(traffic.steps)
     here.client.most = None
 
     def look() -> None:
         done = min(here.client.done.get(shard, 0) for shard in range(options.shards))
-        tell(f"{drill.name}: {done} of {steps} steps", 0.2 + 0.8 * done / steps)
+        tell(0.2 + 0.8 * done / steps)
         if not scene.struck and done >= options.at * steps:
             scene.struck = time.time()
             here.switch.note("struck", drill.seat)

@@ -1,0 +1,143 @@
+"""`windtunnel drill NAME`: hold one, say first whether anything was lost, keep what was measured."""
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from engine.host.replica import Promise
+from scenarios.console import folder_for_runs, guarded, print_json, progress
+from scenarios.exits import Exit, UsageError
+
+CUSTOMERS_LEAST, CUSTOMERS_MOST = 100, 2_000_000
+DAYS_MOST, SHARDS_MOST = 14, 32
+RESULT, HOSTS = "drill.json", "hosts"
+PARTS = {
+    "detected": "noticed",
+    "restarted": "another process there",
+    "loaded": "snapshot taken up",
+    "replayed": "journal replayed",
+    "led": "everybody told",
+    "answered": "first good answer",
+    "recovered": "every answer within the objective again",
+}
+
+
+def drill(name: str, out: Path, as_json: bool, **given: Any) -> int:
+    """Hold a drill; exit code."""
+
+    def action() -> int:
+        from loadtests.drills import DRILLS, hold
+
+        options = checked(name, list(DRILLS), given)
+        folder = out / f"drill-{name}-{datetime.now():%Y%m%d-%H%M%S}"
+        with folder_for_runs(out), progress(name) as tell:
+            found = as_found(kept_only_if_held(folder, lambda: hold(DRILLS[name], options, folder / HOSTS, tell)))
+        (folder / RESULT).write_text(json.dumps(found, indent=1))
+        if as_json:
+            print_json(found | {"folder": str(folder)})
+        else:
+            print("\n".join([*told(found), f"kept in {folder}"]))
+        if not found["whole"]:
+            return Exit.INVARIANT_BROKEN
+        return Exit.FINE if found["within_objective"] else Exit.MISSED
+
+    return guarded(action)
+
+
+def kept_only_if_held(folder: Path, act: Callable[[], Any]) -> Any:
+    """What hosts wrote is of no use afterwards."""
+    folder.mkdir(parents=True)
+    try:
+        held = act()
+    except BaseException:
+        shutil.rmtree(folder)
+        raise
+    shutil.rmtree(folder / HOSTS)
+    return held
+
+
+def checked(name: str, names: list[str], given: dict[str, Any]) -> Any:
+    """Options within bounds; UsageError with everything that is not."""
+    from loadtests.drills import DrillOptions
+
+    wrong = []
+    if name not in names:
+        wrong.append(f"a drill must be one of {', '.join(names)} (got {name})")
+    bounds = {"customers": (CUSTOMERS_LEAST, CUSTOMERS_MOST), "days": (1, DAYS_MOST), "shards": (1, SHARDS_MOST)}
+    for option, (low, high) in bounds.items():
+        if not low <= given[option] <= high:
+            wrong.append(f"--{option} must be between {low:,} and {high:,} (got {given[option]:,})")
+    promises = [promise.value for promise in Promise]
+    if given["promise"] not in promises:
+        wrong.append(f"--promise must be one of {', '.join(promises)} (got {given['promise']})")
+    elif given["promise"] != Promise.DURABLE.value:
+        wrong.append(f"--promise {given['promise']}: drills are held to durable, which loses nothing")
+    if not given["objective_s"] > 0:
+        wrong.append(f"--objective must be more than 0 s (got {given['objective_s']:g})")
+    if wrong:
+        raise UsageError("\n".join(wrong))
+    return DrillOptions(**given | {"promise": Promise(given["promise"])})
+
+
+def as_found(held: Any) -> dict[str, Any]:
+    """What was measured, as JSON."""
+    parts = asdict(held.parts)
+    return {
+        "drill": held.drill.name,
+        "what": held.drill.sentence,
+        "customers": held.options.customers,
+        "shards": held.options.shards,
+        "standby": held.options.standby,
+        "promise": held.options.promise.value,
+        "events": held.events,
+        "whole": held.is_whole,
+        "acknowledged": held.acknowledged,
+        "lost": held.lost,
+        "doubled": held.doubled,
+        "answered_otherwise": held.otherwise,
+        "digest": held.digest,
+        "digest_equals_undisturbed": held.digests_equal,
+        "seconds_since_struck": parts,
+        "records_replayed": held.replayed_records,
+        "objective_s": held.options.objective_s,
+        "within_objective": parts["recovered"] is not None,
+        "median_response_s": held.median_s,
+        "worst_response_s": held.worst_s,
+        "notes": held.notes,
+        "responses": [
+            [one.shard, round(one.sent - held.struck, 4), round(one.seconds, 4)] for one in held.responses
+        ],
+    }  # fmt: skip
+
+
+def told(found: dict[str, Any]) -> list[str]:
+    """The answer first, in words."""
+    kept = "Nothing was lost or taken twice" if found["whole"] else "PROMISES WERE BROKEN"
+    counts = f"{found['acknowledged']:,} events acknowledged, {found['lost']} lost, {found['doubled']} doubled"
+    state = "equals" if found["digest_equals_undisturbed"] else "DIFFERS FROM"
+    standby = "with" if found["standby"] else "without"
+    lines = [
+        f"{kept}: {counts}, {found['answered_otherwise']} batches answered otherwise than undisturbed.",
+        f"The state at the end {state} that of the same run undisturbed (digest {found['digest']}).",
+        sentence(f"{found['what']}: {found['customers']:,} customers, {found['shards']} shards, {standby} standbys"),
+    ]
+    parts = found["seconds_since_struck"]
+    back = parts["answered"]
+    if back is not None:
+        lines.append(f"Back after {back:.2f} s. Seconds since it struck:")
+        lines += [f"  {parts[part]:8.2f}  {word}" for part, word in PARTS.items() if parts[part] is not None]
+    else:
+        lines.append("Nobody had to be replaced.")
+    lines.append(
+        f"A batch is answered in {found['median_response_s'] * 1000:.0f} ms at the median, the slowest took "
+        f"{found['worst_response_s']:.2f} s; the objective is {found['objective_s']:g} s."
+    )
+    return lines + [sentence(note) for note in found["notes"]]
+
+
+def sentence(words: str) -> str:
+    return f"{words[0].upper()}{words[1:]}."
