@@ -171,13 +171,16 @@ def drill(
     standby: Annotated[bool, typer.Option("--standby", help="A standby beside every shard and the Ledger.")] = False,
     promise: Annotated[str, typer.Option(help="What an answer promises: durable, interval, memory.")] = "durable",
     objective: Annotated[float, typer.Option(help="Seconds that an answer should take at most.")] = 1.0,
+    times: Annotated[int, typer.Option(help="How often random-kills strikes.")] = 20,
+    seed: Annotated[int, typer.Option(help="Of when it strikes, and whom.")] = 1,
     address: Annotated[str | None, typer.Option(help="An existing Ray cluster, as host:port.")] = None,
     out: Out = Path("runs"),
     as_json: Json = False,
 ) -> None:
     """Break something on purpose while traffic runs; say what was lost and how long it took."""
     given = {"customers": customers, "days": days, "shards": shards, "standby": standby, "promise": promise}
-    finish(drill_commands.drill(name, out, as_json, **given, objective_s=objective, address=address))
+    how = {"objective_s": objective, "times": times, "seed": seed, "address": address}
+    finish(drill_commands.drill(name, out, as_json, **given, **how))
 
 
 @app.command()

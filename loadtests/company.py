@@ -23,10 +23,12 @@ from engine.host.switch import SUPERVISOR, Switch
 from loadtests.client import DrillClient
 from loadtests.drill_disk import DrillDisk
 from loadtests.traffic import CLIENT, Traffic, bounds_of, ledger_of, shard_of
+from loadtests.worker_process import WorkerProcess
 from scenarios.worker import RunPlan, owned
 
 LEDGER = "ledger"
 PARTITIONS = 256
+GO = "go"
 STARTS_WITHIN_S = 180.0
 PATIENCE = Patience(lost=1_000, starting=120_000)
 
@@ -61,7 +63,14 @@ class Company:
     seats: list[str]
     turns: list[Callable[[], None]] = field(default_factory=list)  # looked at after every turn
 
+    def begin(self) -> None:
+        """Let traffic flow."""
+        self.client.most = None
+        (self.switch.folder / GO).touch()
+
     def leader(self, seat: str) -> str:
+        if seat == CLIENT:
+            return CLIENT
         assert self.switch.supervisor is not None
         return self.switch.supervisor.seats[seat].leader
 
@@ -82,9 +91,15 @@ class Company:
 
 @contextmanager
 def company(
-    traffic: Traffic, shards: int, folder: Path, care: Care, standby: bool = False, address: str | None = None
+    traffic: Traffic,
+    shards: int,
+    folder: Path,
+    care: Care,
+    standby: bool = False,
+    address: str | None = None,
+    worker: bool = False,
 ) -> Iterator[Company]:
-    """Hosts for all seats, recovered and led; ended afterwards."""
+    """Hosts for all seats, recovered and led; ended afterwards. worker: the client is a process, too."""
     seats = [LEDGER, *(f"shard-{shard}" for shard in range(shards))]
     # Ray prints on standard output that a process was killed, which is what a drill does.
     with redirect_stdout(io.StringIO()), cluster(address):
@@ -93,20 +108,29 @@ def company(
             build = fleet.share(Build(traffic.plan, traffic.customers, shards))
 
             def start(host: str, seat: str, own: Path) -> None:
+                if seat == CLIENT:
+                    fleet.start(host, WorkerProcess, shared, shards, str(folder / GO))
+                    return
                 fleet.start(host, HostProcess, build, host, seat, str(own), care, DrillDisk)
 
+            shared = fleet.share(traffic) if worker else None
             switch = Switch(fleet, folder, start)
             batches = {
                 shard: traffic.batches(shard, *bound)
                 for shard, bound in enumerate(bounds_of(traffic.customers, shards))
             }
             client = DrillClient(batches, most=0)
-            switch.locals[CLIENT] = client
+            if worker:
+                switch.overhear = client.overhear
+                switch.start(CLIENT, CLIENT)
+            else:
+                switch.locals[CLIENT] = client
             found = Company(switch, client, fleet, seats)
             seating = {seat: Seating(f"{seat}.1", f"{seat}.2" if standby else "", started=2) for seat in seats}
             for seat, one in seating.items():
                 for host in one.hosts:
                     switch.start(host, seat)
+            folder.mkdir(parents=True, exist_ok=True)
             found.until(lambda: not any(box.busy for box in switch.boxes.values()), STARTS_WITHIN_S, "starting hosts")
             switch.supervisor = Supervisor(FolderDisk(folder / SUPERVISOR), seating, PATIENCE, standby, switch.now)
             yield found

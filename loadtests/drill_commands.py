@@ -13,7 +13,7 @@ from scenarios.console import folder_for_runs, guarded, print_json, progress
 from scenarios.exits import Exit, UsageError
 
 CUSTOMERS_LEAST, CUSTOMERS_MOST = 100, 2_000_000
-DAYS_MOST, SHARDS_MOST = 14, 32
+DAYS_MOST, SHARDS_MOST, TIMES_MOST = 14, 32, 1_000
 RESULT, HOSTS = "drill.json", "hosts"
 PARTS = {
     "detected": "noticed",
@@ -67,7 +67,8 @@ def checked(name: str, names: list[str], given: dict[str, Any]) -> Any:
     wrong = []
     if name not in names:
         wrong.append(f"a drill must be one of {', '.join(names)} (got {name})")
-    bounds = {"customers": (CUSTOMERS_LEAST, CUSTOMERS_MOST), "days": (1, DAYS_MOST), "shards": (1, SHARDS_MOST)}
+    bounds = {"customers": (CUSTOMERS_LEAST, CUSTOMERS_MOST), "days": (1, DAYS_MOST), "shards": (1, SHARDS_MOST),
+              "times": (1, TIMES_MOST)}  # fmt: skip
     for option, (low, high) in bounds.items():
         if not low <= given[option] <= high:
             wrong.append(f"--{option} must be between {low:,} and {high:,} (got {given[option]:,})")
@@ -107,6 +108,7 @@ def as_found(held: Any) -> dict[str, Any]:
         "within_objective": parts["recovered"] is not None,
         "median_response_s": held.median_s,
         "worst_response_s": held.worst_s,
+        "outages_s": [round(seconds, 4) for seconds in held.outages],
         "notes": held.notes,
         "responses": [
             [one.shard, round(one.sent - held.struck, 4), round(one.seconds, 4)] for one in held.responses
@@ -127,7 +129,13 @@ def told(found: dict[str, Any]) -> list[str]:
     ]
     parts = found["seconds_since_struck"]
     back = parts["answered"]
-    if back is not None:
+    outages = sorted(found["outages_s"])
+    if len(outages) > 1:
+        lines.append(
+            f"It struck {len(outages)} times; the slowest answer after each took {outages[len(outages) // 2]:.2f} s at "
+            f"the median, {outages[-1]:.2f} s at most."
+        )
+    elif back is not None:
         lines.append(f"Back after {back:.2f} s. Seconds since it struck:")
         lines += [f"  {parts[part]:8.2f}  {word}" for part, word in PARTS.items() if parts[part] is not None]
     else:

@@ -4,12 +4,14 @@ Traffic is recorded once, and sent by a client that repeats what is not answered
 is held to that of the same machines run undisturbed, answer by answer and digest by digest.
 """
 
+import math
 import os
 import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import Random
 
 from engine.host.journal import HEAD, MARK
 from engine.host.process import Recovery
@@ -18,12 +20,12 @@ from engine.host.shard import combined
 from loadtests.client import Response
 from loadtests.company import LEDGER, Company, Undisturbed, company, same, undisturbed
 from loadtests.drill_disk import Trouble, make_trouble
-from loadtests.traffic import Traffic, record_traffic
+from loadtests.traffic import CLIENT, Traffic, record_traffic
 
 POLICY = POPULATION = "coupon_shop"
 STEP_MS = 10 * 60_000
 RUNS_WITHIN_S = 600.0
-SHARD = "shard-0"
+SHARD, ANY = "shard-0", "any"
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,8 @@ class DrillOptions:
     objective_s: float = 1.0  # a response should take at most
     at: float = 0.5  # share of the traffic after which it strikes
     records_between_snapshots: int = 50
+    times: int = 1  # that it strikes, where a drill strikes more than once
+    seed: int = 1  # of when and whom
     address: str | None = None
 
 
@@ -46,8 +50,15 @@ class Scene:
     """What a drill sees while traffic runs."""
 
     company: Company
-    struck: float = 0.0  # when, seconds of wall clock
+    random: Random
+    due: list[int]  # steps at which it is still to strike
+    strikes: list[float] = field(default_factory=list)  # when it did, seconds of wall clock
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def struck(self) -> float:
+        """The last time."""
+        return self.strikes[-1] if self.strikes else 0.0
 
 
 @dataclass(frozen=True)
@@ -59,11 +70,25 @@ class Drill:
     sentence: str
     strike: Callable[[Scene], None]
     relieve: Callable[[Scene], None] | None = None  # looked at after every turn once it has struck
+    often: bool = False  # strikes at as many random steps as are asked for
 
 
 # --- what is broken ---------------------------------------------------------------------------------------------------
 def killing(seat: str) -> Callable[[Scene], None]:
     return lambda scene: scene.company.fleet.signal(scene.company.leader(seat), "kill")
+
+
+def kill_anybody(scene: Scene) -> None:
+    seat = scene.random.choice(scene.company.seats)
+    scene.company.fleet.signal(scene.company.leader(seat), "kill")
+
+
+def another_worker(scene: Scene) -> None:
+    """Whoever runs workers starts another one when it sees that one is gone."""
+    switch = scene.company.switch
+    if switch.boxes[CLIENT].gone:
+        switch.end(CLIENT)
+        switch.start(CLIENT, CLIENT)
 
 
 def freeze(scene: Scene) -> None:
@@ -102,12 +127,14 @@ def quicken(scene: Scene) -> None:
         scene.notes.append(f"the disk was itself again after {FULL_FOR_S:.0f} s")
 
 
-FULL_FOR_S, SLOW_S = 3.0, 0.25
+FULL_FOR_S, SLOW_S, MOMENT_S = 3.0, 0.25, 0.03
 DRILLS = {
     drill.name: drill
     for drill in (
         Drill("kill-shard", SHARD, "the process of a shard is killed", killing(SHARD)),
         Drill("kill-ledger", LEDGER, "the process of the Ledger is killed", killing(LEDGER)),
+        Drill("kill-worker", CLIENT, "the process that sends the batches is killed", killing(CLIENT), another_worker),
+        Drill("random-kills", ANY, "processes of shards and the Ledger are killed at random", kill_anybody, often=True),
         Drill("freeze-shard", SHARD, "the process of a shard stands still (SIGSTOP)", freeze),
         Drill("torn-tail", SHARD, "the process of a shard dies in the middle of a write", tear),
         Drill("full-disk", SHARD, f"the disk of a shard is full for {FULL_FOR_S:.0f} s (a quota)", fill, free),
@@ -148,6 +175,7 @@ class Held:
     worst_s: float
     replayed_records: int
     struck: float
+    outages: list[float]  # for each strike: the slowest response from then on until the next
     responses: list[Response]
     notes: list[str]
 
@@ -164,7 +192,8 @@ def hold(drill: Drill, options: DrillOptions, folder: Path, tell: Callable[[floa
     truth = undisturbed(traffic, options.shards)
     tell(0.1)
     care = Care(options.promise, records_between_snapshots=options.records_between_snapshots)
-    with company(traffic, options.shards, folder, care, options.standby, options.address) as here:
+    worker = drill.seat == CLIENT
+    with company(traffic, options.shards, folder, care, options.standby, options.address, worker) as here:
         scene = run_traffic(here, drill, options, traffic, tell)
         return judged(here, drill, options, traffic, truth, scene)
 
@@ -191,6 +220,7 @@ def judged(
         worst_s=max(seconds),
         replayed_records=max((one.records for one in recoveries), default=0),
         struck=scene.struck,
+        outages=outages_of(scene.strikes, client.responses),
         responses=client.responses,
         notes=scene.notes,
     )
@@ -199,15 +229,19 @@ def judged(
 def run_traffic(
     here: Company, drill: Drill, options: DrillOptions, traffic: Traffic, tell: Callable[[float], None]
 ) -> Scene:
-    scene, steps = Scene(here), len(traffic.steps)
-    here.client.most = None
+    random, steps = Random(options.seed), len(traffic.steps)
+    most = min(options.times, steps - 2)
+    due = sorted(random.sample(range(1, steps - 1), most)) if drill.often else [int(options.at * steps)]
+    scene = Scene(here, random, due)
+    here.begin()
 
     def look() -> None:
         done = min(here.client.done.get(shard, 0) for shard in range(options.shards))
         tell(0.2 + 0.8 * done / steps)
-        if not scene.struck and done >= options.at * steps:
-            scene.struck = time.time()
-            here.switch.note("struck", drill.seat)
+        if scene.due and done >= scene.due[0]:
+            scene.due.pop(0)
+            time.sleep(random.random() * MOMENT_S)  # anywhere between two steps
+            scene.strikes.append(time.time())
             drill.strike(scene)
         elif scene.struck and drill.relieve is not None:
             drill.relieve(scene)
@@ -215,6 +249,14 @@ def run_traffic(
     here.turns.append(look)
     here.until(lambda: here.client.is_done, RUNS_WITHIN_S, "the traffic")
     return scene
+
+
+def outages_of(strikes: list[float], responses: list[Response]) -> list[float]:
+    ends = [*strikes[1:], math.inf]
+    return [
+        max((one.seconds for one in responses if start <= one.answered < end), default=0.0)
+        for start, end in zip(strikes, ends, strict=True)
+    ]
 
 
 def parts_of(here: Company, drill: Drill, options: DrillOptions, scene: Scene) -> Parts:
@@ -227,7 +269,11 @@ def parts_of(here: Company, drill: Drill, options: DrillOptions, scene: Scene) -
     recoveries = [event.told for event in after if event.what == "recovered" and isinstance(event.told, Recovery)]
     recovery = recoveries[-1] if recoveries and not options.standby else None
     detected = first("lost", "ended", "epoch")
-    mine = [one for one in here.client.responses if drill.seat == LEDGER or f"shard-{one.shard}" == drill.seat]
+    mine = [
+        one
+        for one in here.client.responses
+        if drill.seat in (LEDGER, ANY, CLIENT) or f"shard-{one.shard}" == drill.seat
+    ]
     # What was on its way when it struck is no sign of recovery.
     answered = [one.answered for one in mine if detected is not None and one.answered > scene.struck + detected]
     led = [event.at for event in after if event.what == "epoch" and answered and event.at < min(answered)]
@@ -236,8 +282,8 @@ def parts_of(here: Company, drill: Drill, options: DrillOptions, scene: Scene) -
     return Parts(
         detected,
         recovery.began - scene.struck if recovery else None,
-        recovery.loaded - scene.struck if recovery else None,
-        recovery.replayed - scene.struck if recovery else None,
+        recovery.loaded - scene.struck if recovery and drill.seat != CLIENT else None,
+        recovery.replayed - scene.struck if recovery and drill.seat != CLIENT else None,
         max(led) - scene.struck if led else None,
         min(answered) - scene.struck if answered else None,
         max(slow_ones) - scene.struck if slow_ones else 0.0,

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from engine.host.messages import Envelope, Message
-from engine.host.process import HostProcess
 
 GOES_WITHIN_S = 0.2
 SIGNALS = {"freeze": signal.SIGSTOP, "thaw": signal.SIGCONT, "kill": signal.SIGKILL}
@@ -39,7 +38,7 @@ class RayFleet:
         self._actors: dict[str, _Actor] = {}
         self._running: dict[Any, str] = {}  # host, by the call that is under way
 
-    def start(self, host: str, make: Callable[..., HostProcess], *arguments: Any, **placed: Any) -> None:
+    def start(self, host: str, make: Callable[..., Any], *arguments: Any, **placed: Any) -> None:
         """A new process; its first answer is how it recovered. placed: options of the actor, such as a node."""
         actor = self._ray.remote(num_cpus=0, max_restarts=0, max_task_retries=0)(make)
         handle = actor.options(**placed).remote(*arguments)

@@ -55,6 +55,7 @@ class Switch:
         self.supervisor: Supervisor | None = None
         self.lead: Lead | None = None
         self.events: list[Event] = []
+        self.overhear: Callable[[Envelope], None] = lambda envelope: None  # everything that is carried
         self._ticked = 0.0
 
     @property
@@ -92,6 +93,7 @@ class Switch:
     # --- messages -----------------------------------------------------------------------------------------------------
     def post(self, envelopes: Iterable[Envelope]) -> None:
         for envelope in envelopes:
+            self.overhear(envelope)
             if envelope.to == CARRIER:
                 assert isinstance(envelope.message, Replace)
                 self._order(envelope.message)
