@@ -4,6 +4,7 @@ import os
 import resource
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,7 +37,7 @@ class HostProcess:
         began = time.time()
         files = MemoryDisk() if care.promise == Promise.MEMORY else disk(Path(folder))
         fresh = not (Path(folder) / f"{seat}.snapshot").exists()
-        self.replica = Replica(host, seat, build(seat, fresh), files, care)
+        self.replica = Replica(host, seat, build(seat, fresh), files, care, ThreadPoolExecutor(1))
         records = self.replica.recover()
         self.recovery = Recovery(os.getpid(), began, self.replica.loaded, time.time(), records)
 

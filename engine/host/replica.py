@@ -6,6 +6,7 @@ follows from it goes out.
 
 import time
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from enum import Enum
 
@@ -50,10 +51,13 @@ class Care:
 class Replica:
     """One process's part in a seat. `receive(message, now) -> envelopes`; now: ms of its own clock."""
 
-    def __init__(self, host: str, seat: str, machine: Machine, disk: Disk, care: Care) -> None:
+    def __init__(
+        self, host: str, seat: str, machine: Machine, disk: Disk, care: Care, writer: Executor | None = None
+    ) -> None:
+        """writer: of snapshots, beside the records; without, they are written between them."""
         self.host, self.seat, self.machine, self.care = host, seat, machine, care
         self.journal = Journal(disk, f"{seat}.journal")
-        self.snapshots = Snapshots(disk, f"{seat}.snapshot")
+        self.snapshots = Snapshots(disk, f"{seat}.snapshot", writer)
         self.role, self.epoch, self.leader, self.follower, self.learner = Role.WAITS, 0, "", "", ""
         self.waiting: dict[int, list[Envelope]] = {}  # what goes out once the follower has kept the record
         self.error = ""
@@ -61,7 +65,7 @@ class Replica:
         self._in_step, self._led_from = False, 0
         self.loaded = 0.0  # when the snapshot was taken up, in seconds of wall clock
         self._synced_ms, self._beat_ms, self._again_ms = 0, 0, 0
-        self._due = 0  # record after which a snapshot is begun
+        self._due, self._turn = 0, self.snapshots.turn  # record after which the next snapshot is begun; the latest one
 
     # --- recovery -----------------------------------------------------------------------------------------------------
     def recover(self) -> int:
@@ -262,9 +266,11 @@ class Replica:
     def _snapshot(self) -> None:
         """A piece at a time; what the snapshot has, the journal need not keep."""
         number = self.journal.number
-        if self.role == Role.WAITS or (number < self._due and not self.snapshots.fresh):
+        if self.role == Role.WAITS or not self.snapshots.is_written():
             return
-        self.journal.sync()
-        if self.snapshots.take(number, self.machine.pieces(), self.machine.piece):
-            self._due = number + self.care.records_between_snapshots
+        if self.snapshots.turn > self._turn:
+            self._turn, self._due = self.snapshots.turn, number + self.care.records_between_snapshots
             self.journal.keep_from(self.snapshots.numbers[0] + 1)
+        if number >= self._due or self.snapshots.fresh:
+            self.journal.sync()
+            self.snapshots.take(number, self.machine.pieces(), self.machine.piece)

@@ -1,11 +1,13 @@
 """Snapshots of a machine, piece by piece, over a disk: a new one takes the place of the last at once or not at all.
 
-The pieces of a snapshot are files of their own, written between records while the machine works on; each says after
-which record it was taken. A list names the snapshot that holds. It is renamed into place when all pieces are synced.
+The pieces of a snapshot are files of their own. Each is copied between two records, which is all that the machine
+waits for, and written while it works on. A list names the snapshot that holds, and after which record each of its
+pieces was taken. It is renamed into place when all pieces are synced.
 """
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,29 +27,51 @@ class Snapshot:
     numbers: list[int]
 
 
+class AtOnce(Executor):
+    """Writes before it returns: for those who simulate, and count on the order of what happens."""
+
+    def submit(self, job: Callable[..., Any], /, *arguments: Any, **named: Any) -> Future[Any]:
+        done: Future[Any] = Future()
+        done.set_result(job(*arguments, **named))
+        return done
+
+
 class Snapshots:
     """The snapshots of one seat. Raises SnapshotError."""
 
-    def __init__(self, disk: Disk, name: str) -> None:
-        self.disk, self.name = disk, name
+    def __init__(self, disk: Disk, name: str, writer: Executor | None = None) -> None:
+        self.disk, self.name, self.writer = disk, name, writer or AtOnce()
         self.turn, self.numbers = self._listed()
         self.fresh: list[int] = []  # numbers of the pieces of the snapshot that is being taken
+        self._writing: Future[None] | None = None
 
     # --- written ------------------------------------------------------------------------------------------------------
-    def take(self, number: int, pieces: int, piece: Callable[[int], Mapping[str, Value]]) -> bool:
-        """Take the next piece, after record `number`; True if it was the last, and the snapshot holds."""
+    def take(self, number: int, pieces: int, piece: Callable[[int], Mapping[str, Value]]) -> None:
+        """Take the next piece, after record `number`. The one before must have been written."""
+        assert self.is_written(), "one piece at a time"
         at = len(self.fresh)
-        self._guarded(self._write, self._file(self.turn + 1, at), packed(piece(at)))
         self.fresh.append(number)
-        if len(self.fresh) < pieces:
-            return False
-        self._guarded(self._hold)
-        return True
+        last = len(self.fresh) == pieces
+        self._writing = self.writer.submit(self._guarded, self._keep, self._file(self.turn + 1, at), piece(at), last)
+
+    def is_written(self) -> bool:
+        """Whether the latest piece is on disk; raises what went wrong with it."""
+        if self._writing is not None and self._writing.done():
+            writing, self._writing = self._writing, None
+            writing.result()
+        return self._writing is None
+
+    def _keep(self, name: str, fields: Mapping[str, Value], last: bool) -> None:
+        self._write(name, packed(fields))
+        if last:
+            self._hold()
 
     def adopt(self, numbers: list[int], pieces: Sequence[Mapping[str, Value]]) -> None:
         """Another replica's snapshot."""
         for number, fields in zip(numbers, pieces, strict=True):
             self.take(number, len(pieces), lambda _, fields=fields: fields)  # type: ignore[misc]
+            if self._writing is not None:
+                self._writing.result()
 
     def _write(self, name: str, data: bytes) -> None:
         self.disk.remove(name)  # of a snapshot that a crash broke off
