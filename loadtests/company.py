@@ -9,17 +9,19 @@ from pathlib import Path
 
 import numpy as np
 
+from engine.coupon_records import ASK, LINE
+from engine.fraud_records import ORIGIN
 from engine.host.disk import FolderDisk
 from engine.host.ledger_machine import LedgerMachine
 from engine.host.machines import Machine
-from engine.host.messages import Answered, Envelope
-from engine.host.process import HostProcess
+from engine.host.messages import Answered, Batch, Envelope
 from engine.host.ray_cluster import cluster
 from engine.host.ray_fleet import RayFleet
 from engine.host.replica import Care
 from engine.host.shard_machine import ShardMachine
 from engine.host.supervisor import Patience, Seating, Supervisor
 from engine.host.switch import SUPERVISOR, Switch
+from engine.records import EVENT, NONE, EventKind, records
 from loadtests.client import DrillClient
 from loadtests.drill_disk import DrillDisk
 from loadtests.traffic import CLIENT, Traffic, bounds_of, ledger_of, shard_of
@@ -28,6 +30,8 @@ from scenarios.worker import RunPlan, owned
 
 LEDGER = "ledger"
 PARTITIONS = 256
+SPARES = 1  # processes that wait for a seat
+WARM_CUSTOMERS = 64
 GO = "go"
 STARTS_WITHIN_S = 180.0
 PATIENCE = Patience(lost=1_000, starting=120_000)
@@ -51,6 +55,22 @@ class Build:
             return LedgerMachine(ledger_of(plan, bounds))
         number = int(seat.removeprefix("shard-"))
         return ShardMachine(number, shard_of(plan, *bounds[number], profiles=fresh), -(-self.customers // PARTITIONS))
+
+    def warm(self) -> None:
+        """Have everything loaded that a host calls: one step of a few customers, and a snapshot of it."""
+        few = Build(self.plan, WARM_CUSTOMERS, 1)
+        ledger, shard = few(LEDGER, True), few("shard-0", True)
+        events = records(1, EVENT)
+        events.time_ms, events.kind, events.ask, events.origin = self.plan.spans.start, EventKind.LOGIN, NONE, NONE
+        batch = Batch(
+            CLIENT, 0, 1, self.plan.spans.start, events, records(0, ASK), records(0, LINE), records(0, ORIGIN)
+        )
+        (told,) = shard.apply(shard.admit(batch, 0).payloads[0])
+        (settled,) = ledger.apply(ledger.admit(told.message, 0).payloads[0])
+        shard.admit(settled.message, 0)
+        for machine in (ledger, shard):
+            machine.restore([machine.piece(at) for at in range(machine.pieces())])
+            machine.caught_up()
 
 
 @dataclass
@@ -103,15 +123,16 @@ def company(
     seats = [LEDGER, *(f"shard-{shard}" for shard in range(shards))]
     # Ray prints on standard output that a process was killed, which is what a drill does.
     with redirect_stdout(io.StringIO()), cluster(address):
-        fleet = RayFleet()
+        build = Build(traffic.plan, traffic.customers, shards)
+        fleet = RayFleet(build.warm, SPARES)
         try:
-            build = fleet.share(Build(traffic.plan, traffic.customers, shards))
+            shared_build = fleet.share(build)
 
             def start(host: str, seat: str, own: Path) -> None:
                 if seat == CLIENT:
                     fleet.start(host, WorkerProcess, shared, shards, str(folder / GO))
                     return
-                fleet.start(host, HostProcess, build, host, seat, str(own), care, DrillDisk)
+                fleet.seat(host, shared_build, host, seat, str(own), care, DrillDisk)
 
             shared = fleet.share(traffic) if worker else None
             switch = Switch(fleet, folder, start)
@@ -132,6 +153,7 @@ def company(
                     switch.start(host, seat)
             folder.mkdir(parents=True, exist_ok=True)
             found.until(lambda: not any(box.busy for box in switch.boxes.values()), STARTS_WITHIN_S, "starting hosts")
+            fleet.wait_for_spares()
             switch.supervisor = Supervisor(FolderDisk(folder / SUPERVISOR), seating, PATIENCE, standby, switch.now)
             yield found
         finally:

@@ -247,10 +247,9 @@ def run_traffic(
             drill.relieve(scene)
 
     here.turns.append(look)
-    answered = -1
-    while answered < len(here.client.responses):
-        answered = len(here.client.responses)
-        here.until(lambda: here.client.is_done or len(here.client.responses) > answered, STALLS_FOR_S, "an answer")
+    while not here.client.is_done:
+        more = len(here.client.responses) + 1
+        here.until(lambda more=more: len(here.client.responses) >= more, STALLS_FOR_S, "an answer")  # type: ignore[misc]
     return scene
 
 

@@ -13,7 +13,6 @@ from engine.coupon_records import ASK, LINE
 from engine.fraud_records import ORIGIN
 from engine.host.machines import Machine
 from engine.host.messages import Answered, Batch, Lead
-from engine.host.process import HostProcess
 from engine.host.ray_cluster import cluster
 from engine.host.ray_fleet import Lost, RayFleet
 from engine.host.replica import Care
@@ -69,11 +68,11 @@ def hosts(run: Recorded) -> Iterator[RayFleet]:
     """Shards on Ray that lead, each on a folder of this file system, and have decided something already."""
     names = [f"shard-{shard}" for shard in range(SHARDS)]
     with tempfile.TemporaryDirectory(dir=Path.cwd(), prefix=".bench-") as folder, cluster():
-        fleet = RayFleet()
+        fleet = RayFleet(nothing)
         try:
             build = fleet.share(LiveShards(run.plan, run.profiles))
             for name in names:
-                fleet.start(name, HostProcess, build, name, name, f"{folder}/{name}", CARE)
+                fleet.seat(name, build, name, name, f"{folder}/{name}", CARE)
             wait_for(fleet, len(names))
             for shard, name in enumerate(names):
                 first = batches_of(run, shard, WARM_EVENTS, WARM_EVENTS)[0].events
@@ -82,6 +81,10 @@ def hosts(run: Recorded) -> Iterator[RayFleet]:
             yield fleet
         finally:
             fleet.close()
+
+
+def nothing() -> None:
+    """The first batch warms a shard."""
 
 
 def wait_for(fleet: RayFleet, calls: int) -> None:

@@ -22,38 +22,48 @@ class Recovery:
     """Seconds of wall clock since the epoch, so that processes can be compared."""
 
     process: int  # its id
-    began: float  # the process was there and had everything imported
+    began: float  # the process had everything imported, and took its seat
     loaded: float  # its snapshot was taken up
     replayed: float  # the tail of its journal was
     records: int  # in the tail
 
 
 class HostProcess:
-    """One host of a seat, on a folder of its own."""
+    """One host of a seat, on a folder of its own. Until it takes its seat it is a spare: started, imported, warm."""
 
-    def __init__(
+    def __init__(self, warm: Callable[[], object]) -> None:
+        """warm: does once whatever is slow the first time."""
+        warm()
+        self.replica: Replica | None = None
+
+    def is_warm(self) -> int:
+        """The id of the process."""
+        return os.getpid()
+
+    def take_seat(
         self, build: Build, host: str, seat: str, folder: str, care: Care, disk: MakeDisk = FolderDisk
-    ) -> None:
+    ) -> Recovery:
+        """Become a host, and recover what its folder has."""
         began = time.time()
         files = MemoryDisk() if care.promise == Promise.MEMORY else disk(Path(folder))
         fresh = not (Path(folder) / f"{seat}.snapshot").exists()
         self.replica = Replica(host, seat, build(seat, fresh), files, care, ThreadPoolExecutor(1))
         records = self.replica.recover()
-        self.recovery = Recovery(os.getpid(), began, self.replica.loaded, time.time(), records)
-
-    def how_recovered(self) -> Recovery:
-        return self.recovery
+        return Recovery(os.getpid(), began, self.replica.loaded, time.time(), records)
 
     def receive(self, messages: Sequence[Message]) -> list[Envelope]:
         """Take messages in order."""
-        now = time.monotonic_ns() // 1_000_000
-        return [envelope for message in messages for envelope in self.replica.receive(message, now)]
+        assert self.replica is not None, "a spare has no seat"
+        now, replica = time.monotonic_ns() // 1_000_000, self.replica
+        return [envelope for message in messages for envelope in replica.receive(message, now)]
 
     def digest(self) -> str:
+        assert self.replica is not None
         return self.replica.machine.digest()
 
     def decided(self) -> int:
         """Events that the state knows of."""
+        assert self.replica is not None
         return self.replica.machine.decided
 
     def peak_bytes(self) -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.host.messages import Envelope, Message
+from engine.host.process import HostProcess
 
 GOES_WITHIN_S = 0.2
 SIGNALS = {"freeze": signal.SIGSTOP, "thaw": signal.SIGCONT, "kill": signal.SIGKILL}
@@ -31,19 +32,39 @@ class _Actor:
 class RayFleet:
     """Each host is an actor; one call of each is under way at most."""
 
-    def __init__(self) -> None:
+    def __init__(self, warm: Callable[[], object], spares: int = 0) -> None:
+        """warm: what a process does before it takes a seat; spares: how many wait for one."""
         import ray
 
         self._ray = ray
+        self._warm = ray.put(warm)
         self._actors: dict[str, _Actor] = {}
         self._running: dict[Any, str] = {}  # host, by the call that is under way
+        self._spares = [self._process(HostProcess, self._warm) for _ in range(spares)]
 
-    def start(self, host: str, make: Callable[..., Any], *arguments: Any, **placed: Any) -> None:
-        """A new process; its first answer is how it recovered. placed: options of the actor, such as a node."""
+    def _process(self, make: Callable[..., Any], *arguments: Any, **placed: Any) -> Any:
         actor = self._ray.remote(num_cpus=0, max_restarts=0, max_task_retries=0)(make)
-        handle = actor.options(**placed).remote(*arguments)
+        return actor.options(**placed).remote(*arguments)
+
+    def seat(self, host: str, *arguments: Any, **placed: Any) -> None:
+        """A spare, or a new process, takes a seat; its first answer is how it recovered. placed: options of a new
+        actor, such as a node."""
+        if self._spares and not placed:
+            handle = self._spares.pop(0)
+            self._spares.append(self._process(HostProcess, self._warm))
+        else:
+            handle = self._process(HostProcess, self._warm, **placed)
+        self._actors[host] = _Actor(handle)
+        self._running[handle.take_seat.remote(*arguments)] = host
+
+    def start(self, host: str, make: Callable[..., Any], *arguments: Any) -> None:
+        """A process of another kind; its first answer is how it recovered."""
+        handle = self._process(make, *arguments)
         self._actors[host] = _Actor(handle)
         self._running[handle.how_recovered.remote()] = host
+
+    def wait_for_spares(self) -> None:
+        self._ray.get([spare.is_warm.remote() for spare in self._spares])
 
     def share(self, value: Any) -> Any:
         """Something large that several hosts are started with, sent to each node once."""
@@ -101,6 +122,8 @@ class RayFleet:
         """End all of them."""
         for host in list(self._actors):
             self.end(host)
+        for spare in self._spares:
+            self._ray.kill(spare, no_restart=True)
 
 
 def _wait_for_end(process: int) -> None:
