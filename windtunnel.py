@@ -106,7 +106,10 @@ def check(
 
 
 @app.command()
-def report(run_folder: Annotated[Path, typer.Argument(help="A run's folder.")], as_json: Json = False) -> None:
+def report(
+    run_folder: Annotated[Path, typer.Argument(help="The folder of a run, a comparison or a drill.")],
+    as_json: Json = False,
+) -> None:
     """Write a run's report again and say where it is."""
     finish(commands.report(run_folder, as_json))
 

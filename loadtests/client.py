@@ -33,6 +33,7 @@ class DrillClient:
     responses: list[Response] = field(default_factory=list)
     answers: dict[tuple[int, int], Answered] = field(default_factory=dict)
     repeated: int = 0
+    forgotten: int = 0  # events that were answered, and that the shard does not know of any more
     refused: list[Refused] = field(default_factory=list)
     _first_sent: dict[int, float] = field(default_factory=dict)
     _sent: dict[int, float] = field(default_factory=dict)
@@ -69,11 +70,14 @@ class DrillClient:
 
     def _refused(self, refused: Refused) -> list[Envelope]:
         self.refused.append(refused)
-        if refused.reason != Refusal.FORGOTTEN or refused.expected <= self.done.get(refused.shard, 0):
+        shard, done = refused.shard, self.done.get(refused.shard, 0)
+        if refused.reason == Refusal.GAP and refused.expected <= done:
+            self.forgotten += sum(len(batch.events) for batch in self.batches[shard][refused.expected - 1 : done])
+        elif refused.reason != Refusal.FORGOTTEN or refused.expected <= done:
             return []
-        self.done[refused.shard] = refused.expected - 1  # another client of our name has got as far
-        self._sent.pop(refused.shard, None)
-        return self._send(refused.shard)
+        self.done[shard] = refused.expected - 1  # where the shard is, or another client of our name has got to
+        self._sent.pop(shard, None)
+        return self._send(shard)
 
     def _send(self, shard: int) -> list[Envelope]:
         done, now = self.done.get(shard, 0), time.time()

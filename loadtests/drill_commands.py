@@ -1,6 +1,7 @@
 """`windtunnel drill NAME`: hold one, say first whether anything was lost, keep what was measured."""
 
 import json
+import shlex
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict
@@ -9,21 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from engine.host.replica import Promise
+from results.drill_words import PARTS, RESULT, sentence
 from scenarios.console import folder_for_runs, guarded, print_json, progress
 from scenarios.exits import Exit, UsageError
 
 CUSTOMERS_LEAST, CUSTOMERS_MOST = 100, 2_000_000
 DAYS_MOST, SHARDS_MOST, TIMES_MOST = 14, 32, 1_000
-RESULT, HOSTS = "drill.json", "hosts"
-PARTS = {
-    "detected": "noticed",
-    "restarted": "another process there",
-    "loaded": "snapshot taken up",
-    "replayed": "journal replayed",
-    "led": "everybody told",
-    "answered": "first good answer",
-    "recovered": "every answer within the objective again",
-}
+HOSTS = "hosts"
 
 
 def drill(name: str, out: Path, as_json: bool, **given: Any) -> int:
@@ -31,16 +24,18 @@ def drill(name: str, out: Path, as_json: bool, **given: Any) -> int:
 
     def action() -> int:
         from loadtests.drills import DRILLS, hold
+        from results.drill_report import render
 
         options = checked(name, list(DRILLS), given)
         folder = out / f"drill-{name}-{datetime.now():%Y%m%d-%H%M%S}"
         with folder_for_runs(out), progress(name) as tell:
             found = as_found(kept_only_if_held(folder, lambda: hold(DRILLS[name], options, folder / HOSTS, tell)))
         (folder / RESULT).write_text(json.dumps(found, indent=1))
+        report = str(render(folder))
         if as_json:
-            print_json(found | {"folder": str(folder)})
+            print_json(found | {"folder": str(folder), "report": report})
         else:
-            print("\n".join([*told(found), f"kept in {folder}"]))
+            print("\n".join([*told(found), report]))
         if not found["whole"]:
             return Exit.INVARIANT_BROKEN
         return Exit.FINE if found["within_objective"] else Exit.MISSED
@@ -90,7 +85,11 @@ def as_found(held: Any) -> dict[str, Any]:
     return {
         "drill": held.drill.name,
         "what": held.drill.sentence,
+        "seat": held.drill.seat,
+        "command": command(held.drill.name, held.options),
+        "address": held.options.address,
         "customers": held.options.customers,
+        "days": held.options.days,
         "shards": held.options.shards,
         "standby": held.options.standby,
         "promise": held.options.promise.value,
@@ -114,6 +113,16 @@ def as_found(held: Any) -> dict[str, Any]:
             [one.shard, round(one.sent - held.struck, 4), round(one.seconds, 4)] for one in held.responses
         ],
     }  # fmt: skip
+
+
+def command(name: str, options: Any) -> str:
+    """What repeats it."""
+    words = ["windtunnel", "drill", name]
+    for option in ("customers", "days", "shards"):
+        words += [f"--{option}", str(getattr(options, option))]
+    words += ["--standby"] if options.standby else []
+    words += ["--promise", options.promise.value, "--objective", f"{options.objective_s:g}"]
+    return shlex.join(words + (["--address", options.address] if options.address else []))
 
 
 def told(found: dict[str, Any]) -> list[str]:
@@ -145,7 +154,3 @@ def told(found: dict[str, Any]) -> list[str]:
         f"{found['worst_response_s']:.2f} s; the objective is {found['objective_s']:g} s."
     )
     return lines + [sentence(note) for note in found["notes"]]
-
-
-def sentence(words: str) -> str:
-    return f"{words[0].upper()}{words[1:]}."

@@ -210,7 +210,7 @@ def judged(
         options,
         events=traffic.events,
         acknowledged=client.acknowledged,
-        lost=max(0, truth.decided - decided),
+        lost=client.forgotten + max(0, truth.decided - decided),
         doubled=max(0, decided - truth.decided),
         otherwise=sum(not same(answer, client.answers[key]) for key, answer in truth.answers.items()),
         digests_equal=digests == truth.digests,

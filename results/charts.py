@@ -120,7 +120,38 @@ def intervals(rows: Rows, tick_format: str = ".0%") -> dict[str, Any]:
     return {"data": [points], "layout": layout}
 
 
+def points(rows: Rows, x: str, y: str, by: str, hover: str) -> dict[str, Any]:
+    """Rows as points, a series for each value of `by`, the vertical axis by powers of ten."""
+    values = sorted({row[by] for row in rows})
+    traces = []
+    for at, value in enumerate(values):
+        mine = [row for row in rows if row[by] == value]
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "name": f"{by} {value}",
+                "x": [row[x] for row in mine],
+                "y": [row[y] for row in mine],
+                "marker": {
+                    "color": _POINT_COLOURS[at % len(_POINT_COLOURS)],
+                    "symbol": _SYMBOLS[at % len(_SYMBOLS)],
+                    "size": 6,
+                    "opacity": 0.75,
+                },
+                "hovertemplate": f"{by} {value}: {hover}<extra></extra>",
+            }
+        )
+    layout = _layout(legend=1 < len(values) <= _NAMED_MOST)
+    layout["xaxis"] = {**_AXIS, "showgrid": False, "ticks": "outside", "ticklen": 5, "nticks": 8}
+    layout["yaxis"] = {**_AXIS, "type": "log", "dtick": 1, "tickformat": ",.1r"}
+    return {"data": traces, "layout": layout}
+
+
 _AXIS = {"gridcolor": "@grid", "zeroline": False, "linecolor": "@grid", "fixedrange": True, "automargin": True}
+_POINT_COLOURS = ("@series1", "@series2", "@good", "@doubt", "@muted")
+_SYMBOLS = ("circle", "diamond", "square", "triangle-up", "x", "star", "hexagon")  # 35 series before a pair comes again
+_NAMED_MOST = 6  # series; more would leave no room for the points
 _PHASE_LABEL = {"before": "before", "campaign": "campaign", "after": "tail"}
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from results.drill_words import RESULT
 from scenarios.console import complain, folder_for_runs, guarded, print_json, progress, warm_up
 from scenarios.exits import Exit, UsageError
 
@@ -155,10 +156,13 @@ def report(folder: Path, as_json: bool) -> int:
     def action() -> int:
         from results.comparison_report import render_comparison
         from results.comparison_store import is_comparison
+        from results.drill_report import render as render_drill
         from results.report import render
-        from scenarios.run_folder import existing_comparison, existing_run
+        from scenarios.run_folder import existing_comparison, existing_drill, existing_run
 
-        if is_comparison(folder):
+        if (folder / RESULT).is_file():
+            path = render_drill(existing_drill(folder))
+        elif is_comparison(folder):
             path = render_comparison(existing_comparison(folder))
         else:
             path = render(existing_run(folder).folder)

@@ -6,6 +6,7 @@ from typing import Any
 
 from results.comparison_store import is_comparison
 from results.comparison_tables import COMPARISON_SCHEMAS
+from results.drill_words import KEYS, RESULT
 from results.store import MANIFEST, MANIFEST_KEYS, Run
 from results.tables import REQUIRED, SCHEMAS
 from scenarios.exits import UsageError
@@ -43,6 +44,19 @@ def existing_comparison(folder: Path) -> Path:
     missing = [f"{file} must be a table of the comparison (got no such file)" for file in files if not file.is_file()]
     if missing:
         raise UsageError("\n".join(missing))
+    return folder
+
+
+def existing_drill(folder: Path) -> Path:
+    """The folder of a drill. Raises UsageError where its result is not as a drill writes it."""
+    file = folder / RESULT
+    try:
+        found = json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{file}: a drill's result must be JSON as a drill writes it (got {error})") from None
+    missing = [key for key in KEYS if not isinstance(found, dict) or key not in found]
+    if missing:
+        raise UsageError(f"{file}: a drill's result must be as a drill writes it (got none of {', '.join(missing)})")
     return folder
 
 

@@ -1,0 +1,41 @@
+"""The words of a drill, for the terminal and for its report."""
+
+from collections.abc import Sequence
+
+RESULT = "drill.json"
+KEYS = (  # without which there is nothing to report
+    "drill", "what", "customers", "shards", "standby", "promise", "events", "whole", "acknowledged", "lost", "doubled",
+    "answered_otherwise", "digest", "digest_equals_undisturbed", "seconds_since_struck", "records_replayed",
+    "objective_s", "within_objective", "notes", "responses",
+)  # fmt: skip
+PARTS = {
+    "detected": "noticed",
+    "restarted": "another process there",
+    "loaded": "snapshot taken up",
+    "replayed": "journal replayed",
+    "led": "everybody told",
+    "answered": "first good answer",
+    "recovered": "within the objective again",
+}
+PROMISES = {
+    "durable": "an answer outlives a loss of power",
+    "interval": "what is older than the interval outlives a loss of power",
+    "memory": "an answer outlives nothing",
+}
+TROUBLE = {  # by drill: what of it was real, and what was made to look like it
+    "kill-shard": "The process was killed by a real SIGKILL.",
+    "kill-ledger": "The process was killed by a real SIGKILL.",
+    "freeze-shard": "The process was stopped by a real SIGSTOP.",
+    "torn-tail": "The kill was real; the half record was written to the end of the journal after it.",
+    "full-disk": "The full disk was emulated: a quota on what the process may write, which fails as a full disk does.",
+    "slow-fsync": "The slow disk was emulated: a pause before each fsync of the process.",
+}
+
+
+def sentence(words: str) -> str:
+    return f"{words[0].upper()}{words[1:]}."
+
+
+def listed(words: Sequence[str]) -> str:
+    """a, b and c."""
+    return " and ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))
