@@ -21,7 +21,7 @@ from engine.host.replica import Care
 from engine.host.shard_machine import ShardMachine
 from engine.host.supervisor import Patience, Seating, Supervisor
 from engine.host.switch import SUPERVISOR, Switch
-from engine.records import EVENT, NONE, EventKind, records
+from engine.records import EVENT, NONE, PARTITIONS, EventKind, records
 from loadtests.client import DrillClient
 from loadtests.drill_disk import DrillDisk
 from loadtests.traffic import CLIENT, Traffic, bounds_of, ledger_of, shard_of
@@ -29,7 +29,6 @@ from loadtests.worker_process import WorkerProcess
 from scenarios.worker import RunPlan, owned
 
 LEDGER = "ledger"
-PARTITIONS = 256
 SPARES = 1  # processes that wait for a seat
 WARM_CUSTOMERS = 64
 GO = "go"

@@ -18,10 +18,11 @@ from engine.host.ray_fleet import Lost, RayFleet
 from engine.host.replica import Care
 from engine.host.shard import CustomerShard
 from engine.host.shard_machine import IN_FLIGHT, ShardMachine
+from engine.records import PARTITIONS
 from scenarios.bench_worlds import HEAVY, Recorded, recorded
 from scenarios.worker import RunPlan, owned
 
-SHARDS, PARTITIONS = 2, 256
+SHARDS = 2
 CARE = Care(records_between_snapshots=1_000_000)  # none is taken meanwhile
 WARM_EVENTS = 1_000
 CUSTOMERS, DAYS, EVENTS = 100_000, 5, 1_000_000  # events of a shard

@@ -1,0 +1,94 @@
+"""Drills on real processes: what is broken is noticed, nothing is lost, and a loss would be seen."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from engine.host.journal import MARK
+from loadtests.drill_commands import as_found, drill, told
+from loadtests.drills import DRILLS, SHARD, Drill, DrillOptions, Held, Scene, hold
+from scenarios.exits import Exit
+
+SMALL = DrillOptions(customers=1_000, days=1)
+
+
+def held(drill: Drill, folder: Path, options: DrillOptions = SMALL) -> Held:
+    return hold(drill, options, folder, lambda share: None)
+
+
+@pytest.mark.usefixtures("ray_cluster")
+@pytest.mark.parametrize("standby", [False, True])
+def test_a_killed_shard_loses_nothing(standby: bool, tmp_path: Path) -> None:
+    found = held(DRILLS["kill-shard"], tmp_path, replace(SMALL, standby=standby))
+    assert found.is_whole and found.acknowledged == found.events > 4_000
+    assert found.parts.detected is not None and found.parts.answered is not None
+    assert (found.parts.replayed is None) == standby, "a standby has nothing to load"
+    assert "Nothing was lost" in told(as_found(found))[0]
+
+
+def forget_the_last_record(scene: Scene) -> None:
+    """The process dies, and what it had promised last is gone from its disk."""
+    host = scene.company.leader(SHARD)
+    scene.company.fleet.signal(host, "kill")
+    segment = max((scene.company.switch.folder / host).glob(f"{SHARD}.journal-*"))
+    data = segment.read_bytes()
+    segment.write_bytes(data[: data.rindex(MARK)])
+
+
+@pytest.mark.usefixtures("ray_cluster")
+def test_a_lost_promise_is_seen(tmp_path: Path) -> None:
+    found = held(Drill("forgetful", SHARD, "a shard forgets", forget_the_last_record), tmp_path)
+    assert not found.is_whole and found.lost > 0
+    assert "PROMISES WERE BROKEN" in told(as_found(found))[0]
+
+
+LONG: list[tuple[str, Callable[[Held], bool]]] = [
+    ("kill-ledger", lambda one: one.parts.replayed is not None),
+    ("kill-worker", lambda one: one.parts.answered is not None),
+    ("freeze-shard", lambda one: one.parts.detected is not None and one.parts.detected > 0.5),
+    ("torn-tail", lambda one: one.parts.replayed is not None),
+    ("full-disk", lambda one: one.worst_s > 2.0),
+    ("slow-fsync", lambda one: one.parts.replayed is None),
+]
+
+
+@pytest.mark.long
+@pytest.mark.usefixtures("ray_cluster")
+@pytest.mark.parametrize(("name", "holds"), LONG, ids=[name for name, _ in LONG])
+def test_every_drill_loses_nothing(name: str, holds: Callable[[Held], bool], tmp_path: Path) -> None:
+    found = held(DRILLS[name], tmp_path)
+    assert found.is_whole and found.acknowledged == found.events
+    assert holds(found)
+
+
+@pytest.mark.long
+@pytest.mark.usefixtures("ray_cluster")
+def test_a_hundred_kills(tmp_path: Path) -> None:
+    found = held(DRILLS["random-kills"], tmp_path, DrillOptions(times=100))
+    assert len(found.outages) == 100
+    assert found.is_whole and found.acknowledged == found.events > 100_000
+
+
+GIVEN = {
+    "customers": 500, "days": 1, "shards": 2, "standby": False, "promise": "durable", "objective_s": 5.0, "times": 1,
+    "seed": 1, "address": None,
+}  # fmt: skip
+
+
+def test_wrong_use_says_everything_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    wrong = {"customers": 5, "promise": "x", "objective_s": 0.0}
+    assert drill("kill-shar", tmp_path / "runs", False, **GIVEN | wrong) == Exit.WRONG_USE
+    said = capsys.readouterr().err.splitlines()
+    assert [line.split(" must")[0] for line in said] == ["a drill", "--customers", "--promise", "--objective"]
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.usefixtures("ray_cluster")
+def test_json_is_all_that_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert drill("kill-worker", tmp_path, True, **GIVEN) == Exit.FINE
+    found = json.loads(capsys.readouterr().out)
+    assert found["whole"] and found["lost"] == 0
+    assert Path(found["report"]).exists()
