@@ -51,7 +51,7 @@ class Supervisor:
             self._read(json.loads(record.payload))
         known = [*self.coming, *(host for one in self.seats.values() for host in one.hosts)]
         self.seen = dict.fromkeys(known, now)
-        self._told_ms = now
+        self._told_ms = self._ticked_ms = now
         if self.epoch == 0:
             self._begin_epoch({})
 
@@ -87,6 +87,7 @@ class Supervisor:
         return []
 
     def _tick(self, now: int) -> list[Envelope]:
+        self._forgive(now)
         out: list[Envelope] = []
         for seat, seating in list(self.seats.items()):
             for host in seating.hosts:
@@ -99,6 +100,12 @@ class Supervisor:
         if now - self._told_ms >= self.patience.again:
             out += self._tell(now)
         return out
+
+    def _forgive(self, now: int) -> None:
+        """While we were not listening ourselves, nobody was silent."""
+        deaf, self._ticked_ms = now - self._ticked_ms, now
+        if deaf > self.patience.lost // 4:
+            self.seen = {host: seen + deaf for host, seen in self.seen.items()}
 
     def _is_coming(self, seat: str) -> bool:
         return any(order.seat == seat for order in self.coming.values())
