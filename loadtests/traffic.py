@@ -1,7 +1,7 @@
 """Traffic for drills: what a synthetic population did, step by step, as batches for any number of shards."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -36,6 +36,10 @@ class Traffic:
     @property
     def events(self) -> int:
         return sum(len(step.events) for step in self.steps)
+
+    def first(self, steps: int) -> "Traffic":
+        """Only its beginning."""
+        return replace(self, steps=self.steps[:steps], times=self.times[:steps])
 
     def bounds(self, shards: int) -> list[tuple[int, int]]:
         ends = [len(self.profiles) * shard // shards for shard in range(shards + 1)]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from engine.host.disk import Disk
-from engine.host.journal import Journal, JournalError
+from engine.host.journal import SEGMENT_BYTES, Journal, JournalError
 from engine.host.machines import Machine
 from engine.host.messages import Beat, Copy, Envelope, Kept, Lead, Message, Seed, Tick, Wanted
 from engine.host.packing import packed, unpacked
@@ -43,6 +43,7 @@ class Care:
     records_between_snapshots: int = 1_000
     beat_ms: int = 100
     again_ms: int = 500  # until what is not answered is asked again
+    segment_bytes: int = SEGMENT_BYTES  # of a file of the journal; whole ones are forgotten
 
 
 class Replica:
@@ -50,7 +51,7 @@ class Replica:
 
     def __init__(self, host: str, seat: str, machine: Machine, disk: Disk, care: Care) -> None:
         self.host, self.seat, self.machine, self.care = host, seat, machine, care
-        self.journal = Journal(disk, f"{seat}.journal")
+        self.journal = Journal(disk, f"{seat}.journal", care.segment_bytes)
         self.snapshots = Snapshots(disk, f"{seat}.snapshot")
         self.role, self.epoch, self.follower, self.leader = Role.WAITS, 0, "", ""
         self.waiting: dict[int, list[Envelope]] = {}  # what goes out once the follower has kept the record
