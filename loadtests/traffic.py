@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -10,7 +11,7 @@ from engine.host.ledger import LedgerHost
 from engine.host.messages import Batch
 from engine.host.shard import CustomerShard
 from engine.policy.tables import CompiledPolicy
-from engine.records import NONE
+from engine.records import NONE, Bulletin
 from scenarios.bench_worlds import plan_of
 from scenarios.lone_world import LoneWorld
 from scenarios.recording import WITH_CARTS, Recorded
@@ -56,8 +57,12 @@ class Traffic:
         """Customers as they were before anything."""
         shard = CustomerShard(first, end - first, self.policy.tables, self.policy.registry.slots)
         shard.customers[:] = self.profiles[first:end]
-        shard.take_bulletin(self.ledger([(first, end)]).bulletin())
+        shard.take_bulletin(self.first_bulletin)
         return shard
+
+    @cached_property
+    def first_bulletin(self) -> Bulletin:
+        return self.ledger([(0, len(self.profiles))]).bulletin()
 
     def ledger(self, bounds: Bounds, live: bool = False) -> LedgerHost:
         policy = self.policy

@@ -21,8 +21,9 @@ WORDS = {
         f"every {TICK_MS} ms a disk takes up to {SLOW_SYNC_MS} ms a sync, for up to {{ms:,}} ms, with chance {{chance}}"
     ),
     "full_disk": f"every {TICK_MS} ms a disk is about to be full, for up to {{ms:,}} ms, with chance {{chance}}",
-    "write_fails": "a write fails with chance {chance}",
+    "write_fails": "a write, a renaming or a removal fails with chance {chance}",
     "sync_fails": "an fsync fails with chance {chance}",
+    "read_fails": "a read fails with chance {chance}",
     "dies": "power goes in a call of a disk with chance {chance}",
 }
 
@@ -50,7 +51,7 @@ def case_of(seed: int, settlements: int) -> Case:
         crash=chance(0.02), freeze=chance(0.02), freeze_ms=random.choice((100, 3_000)), cut=chance(0.02),
         cut_ms=random.choice((200, 4_000)), slow_disk=chance(0.01), slow_disk_ms=random.choice((200, 3_000)),
         full_disk=chance(0.01), full_disk_ms=random.choice((200, 3_000)), write_fails=chance(0.01),
-        sync_fails=chance(0.01), dies=chance(0.02),
+        sync_fails=chance(0.01), read_fails=chance(0.01), dies=chance(0.02),
     )  # fmt: skip
     return Case(seed, standby, weather, settlements)
 

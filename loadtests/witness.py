@@ -22,6 +22,7 @@ from engine.host.messages import (
     Refused,
     Replace,
     Seed,
+    Tick,
     Wanted,
 )
 from engine.host.replica import Replica, Role
@@ -65,6 +66,8 @@ class Onlooker(Witness):
 
     def delivered(self, name: str, place: Place, message: Message, out: list[Envelope]) -> None:
         node = place.node
+        if isinstance(message, Tick) and not out:
+            return  # nothing is said or begun
         if isinstance(node, Replica):
             self._hold(name, place, node, out)
             self._notice(name, node, message, out)
@@ -194,7 +197,7 @@ SOMETIMES: dict[str, tuple[str, ...]] = {
         "message lost", "message doubled", "message late", "message at a cut", "host cut off",
     ),
     "disks": (
-        "write failed", "sync failed", "rename failed", "remove failed", "rename undone", "disk full", "disk full for a while", "disk slow for a while",
+        "write failed", "sync failed", "read failed", "rename failed", "remove failed", "rename undone", "disk full", "disk full for a while", "disk slow for a while",
         "wait for a slow disk", "unsynced data lost", "data lost whose sync had failed", "file lost",
         "removed file came back", "torn tail cut off", "recovery failed", "host gives up its disk",
     ),

@@ -103,7 +103,7 @@ class Replica:
             return []
         try:
             return self._received(message, now)
-        except (JournalError, SnapshotError) as error:
+        except (JournalError, SnapshotError, OSError) as error:
             self.role, self.error = Role.BROKEN, str(error)
             return [Envelope(SUPERVISOR, Beat(self.host, self.seat, self.epoch, 0, False, error=self.error))]
 

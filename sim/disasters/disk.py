@@ -29,6 +29,7 @@ class Faults:
     write_fails: float = 0.0
     sync_fails: float = 0.0
     full: int = 0
+    read_fails: float = 0.0
     dies: float = 0.0
     slow_ms: int = 0
 
@@ -62,6 +63,8 @@ class SeededDisk:
 
     def read(self, name: str) -> bytes:
         self._call("read", lambda: None)
+        if self._comes("read failed", self.faults.read_fails):
+            raise OSError(errno.EIO, os.strerror(errno.EIO), name)
         if name not in self.files:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
         return bytes(self.files[name].data)

@@ -69,6 +69,7 @@ class Weather:
     full_disk_ms: int = 0
     write_fails: float = 0.0
     sync_fails: float = 0.0
+    read_fails: float = 0.0
     dies: float = 0.0
 
 
@@ -126,7 +127,7 @@ class Stage:
             return Faults()
         if name == SUPERVISOR:
             return Faults(dies=weather.dies)
-        return Faults(weather.write_fails, weather.sync_fails, dies=weather.dies)
+        return Faults(weather.write_fails, weather.sync_fails, read_fails=weather.read_fails, dies=weather.dies)
 
     def _boot(self, name: str) -> None:
         place = self.places.get(name)
@@ -160,8 +161,8 @@ class Stage:
         return True
 
     def _pass_tick(self) -> None:
-        for name in list(self.places):
-            self.after(self.strikes.randrange(TICK_MS), lambda name=name: self._deliver(name, self.tick))  # type: ignore[misc]
+        for name in self.places:
+            self.after(int(self.strikes.random() * TICK_MS), lambda name=name: self._deliver(name, self.tick))  # type: ignore[misc]
         if not self.calm:
             self._strike()
         end = self.now + TICK_MS
