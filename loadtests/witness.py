@@ -109,8 +109,17 @@ class Onlooker(Witness):
         first = self.leaders.setdefault((replica.seat, replica.epoch), name)
         if first != name:
             raise Disaster(f"{first} and {name} both lead in epoch {replica.epoch}")
-        if replica.epoch == self.epoch:
-            self._hold_to_answers(f"{name}, which leads,", replica.machine)
+        if replica.epoch != self.epoch:
+            return
+        self._hold_to_answers(f"{name}, which leads,", replica.machine)
+        follower = self._places().get(replica.follower)
+        if replica._in_step and follower is not None and isinstance(follower.node, Replica):
+            gone_on_from = min(replica.waiting, default=replica.journal.number + 1) - 1
+            if follower.node.journal.number < gone_on_from:
+                raise Disaster(
+                    f"{name} has let out what follows from record {gone_on_from}, and {replica.follower}, which "
+                    f"follows it, has {follower.node.journal.number} records"
+                )
 
     def _hold_standbys(self, supervisor: Supervisor) -> None:
         """Of whoever would be promoted now."""
@@ -194,7 +203,7 @@ POWER = [
 # One that is never reached is a hole in the weather: whatever would go wrong there would not be seen.
 SOMETIMES: dict[str, tuple[str, ...]] = {
     "the network": (
-        "message lost", "message doubled", "message late", "message at a cut", "host cut off",
+        "message lost", "order to the carrier lost", "message doubled", "message late", "message at a cut", "host cut off",
     ),
     "disks": (
         "write failed", "sync failed", "read failed", "rename failed", "remove failed", "rename undone", "disk full", "disk full for a while", "disk slow for a while",

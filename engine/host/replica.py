@@ -196,7 +196,9 @@ class Replica:
         if snapshot is None:
             return []
         pieces = tuple(packed(piece) for piece in snapshot.pieces)
-        return [Envelope(self.follower, Seed(self.epoch, self.seat, tuple(snapshot.numbers), pieces))]
+        first, last = snapshot.numbers[0], snapshot.numbers[-1]
+        records = tuple(one.payload for one in self.journal.read_from(first + 1, last - first))
+        return [Envelope(self.follower, Seed(self.epoch, self.seat, tuple(snapshot.numbers), pieces, records))]
 
     # --- one follows --------------------------------------------------------------------------------------------------
     def _copy(self, copy: Copy) -> list[Envelope]:
@@ -218,6 +220,10 @@ class Replica:
         self.snapshots.adopt(list(seed.numbers), pieces)
         self.journal.begin_at(seed.numbers[0])
         self._restore(Snapshot(pieces, list(seed.numbers)))
+        for payload in seed.records:
+            self._replay(self.journal.append(self.epoch, payload), payload)
+        self.journal.sync()
+        self._due = self.journal.number + self.care.records_between_snapshots
         return [Envelope(self.leader, Wanted(self.epoch, self.seat, self.journal.number + 1))]
 
     # --- time ---------------------------------------------------------------------------------------------------------

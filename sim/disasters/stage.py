@@ -187,7 +187,10 @@ class Stage:
 
     def _receivers(self, sender: str, envelope: Any) -> list[str]:
         if envelope.to == CARRIER:
-            self._order(envelope.message)
+            if not self.calm and self.network.random() < self.weather.lost:
+                self.happened["order to the carrier lost"] += 1
+            else:
+                self._order(envelope.message)
             return []
         if envelope.to == EVERYBODY:
             return [name for name in self.places if name != sender]
