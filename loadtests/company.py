@@ -24,7 +24,7 @@ from engine.host.switch import SUPERVISOR, Switch
 from engine.records import EVENT, NONE, PARTITIONS, EventKind, records
 from loadtests.client import DrillClient
 from loadtests.drill_disk import DrillDisk
-from loadtests.traffic import CLIENT, Traffic, bounds_of, ledger_of, shard_of
+from loadtests.traffic import CLIENT, Traffic, bounds_of, ledger_of, profiles_of, shard_of
 from loadtests.worker_process import WorkerProcess
 from scenarios.worker import RunPlan, owned
 
@@ -53,7 +53,9 @@ class Build:
         if seat == LEDGER:
             return LedgerMachine(ledger_of(plan, bounds))
         number = int(seat.removeprefix("shard-"))
-        return ShardMachine(number, shard_of(plan, *bounds[number], profiles=fresh), -(-self.customers // PARTITIONS))
+        first, end = bounds[number]
+        shard = shard_of(plan, first, end, profiles_of(plan, first, end) if fresh else None)
+        return ShardMachine(number, shard, -(-self.customers // PARTITIONS))
 
     def warm(self) -> None:
         """Have everything loaded that a host calls: one step of a few customers, and a snapshot of it."""

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from random import Random
 from typing import Any
 
 import numpy as np
@@ -13,20 +12,23 @@ from engine.host.journal import JournalError
 from engine.host.ledger_machine import LedgerMachine
 from engine.host.machines import Machine
 from engine.host.messages import Answered, Batch, Envelope, Message, Tick
-from engine.host.replica import Care, Replica
+from engine.host.replica import Care, Replica, Role
 from engine.host.shard_machine import ShardMachine
 from engine.host.snapshots import SnapshotError
 from engine.host.supervisor import Patience, Seating, Supervisor
-from loadtests.traffic import CLIENT, Traffic, bounds_of, ledger_of, shard_of
+from loadtests.traffic import CLIENT, Traffic, bounds_of, ledger_of
+from loadtests.weathers import Case, case_of
+from loadtests.witness import Onlooker
+from sim.disasters.disk import SeededDisk
 from sim.disasters.stage import SUPERVISOR, Disaster, Stage, State, Weather
 
 LEDGER = "ledger"
 SHARDS = 2
 PARTITION_CUSTOMERS = 16
 AGAIN_MS = 300
-DISASTERS_FOR_MS, ENDS_WITHIN_MS = 20_000, 300_000
-CARE = Care(records_between_snapshots=4)
-PATIENCE = Patience(lost=600, starting=3_000)
+DISASTERS_FOR_MS, ENDS_WITHIN_MS = 10_000, 300_000
+CARE = Care(records_between_snapshots=4, segment_bytes=4_000)  # so that there are many of both
+PATIENCE = Patience(lost=600, starting=1_500)
 
 
 @dataclass(frozen=True)
@@ -97,11 +99,14 @@ class Theatre:
         followers = {seat: f"{seat}.2" if self.standby else "" for seat in self.seats}
         return {seat: Seating(f"{seat}.1", followers[seat], started=2) for seat in self.seats}
 
+    def hosts(self) -> list[str]:
+        return [host for one in self.seating().values() for host in (one.leader, one.follower) if host]
+
     def machine(self, seat: str) -> Machine:
         if seat == LEDGER:
             return LedgerMachine(ledger_of(self.traffic.plan, self.bounds))
         number = int(seat.removeprefix("shard-"))
-        return ShardMachine(number, shard_of(self.traffic.plan, *self.bounds[number]), PARTITION_CUSTOMERS)
+        return ShardMachine(number, self.traffic.shard(*self.bounds[number]), PARTITION_CUSTOMERS)
 
     def boot(self, host: str, disk: Disk, now: Callable[[], int]) -> Any:
         if host == SUPERVISOR:
@@ -119,50 +124,85 @@ class Theatre:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one seed came to."""
+    """What one case came to."""
 
     happened: Counter[str]
     digests: dict[str, str]
     answers: dict[tuple[int, int], Answered]
     virtual_ms: int
+    trace: str  # of everything that was delivered, and when
 
 
-def weather_of(random: Random) -> Weather:
-    """Every seed has a weather of its own: some disasters often, most of them hardly."""
-
-    def chance(most: float) -> float:
-        return most * random.random() ** 2 if random.random() < 0.5 else 0.0
-
-    return Weather(
-        lost=chance(0.3), doubled=chance(0.3), late=chance(0.5), late_ms=random.choice((5, 50, 2_000)),
-        crash=chance(0.02), freeze=chance(0.02), freeze_ms=random.choice((100, 3_000)), cut=chance(0.02),
-        cut_ms=random.choice((200, 4_000)), write_fails=chance(0.01), sync_fails=chance(0.01),
-    )  # fmt: skip
-
-
-def play(theatre: Theatre, weather: Weather, random: Random, truth: Truth | None = None) -> Outcome:
+def play(theatre: Theatre, case: Case, truth: Truth | None = None) -> Outcome:
     """One run through a weather; Disaster where a promise was broken."""
-    stage = Stage(random, weather, lambda host, disk: theatre.boot(host, disk, lambda: stage.now), Tick())
     batches = {shard: theatre.traffic.batches(shard, *bound) for shard, bound in enumerate(theatre.bounds)}
     client = Client(batches, truth.answers if truth is not None else {})
-    stage.enter(SUPERVISOR)
-    for seating in theatre.seating().values():
-        for host in seating.hosts:
-            stage.enter(host)
-    stage.enter(CLIENT, client)
+    stage = staged(theatre, case, client)
     try:
+        for name in (SUPERVISOR, *theatre.hosts()):
+            stage.enter(name)
+        stage.enter(CLIENT, client)
         stage.run(lambda: client.is_done, DISASTERS_FOR_MS)
         stage.settle_down()
         if not stage.run(lambda: client.is_done, ENDS_WITHIN_MS):
-            raise Disaster(f"not everything is answered {ENDS_WITHIN_MS} ms after the last disaster")
+            raise Disaster(f"not everything is answered {ENDS_WITHIN_MS:,} ms after the last disaster")
         digests = wait_for_digests(stage, theatre)
-    except (AssertionError, JournalError, SnapshotError) as error:
-        raise Disaster(f"at {stage.now} ms: {error}") from error
+        compare_standbys(stage, theatre)
+        recover_all(stage, theatre)
+    except (Disaster, AssertionError, JournalError, SnapshotError) as error:
+        raise Disaster(f"at {stage.now:,} ms: {error}") from error
     if truth is not None:
         for seat, digest in truth.digests.items():
             if digests[seat] != digest:
                 raise Disaster(f"{seat} ends with another digest than undisturbed")
-    return Outcome(stage.happened, digests, client.answers, stage.now)
+    return Outcome(stage.happened, digests, client.answers, stage.now, stage.trace.hexdigest())
+
+
+def staged(theatre: Theatre, case: Case, client: Client) -> Stage:
+    """An empty stage for a case, with somebody who looks on."""
+
+    def boot(host: str, disk: SeededDisk) -> Any:
+        before = disk.used
+        node = theatre.boot(host, disk, lambda: stage.now)
+        stage.happened["torn tail cut off"] += disk.used < before
+        return node
+
+    happened: Counter[str] = Counter()
+    witness = Onlooker(client.answered, happened)
+    stage = Stage(case.seed, case.weather, boot, Tick(), witness, happened)
+    witness.stage = stage
+    return stage
+
+
+def compare_standbys(stage: Stage, theatre: Theatre) -> None:
+    """A follower that has kept what its leader has is where its leader is."""
+    for seat in theatre.seats:
+        leader, *others = sorted(replicas_of(stage, seat), key=lambda one: one.role != Role.LEADS)
+        for other in others:
+            if other.role == Role.FOLLOWS and other.journal.number == leader.journal.number:
+                stage.happened["follower compared with its leader"] += 1
+                if other.machine.digest() != leader.machine.digest():
+                    raise Disaster(f"{other.host} ends with another digest than {leader.host}, which it follows")
+
+
+def recover_all(stage: Stage, theatre: Theatre) -> None:
+    """Power goes everywhere, once more: what is on the disks is what the hosts were."""
+    for replica in [one for seat in theatre.seats for one in replicas_of(stage, seat)]:
+        disk, digest = stage.places[replica.host].disk, replica.machine.digest()
+        disk.crash()
+        again = theatre.boot(replica.host, disk, lambda: stage.now)
+        if again.machine.digest() != digest:
+            raise Disaster(f"{replica.host} recovers another digest from its disk than it had")
+
+
+def replicas_of(stage: Stage, seat: str) -> list[Replica]:
+    """Those of a seat that lead it or follow."""
+    nodes = (place.node for place in stage.places.values())
+    return [
+        node
+        for node in nodes
+        if isinstance(node, Replica) and node.seat == seat and node.role in (Role.LEADS, Role.FOLLOWS)
+    ]
 
 
 def wait_for_digests(stage: Stage, theatre: Theatre) -> dict[str, str]:
@@ -197,12 +237,35 @@ def final_digest(machine: Machine) -> str:
 
 
 def undisturbed(traffic: Traffic) -> Truth:
-    outcome = play(Theatre(traffic, standby=False), Weather(), Random(0))
+    case = Case(0, False, Weather(), len(traffic.steps))
+    outcome = play(Theatre(traffic, standby=False), case)
     return Truth(traffic, outcome.answers, outcome.digests)
 
 
-def disaster(seed: int, truth: Truth, replica: type[Replica] = Replica) -> Outcome:
-    """The disaster of a seed. Raises Disaster."""
-    random = Random(seed)
-    theatre = Theatre(truth.traffic, standby=random.random() < 0.5, replica=replica)
-    return play(theatre, weather_of(random), random, truth)
+class Disasters:
+    """Cases of one traffic, played by hosts of one kind."""
+
+    def __init__(self, traffic: Traffic, replica: type[Replica] = Replica, care: Care = CARE) -> None:
+        self.traffic, self.replica, self.care = traffic, replica, care
+        self.truths: dict[int, Truth] = {}  # by settlements
+
+    def case(self, seed: int) -> Case:
+        return case_of(seed, len(self.traffic.steps))
+
+    def play(self, case: Case) -> Outcome:
+        """Raises Disaster."""
+        truth = self._truth(case.settlements)
+        return play(Theatre(truth.traffic, case.standby, self.replica, self.care), case, truth)
+
+    def fails(self, case: Case) -> str | None:
+        """What went wrong, in a sentence."""
+        try:
+            self.play(case)
+        except Disaster as disaster:
+            return str(disaster)
+        return None
+
+    def _truth(self, settlements: int) -> Truth:
+        if settlements not in self.truths:
+            self.truths[settlements] = undisturbed(self.traffic.first(settlements))
+        return self.truths[settlements]

@@ -1,7 +1,8 @@
 """Traffic for drills: what a synthetic population did, step by step, as batches for any number of shards."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from engine.host.ledger import LedgerHost
 from engine.host.messages import Batch
 from engine.host.shard import CustomerShard
-from engine.records import NONE
+from engine.records import NONE, Bulletin
 from scenarios.bench_worlds import plan_of
 from scenarios.build import model_of
 from scenarios.lone_world import LoneWorld
@@ -34,6 +35,24 @@ class Traffic:
     def events(self) -> int:
         return sum(len(step.events) for step in self.steps)
 
+    def first(self, steps: int) -> "Traffic":
+        """Only its beginning."""
+        return replace(self, steps=self.steps[:steps], times=self.times[:steps])
+
+    @cached_property
+    def profiles(self) -> np.ndarray:
+        """CUSTOMER[customers], before anything."""
+        return profiles_of(self.plan, 0, self.customers)
+
+    @cached_property
+    def bulletin(self) -> Bulletin:
+        """The first one."""
+        return ledger_of(self.plan, [(0, self.customers)]).bulletin()
+
+    def shard(self, first: int, end: int) -> CustomerShard:
+        """Customers as they are before anything; drawn once for all that ask."""
+        return shard_of(self.plan, first, end, self.profiles[first:end], self.bulletin)
+
     def batches(self, shard: int, first: int, end: int, client: str = CLIENT) -> list[Batch]:
         """What the customers in [first, end) did: a batch a step, perhaps empty."""
         return [
@@ -47,15 +66,21 @@ def bounds_of(customers: int, shards: int) -> list[tuple[int, int]]:
     return list(pairwise(customers * shard // shards for shard in range(shards + 1)))
 
 
-def shard_of(plan: RunPlan, first: int, end: int, profiles: bool = True) -> CustomerShard:
-    """Customers as they are before anything; without profiles they are still to be put in."""
+def profiles_of(plan: RunPlan, first: int, end: int) -> np.ndarray:
+    """CUSTOMER[end - first] before anything."""
+    model = model_of(plan.population, plan.baseline, plan.spans, (plan.seed, plan.replication), plan.customers)
+    return Cohort(first, end - first, model, plan.spans).profiles
+
+
+def shard_of(
+    plan: RunPlan, first: int, end: int, profiles: np.ndarray | None, bulletin: Bulletin | None = None
+) -> CustomerShard:
+    """Customers of a policy; without profiles they are still to be put in."""
     policy = plan.policy
     shard = CustomerShard(first, end - first, policy.tables, policy.registry.slots)
-    if profiles:
-        stream = (plan.seed, plan.replication)
-        model = model_of(plan.population, plan.baseline, plan.spans, stream, plan.customers)
-        shard.customers[:] = Cohort(first, end - first, model, plan.spans).profiles
-    shard.take_bulletin(ledger_of(plan, [(first, end)]).bulletin())
+    if profiles is not None:
+        shard.customers[:] = profiles
+    shard.take_bulletin(bulletin or ledger_of(plan, [(first, end)]).bulletin())
     return shard
 
 

@@ -111,15 +111,19 @@ class Journal:
             at = data.find(MARK, at + 1)
 
     def _cut_off(self) -> None:
-        """Write the last segment anew without what is torn, so that nothing is appended behind it."""
-        for segment in range(self._lowest, self._first):
-            self.disk.remove(self.file(segment))
+        """Write the last segment anew without what is torn, so that nothing is appended behind it.
+
+        Anew in any case: a record whose sync failed, or that a process was ended before it synced, can be read, and a
+        sync that succeeds now says nothing of it.
+        """
         data = self._read(self._segment)
         if data is None or self._size == 0:
             self.disk.remove(self.file(self._segment))
             self._begin(self._segment)
-        elif self._size < len(data):
+        else:
             self._replace(self.file(self._segment), data[: self._size])
+        for segment in range(self._lowest, self._first):
+            self.disk.remove(self.file(segment))
 
     def _read(self, segment: int) -> bytes | None:
         try:

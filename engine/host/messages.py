@@ -147,12 +147,14 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Seed:
-    """A leader's snapshot, for a follower that has nothing."""
+    """A leader's snapshot, for a follower that has nothing, and the records that only some of its pieces have seen: with
+    less, the follower would be nowhere, and could be promoted there."""
 
     epoch: int
     seat: str
     numbers: tuple[int, ...]  # of the record after which each piece was taken
     pieces: tuple[bytes, ...]  # packed
+    records: tuple[bytes, ...]  # after the first of the numbers, up to the last
 
 
 @dataclass(frozen=True)

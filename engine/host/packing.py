@@ -4,6 +4,7 @@ Nothing is executed when it is read. Of every array the head names the dtype and
 another version wrote is refused and not misread.
 """
 
+import functools
 import hashlib
 import json
 import struct
@@ -50,6 +51,7 @@ DTYPES: dict[str, np.dtype] = dict(_named())
 PLAIN = {np.dtype(code).str: np.dtype(code) for code in ("i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f8", "?")}
 
 
+@functools.cache
 def fingerprint(dtype: np.dtype) -> str:
     """Of names, types and places of the fields."""
     return hashlib.blake2b(repr(np.lib.format.dtype_to_descr(dtype)).encode(), digest_size=8).hexdigest()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from engine.host.disk import Disk
-from engine.host.journal import Journal, JournalError
+from engine.host.journal import SEGMENT_BYTES, Journal, JournalError
 from engine.host.machines import Machine
 from engine.host.messages import Beat, Copy, Envelope, Kept, Lead, Message, Seed, Tick, Wanted
 from engine.host.packing import packed, unpacked
@@ -46,6 +46,7 @@ class Care:
     records_between_snapshots: int = 1_000
     beat_ms: int = 100
     again_ms: int = 500  # until what is not answered is asked again
+    segment_bytes: int = SEGMENT_BYTES  # of a file of the journal; whole ones are forgotten
 
 
 class Replica:
@@ -56,7 +57,7 @@ class Replica:
     ) -> None:
         """writer: of snapshots, beside the records; without, they are written between them."""
         self.host, self.seat, self.machine, self.care = host, seat, machine, care
-        self.journal = Journal(disk, f"{seat}.journal")
+        self.journal = Journal(disk, f"{seat}.journal", care.segment_bytes)
         self.snapshots = Snapshots(disk, f"{seat}.snapshot", writer)
         self.role, self.epoch, self.leader, self.follower, self.learner = Role.WAITS, 0, "", "", ""
         self.waiting: dict[int, list[Envelope]] = {}  # what goes out once the follower has kept the record
@@ -110,7 +111,7 @@ class Replica:
             return []
         try:
             return self._received(message, now)
-        except (JournalError, SnapshotError) as error:
+        except (JournalError, SnapshotError, OSError) as error:
             self.role, self.error = Role.BROKEN, str(error)
             return [Envelope(SUPERVISOR, Beat(self.host, self.seat, self.epoch, 0, False, error=self.error))]
 
@@ -212,8 +213,10 @@ class Replica:
         if snapshot is None:
             return []
         pieces = tuple(packed(piece) for piece in snapshot.pieces)
+        first, last = snapshot.numbers[0], snapshot.numbers[-1]
+        records = tuple(one.payload for one in self.journal.read_from(first + 1, last - first))
         host = self.follower or self.learner
-        return [Envelope(host, Seed(self.epoch, self.seat, tuple(snapshot.numbers), pieces))]
+        return [Envelope(host, Seed(self.epoch, self.seat, tuple(snapshot.numbers), pieces, records))]
 
     # --- one follows --------------------------------------------------------------------------------------------------
     def _copy(self, copy: Copy) -> list[Envelope]:
@@ -235,6 +238,10 @@ class Replica:
         self.snapshots.adopt(list(seed.numbers), pieces)
         self.journal.begin_at(seed.numbers[0])
         self._restore(Snapshot(pieces, list(seed.numbers)))
+        for payload in seed.records:
+            self._replay(self.journal.append(self.epoch, payload), payload)
+        self.journal.sync()
+        self._due = self.journal.number + self.care.records_between_snapshots
         return [Envelope(self.leader, Wanted(self.epoch, self.seat, self.journal.number + 1))]
 
     # --- time ---------------------------------------------------------------------------------------------------------
