@@ -143,7 +143,7 @@ def before_sentence(drilled: Drilled) -> Markup:
         return Markup("")
     slowest = seconds("slowest_before", max(batch.seconds for batch in late))
     text = (
-        "Before it struck {many} took longer than the objective too, the slowest {slowest}; they are not counted above."
+        "Before it struck {many} missed the objective too, the slowest with {slowest}; none of that is counted above."
     )
     return said(text, many=batches("late_before", len(late)), slowest=slowest)
 
