@@ -13,6 +13,7 @@ from typing import Any
 
 import numba
 import numpy as np
+from llvmlite import binding as llvm
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 from numba.extending import register_jitable
@@ -61,10 +62,8 @@ def mark_compiled() -> None:
 
 
 class _Part(JITCodeLibrary):  # type: ignore[misc]
-    """Code that is only ever linked into an entry: neither optimised nor turned into machine code by itself."""
-
-    def _optimize_functions(self, module: Any) -> None:
-        pass
+    """Code that is only ever linked into an entry: function by function made short, since an entry has many copies of
+    it, but neither inlined nor turned into machine code by itself."""
 
     def _optimize_final_module(self) -> None:
         pass
@@ -99,6 +98,24 @@ class _PartCompiler(Compiler):  # type: ignore[misc]
         super().__init__(typing, target, library or _Part(target.codegen(), "part"), *rest)
 
 
+class _Whole(JITCodeLibrary):  # type: ignore[misc]
+    """An entry with all its parts, optimised once. Loops are as they are written: a copy of the rules is large, and
+    copying it for the sake of a loop around it takes time to compile and gains none."""
+
+    def _optimize_final_module(self) -> None:
+        tuning = llvm.create_pipeline_tuning_options(speed_level=3)
+        tuning.loop_unrolling = tuning.loop_vectorization = tuning.loop_interleaving = tuning.slp_vectorization = False
+        builder = llvm.create_pass_builder(self._codegen._tm, tuning)
+        builder.getModulePassManager().run(self._final_module, builder)
+
+
+class _WholeCompiler(Compiler):  # type: ignore[misc]
+    def __init__(self, typing: Any, target: Any, _: None, *rest: Any) -> None:
+        library = _Whole(target.codegen(), "whole")
+        library.enable_object_caching()
+        super().__init__(typing, target, library, *rest)
+
+
 _OPTIONS = {"error_model": "numpy", "_nrt": False}
 _PART = {**_OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True, "pipeline_class": _PartCompiler}
 
@@ -123,5 +140,5 @@ def routine(function):  # type: ignore[no-untyped-def]
 
 def entry(function: Callable[..., Any]) -> Callable[..., Any]:
     """What Python calls: compiled with every kernel it uses, and cached. Takes a kernel, or decorates."""
-    compiled: Callable[..., Any] = numba.njit(cache=True, **_OPTIONS)(function)
+    compiled: Callable[..., Any] = numba.njit(cache=True, pipeline_class=_WholeCompiler, **_OPTIONS)(function)
     return compiled

@@ -86,7 +86,7 @@ FENCES = {
     "pydantic": ("engine/policy/*.py", "scenarios/*document.py"),
     "pydantic_core": ("engine/policy/*.py",),
     "numba": ("engine/compiled.py", "sim/streams.py"),
-    "llvmlite": ("sim/streams.py",),
+    "llvmlite": ("engine/compiled.py", "sim/streams.py"),
     "simpy": ("sim/*.py",),
     "pyarrow": ("results/*store.py", "results/*tables.py"),
     "duckdb": ("results/query.py",),
