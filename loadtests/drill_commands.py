@@ -104,7 +104,7 @@ def as_found(held: Any) -> dict[str, Any]:
         "seconds_since_struck": parts,
         "records_replayed": held.replayed_records,
         "objective_s": held.options.objective_s,
-        "within_objective": parts["recovered"] is not None,
+        "within_objective": held.is_back,
         "median_response_s": held.median_s,
         "worst_response_s": held.worst_s,
         "outages_s": [round(seconds, 4) for seconds in held.outages],

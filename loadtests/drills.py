@@ -172,12 +172,18 @@ class Held:
     digest: str  # of all seats together
     parts: Parts
     median_s: float
-    worst_s: float
+    worst_s: float  # since it struck
     replayed_records: int
     struck: float
     outages: list[float]  # for each strike: the slowest response from then on until the next
     responses: list[Response]
     notes: list[str]
+
+    @property
+    def is_back(self) -> bool:
+        """The last answer of every shard was within the objective."""
+        last = {one.shard: one.seconds for one in self.responses}
+        return all(seconds <= self.options.objective_s for seconds in last.values())
 
     @property
     def is_whole(self) -> bool:
@@ -217,7 +223,7 @@ def judged(
         digest=combined(list(digests.values())),
         parts=parts_of(here, drill, options, scene),
         median_s=statistics.median(seconds),
-        worst_s=max(seconds),
+        worst_s=max((one.seconds for one in client.responses if one.answered > scene.struck), default=0.0),
         replayed_records=max((one.records for one in recoveries), default=0),
         struck=scene.struck,
         outages=outages_of(scene.strikes, client.responses),

@@ -78,7 +78,7 @@ def smaller_cases(case: Case) -> Iterator[Case]:
     weather = case.weather
     for name in CHANCES:
         if getattr(weather, name):
-            yield replace(case, weather=replace(weather, **{name: 0.0}))
+            yield replace(case, weather=replace(weather, **{name: 0.0}))  # type: ignore[arg-type]
     if case.standby:
         yield replace(case, standby=False)
     for settlements in sorted({1, case.settlements // 2, case.settlements - 1}):

@@ -1,4 +1,4 @@
-"""Who looks on at a disaster: counts what must happen sometimes, and after every step holds hosts to what they promised.
+"""Who looks on at a disaster: counts what must happen sometimes, and after every step holds hosts to their promises.
 
 It sees hosts from outside, as an operator with a debugger would; none of them knows of it.
 """
@@ -202,10 +202,12 @@ POWER = [
 # One that is never reached is a hole in the weather: whatever would go wrong there would not be seen.
 SOMETIMES: dict[str, tuple[str, ...]] = {
     "the network": (
-        "message lost", "order to the carrier lost", "message doubled", "message late", "message at a cut", "host cut off",
+        "message lost", "order to the carrier lost", "message doubled", "message late", "message at a cut",
+        "host cut off",
     ),
     "disks": (
-        "write failed", "sync failed", "read failed", "rename failed", "remove failed", "rename undone", "disk full", "disk full for a while", "disk slow for a while",
+        "write failed", "sync failed", "read failed", "rename failed", "remove failed", "rename undone", "disk full",
+        "disk full for a while", "disk slow for a while",
         "wait for a slow disk", "unsynced data lost", "data lost whose sync had failed", "file lost",
         "removed file came back", "torn tail cut off", "recovery failed", "host gives up its disk",
     ),

@@ -2,7 +2,7 @@
 
 Everything that happens follows from one seed. Hosts are whatever `receive(message, now)` returns envelopes; the stage
 carries them, late, twice, in another order or not at all, takes hosts' power away, freezes them and cuts them off.
-A move of customers between hosts has no disaster of its own yet: there are no moves. Its messages will meet all of these.
+A move of customers between hosts has no disaster of its own: there are no moves yet.
 """
 
 import copy
@@ -90,8 +90,8 @@ class Witness:
 
 
 class Stage:
-    """`boot(host, disk)` makes a node that has recovered from its disk, or raises OSError. The network, the disasters and
-    the disks have dice of their own, so that one of them can be left out and the others go on as before."""
+    """`boot(host, disk)` makes a node that has recovered from its disk, or raises OSError. The network, disasters and
+    disks have dice of their own, so that one of them can be left out and the others go on as before."""
 
     def __init__(
         self,

@@ -38,7 +38,7 @@ def held(name: str, parts: Parts, rows: tuple[Any, ...]) -> Held:
     options = DrillOptions(customers=5_000, promise=Promise.DURABLE)
     return Held(DRILLS[name], options, events=40_215, acknowledged=40_214, lost=0, doubled=0, otherwise=0,
                 digests_equal=True, digest="15932d47", parts=parts, median_s=0.024, worst_s=4.09, replayed_records=145,
-                struck=STRUCK, responses=responses, notes=["room was made after 3 s"])  # fmt: skip
+                struck=STRUCK, outages=[], responses=responses, notes=["room was made after 3 s"])  # fmt: skip
 
 
 def result(name: str = "kill-shard", parts: Parts = REPLACED, rows: tuple[Any, ...] = LATE + QUICK) -> dict[str, Any]:
