@@ -133,6 +133,8 @@ class Onlooker(Witness):
             known = {machine.number: machine.taken.get(CLIENT, 0)}
         else:
             assert isinstance(machine, LedgerMachine)
+            if machine.ledger.live:
+                return  # it hears only of batches that ask for something
             known = {shard: post.taken for shard, post in enumerate(machine.ledger.posts)}
         for shard, latest in known.items():
             if latest < self.answered[shard]:
