@@ -57,7 +57,7 @@ class Replica:
         self.waiting: dict[int, list[Envelope]] = {}  # what goes out once the follower has kept the record
         self.error = ""
         self._numbers = [0]  # of the snapshot that was taken up: what its pieces have seen
-        self._in_step, self._led_from = False, 0
+        self._in_step, self._led_from, self._follower_has = False, 0, 0
         self._synced_ms, self._beat_ms, self._again_ms = 0, 0, 0
         self._due = 0  # record after which a snapshot is begun
 
@@ -159,7 +159,7 @@ class Replica:
         self.role, self.follower = Role.LEADS, lead.follower(self.seat) or ""
         self.machine.lead(lead.epoch)
         waiting, self.waiting = self.waiting, {}
-        self._in_step, self._led_from = False, self.journal.number
+        self._in_step, self._led_from, self._follower_has = False, self.journal.number, 0
         out = [envelope for number in sorted(waiting) for envelope in waiting[number]]
         out += self.machine.unanswered()
         if not self.follower:
@@ -171,6 +171,7 @@ class Replica:
         if message.epoch != self.epoch:
             return []
         self._in_step = self._in_step or message.number >= self._led_from
+        self._follower_has = max(self._follower_has, message.number)
         out: list[Envelope] = []
         for number in sorted(self.waiting):
             if number <= message.number:
@@ -253,11 +254,12 @@ class Replica:
         return self._sent_again(min(self.waiting))
 
     def _snapshot(self) -> None:
-        """A piece at a time; what the snapshot has, the journal need not keep."""
+        """A piece at a time; what the snapshot has, the journal need not keep, but for a follower that has begun."""
         number = self.journal.number
         if self.role == Role.WAITS or (number < self._due and not self.snapshots.fresh):
             return
         self.journal.sync()
         if self.snapshots.take(number, self.machine.pieces(), self.machine.piece):
             self._due = number + self.care.records_between_snapshots
-            self.journal.keep_from(self.snapshots.numbers[0] + 1)
+            has = self._follower_has if self.role == Role.LEADS and self.follower else number
+            self.journal.keep_from(min(self.snapshots.numbers[0], has) + 1)
