@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -118,7 +119,7 @@ class Theatre:
         except (JournalError, SnapshotError) as error:
             if isinstance(error.__cause__, OSError):
                 raise error.__cause__ from None
-            raise Disaster(f"{host} refuses its own disk: {error}") from error
+            raise
         return replica
 
 
@@ -149,8 +150,8 @@ def play(theatre: Theatre, case: Case, truth: Truth | None = None) -> Outcome:
         digests = wait_for_digests(stage, theatre)
         compare_standbys(stage, theatre)
         recover_all(stage, theatre)
-    except (Disaster, AssertionError, JournalError, SnapshotError) as error:
-        raise Disaster(f"at {stage.now:,} ms: {error}") from error
+    except Disaster as disaster:
+        raise Disaster(f"at {stage.now:,} ms: {disaster}") from disaster
     if truth is not None:
         for seat, digest in truth.digests.items():
             if digests[seat] != digest:
@@ -177,12 +178,13 @@ def staged(theatre: Theatre, case: Case, client: Client) -> Stage:
 def compare_standbys(stage: Stage, theatre: Theatre) -> None:
     """A follower that has kept what its leader has is where its leader is."""
     for seat in theatre.seats:
-        leader, *others = sorted(replicas_of(stage, seat), key=lambda one: one.role != Role.LEADS)
-        for other in others:
-            if other.role == Role.FOLLOWS and other.journal.number == leader.journal.number:
+        replicas = replicas_of(stage, seat)
+        for leader, follower in product(replicas, replicas):
+            is_pair = leader.role == Role.LEADS and leader.follower == follower.host and leader.epoch == follower.epoch
+            if is_pair and leader.journal.number == follower.journal.number:
                 stage.happened["follower compared with its leader"] += 1
-                if other.machine.digest() != leader.machine.digest():
-                    raise Disaster(f"{other.host} ends with another digest than {leader.host}, which it follows")
+                if follower.machine.digest() != leader.machine.digest():
+                    raise Disaster(f"{follower.host} ends with another digest than {leader.host}, which it follows")
 
 
 def recover_all(stage: Stage, theatre: Theatre) -> None:

@@ -63,7 +63,7 @@ class Replica:
         self.waiting: dict[int, list[Envelope]] = {}  # what goes out once the follower has kept the record
         self.error = ""
         self._numbers = [0]  # of the snapshot that was taken up: what its pieces have seen
-        self._in_step, self._led_from = False, 0
+        self._in_step, self._led_from, self._follower_has = False, 0, 0
         self.loaded = 0.0  # when the snapshot was taken up, in seconds of wall clock
         self._synced_ms, self._beat_ms, self._again_ms = 0, 0, 0
         self._due, self._turn = 0, self.snapshots.turn  # record after which the next snapshot is begun; the latest one
@@ -173,7 +173,7 @@ class Replica:
         self.role, self.follower, self.learner = Role.LEADS, lead.follower(self.seat), lead.learner(self.seat)
         self.machine.lead(lead.epoch)
         waiting, self.waiting = self.waiting, {}
-        self._in_step, self._led_from = False, self.journal.number
+        self._in_step, self._led_from, self._follower_has = False, self.journal.number, 0
         out = [envelope for number in sorted(waiting) for envelope in waiting[number]]
         out += self.machine.unanswered()
         if not self.follower:
@@ -184,6 +184,7 @@ class Replica:
     def _kept(self, message: Kept) -> list[Envelope]:
         if message.epoch != self.epoch:
             return []
+        self._follower_has = max(self._follower_has, message.number)
         if not self.follower:  # it was a learner
             self._in_step = message.number >= self.journal.number - ALMOST
             return []
@@ -271,13 +272,19 @@ class Replica:
         return self._sent_again(min(self.waiting))
 
     def _snapshot(self) -> None:
-        """A piece at a time; what the snapshot has, the journal need not keep."""
+        """A piece at a time; what the snapshot has, the journal need not keep, but for a follower that has begun."""
         number = self.journal.number
         if self.role == Role.WAITS or not self.snapshots.is_written():
             return
         if self.snapshots.turn > self._turn:
             self._turn, self._due = self.snapshots.turn, number + self.care.records_between_snapshots
-            self.journal.keep_from(self.snapshots.numbers[0] + 1)
+            self.journal.keep_from(min(self.snapshots.numbers[0], self._is_needed_from(number)) + 1)
         if number >= self._due or self.snapshots.fresh:
             self.journal.sync()
             self.snapshots.take(number, self.machine.pieces(), self.machine.piece)
+
+    def _is_needed_from(self, number: int) -> int:
+        """The latest record that whoever learns or follows has; `number` where nobody has begun."""
+        if self.role == Role.LEADS and (self.follower or (self.learner and self._follower_has)):
+            return self._follower_has
+        return number

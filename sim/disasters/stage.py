@@ -77,6 +77,10 @@ class Disaster(Exception):
     """An invariant does not hold. Says which, and when."""
 
 
+def said_of(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
 class Witness:
     """Looks on after each step; raises Disaster where it sees what must not be. This one looks away."""
 
@@ -143,6 +147,8 @@ class Stage:
         except PowerLoss:
             self.happened["crash in a recovery"] += 1
             self.crash(name)
+        except Exception as error:
+            raise Disaster(f"{name} cannot recover: {said_of(error)}") from error
         else:
             self.witness.booted(name, place)
 
@@ -244,6 +250,8 @@ class Stage:
         except PowerLoss:
             self.crash(name)
             return
+        except Exception as error:
+            raise Disaster(f"{name}, told {type(message).__name__}, raises {said_of(error)}") from error
         self.witness.delivered(name, place, message, out)
         took_ms, place.disk.took_ms = place.disk.took_ms, 0
         if not took_ms:
