@@ -8,6 +8,7 @@ from results.charts import intervals
 from results.comparison_fraud import ALL, RULES_OFF, WITHOUT, key, kinds_of, money_sql
 from results.comparison_marks import Findings, cell, ends, findings, head, right, row, rows_table, shown, sources
 from results.comparison_truth import pair_of
+from results.comparisons import Estimates
 from results.fraud_front import EVEN, HARMED_MOST, ODD, Point, chosen, front, points, points_sql
 from results.markup import Column, chart, number, sentence, source, table, words
 from results.query import quoted
@@ -203,9 +204,9 @@ def front_table(opened: Findings) -> Markup:
     )
 
 
-def plain_front(folder: Path) -> list[str]:
-    """The same as plain text, for the terminal; nothing where nobody commits fraud."""
-    with findings(folder) as opened:
+def plain_front(folder: Path, known: Estimates | None = None) -> list[str]:
+    """The same as plain text, for the terminal; nothing where nobody commits fraud. known: the comparison's figures."""
+    with findings(folder, known) as opened:
         told = front_of(opened) if kinds_of(opened.database, "fraud") and has_front(opened) else []
     heads = [f"loss against friction: chosen on odd worlds, told of even ones, at most {HARMED_MOST:.1%} harmed"]
     lines = [

@@ -14,6 +14,7 @@ from results.comparison_coupons import cost_differs
 from results.comparison_marks import Findings, Judged, findings, rough
 from results.comparison_truth import truth_sentence
 from results.comparison_words import LAUNCH, ROBUST, STAGED, a_customer, advice, measure_name
+from results.comparisons import Estimates
 from results.judgement import LESS_IS_BETTER
 from results.lead import KNOWN_CASE
 from results.markup import number, queried, sentence, words
@@ -45,9 +46,9 @@ class ComparisonLead:
         return [*(said.text for said in self.said), *([self.choice] if self.choice else []), *self.truths]
 
 
-def plain_first_sentences(folder: Path) -> list[str]:
-    """The first sentences as plain text, for the terminal."""
-    with findings(folder) as opened:
+def plain_first_sentences(folder: Path, known: Estimates | None = None) -> list[str]:
+    """The first sentences as plain text, for the terminal. known: the comparison's figures."""
+    with findings(folder, known) as opened:
         lead = comparison_lead(opened)
     texts = [" ".join(str(text.striptags()).split()) for text in lead.sentences]
     return [*texts, lead.known_case] if lead.known_case else texts

@@ -9,7 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from results.comparison_words import fine, measure_in_chinese, measure_name
-from results.comparisons import study_estimates
+from results.comparisons import Estimates, study_estimates
 from results.judgement import GOAL, GUARDRAIL
 from results.markup import figure, interval, number, source
 from results.query import Database, quoted
@@ -121,12 +121,13 @@ class Findings:
 
 
 @contextmanager
-def findings(folder: Path) -> Iterator[Findings]:
-    """Opens a comparison's folder; every figure is computed once."""
+def findings(folder: Path, known: Estimates | None = None) -> Iterator[Findings]:
+    """Opens a comparison's folder; every figure is computed once, or `known`."""
     manifest = open_run(Path(folder)).manifest
     with Database(Path(folder)) as database:
         rows = database.table(f"SELECT {', '.join(_COLUMNS)} FROM verdicts")
-        yield Findings(database, manifest, study_estimates(database, manifest), tuple(Judged(**row) for row in rows))
+        found = known or study_estimates(database, manifest)
+        yield Findings(database, manifest, found, tuple(Judged(**row) for row in rows))
 
 
 def not_as_0(kind: str, places: int, ends: tuple[float | None, ...]) -> int:

@@ -18,6 +18,7 @@ from results.comparison_page import page_content
 from results.comparison_segments import Segment, segment_table, segments
 from results.comparison_truth import truth_table
 from results.comparison_words import measure_in_chinese, measure_name
+from results.comparisons import Estimates
 from results.pages import TEMPLATES, rendered, written
 from results.sections import expectations
 from results.words import plain
@@ -25,9 +26,9 @@ from results.words import plain
 FILTERS = {"plain": plain, "badge": badge}
 
 
-def render_comparison(folder: Path) -> Path:
-    """Write `report.html` and `page.html`, each whole or not at all; returns the report's path."""
-    with findings(folder) as opened:
+def render_comparison(folder: Path, known: Estimates | None = None) -> Path:
+    """Write `report.html` and `page.html`, each whole or not at all; returns the report's path. known: its figures."""
+    with findings(folder, known) as opened:
         lead = comparison_lead(opened)
         opened = replace(opened, order=tuple(said.goal.policy for said in lead.said))
         split = {rival: segments(opened, rival) for rival in opened.rivals}

@@ -8,10 +8,11 @@ from typing import Any
 import duckdb
 
 Value = int | float | str | bool | None
+AT_HAND_BYTES = 1 << 20  # up to this a file is read once; a recording is as large as it likes
 
 
 class Database:
-    """The tables of one run as views of the same names.
+    """The tables of one run under the same names: small ones read, large ones as views.
 
     One thread: sums of floats then always add in the same order, and a query gives the same number to the last bit.
     """
@@ -19,12 +20,16 @@ class Database:
     def __init__(self, folder: Path) -> None:
         self._connection = duckdb.connect(":memory:", config={"threads": 1})
         self.tables = Path(folder) / "tables"
+        self._answers: dict[str, list[tuple[Any, ...]]] = {}
         for path in sorted(self.tables.glob("*.parquet")):
-            file = str(path).replace("'", "''")
-            self._connection.execute(f"CREATE VIEW \"{path.stem}\" AS SELECT * FROM read_parquet('{file}')")
+            file, kind = str(path).replace("'", "''"), "TABLE" if path.stat().st_size <= AT_HAND_BYTES else "VIEW"
+            self._connection.execute(f"CREATE {kind} \"{path.stem}\" AS SELECT * FROM read_parquet('{file}')")
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
-        return self._connection.execute(sql).fetchall()
+        """Asked once: a run's tables do not change while they are open."""
+        if sql not in self._answers:
+            self._answers[sql] = self._connection.execute(sql).fetchall()
+        return list(self._answers[sql])
 
     def table(self, sql: str) -> list[dict[str, Any]]:
         """Rows as dictionaries, dates as text, in the query's order."""

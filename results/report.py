@@ -19,7 +19,7 @@ from results import (
 )
 from results.lead import KNOWN_CASE, lead
 from results.markup import queried, source
-from results.metrics import estimates, shared_bound
+from results.metrics import metrics, shared_bound
 from results.pages import TEMPLATES, rendered, written
 from results.query import Database
 from results.review_sections import reviews
@@ -28,27 +28,27 @@ from results.store import open_run
 from results.words import channel, goal, plain
 
 
-def render(run_folder: Path) -> Path:
-    """Write `report.html` into the run's folder, whole or not at all; returns its path."""
+def render(run_folder: Path, found: dict[str, Estimate] | None = None) -> Path:
+    """Write `report.html` into the run's folder, whole or not at all; returns its path. found: its metrics if known."""
     folder = Path(run_folder)
-    manifest = open_run(folder).manifest
+    run = open_run(folder)
     with Database(folder) as database:
-        html = rendered("report.html.j2", _content(database, manifest), {"plain": plain, "channel": channel})
+        content = _content(database, run.manifest, found or metrics(run))
+        html = rendered("report.html.j2", content, {"plain": plain, "channel": channel})
     return written(folder / "report.html", html)
 
 
-def plain_lead(run_folder: Path) -> str:
-    """The report's first sentences as plain text."""
-    manifest = open_run(run_folder).manifest
+def plain_lead(run_folder: Path, found: dict[str, Estimate] | None = None) -> str:
+    """The report's first sentences as plain text. found: the run's metrics if known."""
+    run = open_run(run_folder)
     with Database(run_folder) as database:
         base = queried(database, "SELECT customer_base FROM run", "count")
-        answer = lead(manifest, estimates(database, manifest), base)
+        answer = lead(run.manifest, found or metrics(run), base)
     return " ".join(" ".join(str(part.striptags()).split()) for part in (answer.sentences, answer.risk) if part)
 
 
-def _content(database: Database, manifest: dict[str, Any]) -> dict[str, Any]:
+def _content(database: Database, manifest: dict[str, Any], found: dict[str, Estimate]) -> dict[str, Any]:
     """Everything the template places, in the order it is read."""
-    found = estimates(database, manifest)
     base = {
         name: queried(database, f"SELECT {name} FROM run", "count") for name in ("customers", "customer_base", "events")
     }

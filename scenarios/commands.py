@@ -115,7 +115,7 @@ def print_run(result: Any) -> None:
     from results.report import plain_lead
 
     manifest = result.run.manifest
-    print(plain_lead(result.run.folder))
+    print(plain_lead(result.run.folder, result.estimates))
     for verdict in result.verdicts:
         print(f"  {verdict.verdict:9}  {verdict.sentence()}")
     print(f"\nreport  {result.run.folder / 'report.html'}")

@@ -290,7 +290,7 @@ def published(
         manifest["expectations"] = [vars(verdict) for verdict in judged]
         write_table(folder, "expectations", [{"number": n, **vars(v)} for n, v in enumerate(judged, 1)])
         write_manifest(folder, {**open_run(folder).manifest, **manifest})
-        render_comparison(folder)
+        render_comparison(folder, estimates)
         kept.update(estimates=estimates, verdicts=judged)
 
     out.mkdir(parents=True, exist_ok=True)

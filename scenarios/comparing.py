@@ -202,9 +202,9 @@ def print_comparison(found: Any) -> None:
     from results.comparison_lead import plain_first_sentences
 
     manifest = found.manifest
-    for sentence in plain_first_sentences(found.folder):
+    for sentence in plain_first_sentences(found.folder, found.estimates):
         print(sentence)
-    for line in plain_front(found.folder):
+    for line in plain_front(found.folder, found.estimates):
         print(f"  {line}")
     for verdict in found.verdicts:
         print(f"  {verdict.verdict:9}  {verdict.sentence()}")

@@ -40,8 +40,10 @@ def plans_of(review: Review) -> Iterator[dict[str, Any]]:
 
 def judged_reviews(database: Database, manifest: dict[str, Any]) -> list[dict[str, Any]]:
     """Every goal of every review with what became of it: planned reach and capacity, then the goals in their order."""
-    named, found = figures(manifest), estimates(database, manifest)
     rows: list[dict[str, Any]] = []
+    if not manifest["reviews"]:
+        return rows
+    named, found = figures(manifest), estimates(database, manifest)
     for block in manifest["reviews"]:
         days = (block["first_date"], block["last_date"])
         for plan in block["plans"]:

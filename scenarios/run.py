@@ -325,6 +325,7 @@ def run_scenario(loaded: LoadedScenario, options: RunOptions, progress: Progress
     manifest = manifest_of(loaded, plan, options, lived, time.perf_counter() - began)
     options.out.mkdir(parents=True, exist_ok=True)
     verdicts: list[Verdict] = []
+    found: dict[str, Estimate] = {}
 
     def finish(folder: Path) -> None:
         run = open_run(folder)
@@ -333,11 +334,11 @@ def run_scenario(loaded: LoadedScenario, options: RunOptions, progress: Progress
         review(loaded, run)
         verdicts.extend(judged(run, loaded.expectations))
         state(folder, "expectations", [vars(verdict) for verdict in verdicts])
-        render(folder)
+        found.update(metrics(folder))
+        render(folder, found)
 
     with RunWriter(options.out, manifest["run_id"]) as writer:
         if options.record:
             write_recording(writer, [result.recorded for result in lived.everybody if result.recorded], lived.log)
         folder = writer.commit(manifest, tables, loaded.texts, finish)
-    run = open_run(folder)
-    return RunResult(run, metrics(run), verdicts)
+    return RunResult(open_run(folder), found, verdicts)

@@ -281,6 +281,7 @@ def test_the_picture_is_small() -> None:
 METRIC_WITH_SCOPE = re.compile(r"[a-z][a-z0-9_]*\[[a-z0-9_]+(/[a-z0-9_]+)*\]")
 
 
+@cache
 def of_comparisons() -> set[str]:
     """Names of the figures that a comparison of the presets can have."""
     campaigns = {"bank_card": "first_use", "coupon_shop": "come_back", "fraud_shop": "come_back"}
@@ -544,6 +545,7 @@ def done() -> list[Row]:
     return rows("docs/clauses.md", "clause", "policy", "population", "metric", "turns red")
 
 
+@cache
 def known_paths(model: type[Block]) -> set[str]:
     """Paths of fields; a block under names or in a list may be left without its last step."""
     return {path for path, _ in fields_of(model)}
