@@ -15,7 +15,7 @@ from engine.host.disk import FolderDisk
 from engine.host.ledger_machine import LedgerMachine
 from engine.host.machines import Machine
 from engine.host.messages import Answered, Batch, Envelope
-from engine.host.ray_cluster import cluster
+from engine.host.ray_cluster import TwoNodes, cluster, two_nodes
 from engine.host.ray_fleet import RayFleet
 from engine.host.replica import Care
 from engine.host.shard_machine import ShardMachine
@@ -82,6 +82,7 @@ class Company:
     client: DrillClient
     fleet: RayFleet
     seats: list[str]
+    nodes: TwoNodes | None = None
     turns: list[Callable[[], None]] = field(default_factory=list)  # looked at after every turn
 
     def begin(self) -> None:
@@ -119,13 +120,15 @@ def company(
     standby: bool = False,
     address: str | None = None,
     worker: bool = False,
+    nodes: bool = False,
 ) -> Iterator[Company]:
-    """Hosts for all seats, recovered and led; ended afterwards. worker: the client is a process, too."""
+    """Hosts for all seats, recovered and led; ended afterwards. worker: the client is a process, too.
+    nodes: the first leaders are on a node of their own."""
     seats = [LEDGER, *(f"shard-{shard}" for shard in range(shards))]
     # Ray prints on standard output that a process was killed, which is what a drill does.
-    with redirect_stdout(io.StringIO()), cluster(address):
+    with redirect_stdout(io.StringIO()), two_nodes() if nodes else cluster(address) as apart:
         build = Build(traffic.plan, traffic.customers, shards)
-        fleet = RayFleet(build.warm, SPARES)
+        fleet = RayFleet(build.warm, SPARES, apart.options(second=False) if apart is not None else None)
         try:
             shared_build = fleet.share(build)
 
@@ -133,7 +136,8 @@ def company(
                 if seat == CLIENT:
                     fleet.start(host, WorkerProcess, shared, shards, str(folder / GO))
                     return
-                fleet.seat(host, shared_build, host, seat, str(own), care, DrillDisk)
+                placed = apart.options(second=True) if apart is not None and host == f"{seat}.1" else {}
+                fleet.seat(host, shared_build, host, seat, str(own), care, DrillDisk, **placed)
 
             shared = fleet.share(traffic) if worker else None
             switch = Switch(fleet, folder, start)
@@ -147,7 +151,7 @@ def company(
                 switch.start(CLIENT, CLIENT)
             else:
                 switch.locals[CLIENT] = client
-            found = Company(switch, client, fleet, seats)
+            found = Company(switch, client, fleet, seats, apart)
             seating = {seat: Seating(f"{seat}.1", f"{seat}.2" if standby else "", started=2) for seat in seats}
             for seat, one in seating.items():
                 for host in one.hosts:

@@ -9,7 +9,7 @@ import os
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 
@@ -70,6 +70,7 @@ class Drill:
     sentence: str
     strike: Callable[[Scene], None]
     relieve: Callable[[Scene], None] | None = None  # looked at after every turn once it has struck
+    nodes: bool = False  # needs a second node, which has the first leaders, and standbys on the other one
     often: bool = False  # strikes at as many random steps as are asked for
 
 
@@ -89,6 +90,11 @@ def another_worker(scene: Scene) -> None:
     if switch.boxes[CLIENT].gone:
         switch.end(CLIENT)
         switch.start(CLIENT, CLIENT)
+
+
+def lose_node(scene: Scene) -> None:
+    assert scene.company.nodes is not None
+    scene.company.nodes.lose()
 
 
 def freeze(scene: Scene) -> None:
@@ -134,6 +140,7 @@ DRILLS = {
         Drill("kill-shard", SHARD, "the process of a shard is killed", killing(SHARD)),
         Drill("kill-ledger", LEDGER, "the process of the Ledger is killed", killing(LEDGER)),
         Drill("kill-worker", CLIENT, "the process that sends the batches is killed", killing(CLIENT), another_worker),
+        Drill("lose-node", ANY, "the node of all leaders is gone (a raylet of its own)", lose_node, nodes=True),
         Drill("random-kills", ANY, "processes of shards and the Ledger are killed at random", kill_anybody, often=True),
         Drill("freeze-shard", SHARD, "the process of a shard stands still (SIGSTOP)", freeze),
         Drill("torn-tail", SHARD, "the process of a shard dies in the middle of a write", tear),
@@ -198,8 +205,10 @@ def hold(drill: Drill, options: DrillOptions, folder: Path, tell: Callable[[floa
     truth = undisturbed(traffic, options.shards)
     tell(0.1)
     care = Care(options.promise, records_between_snapshots=options.records_between_snapshots)
-    worker = drill.seat == CLIENT
-    with company(traffic, options.shards, folder, care, options.standby, options.address, worker) as here:
+    options = replace(options, standby=options.standby or drill.nodes)
+    with company(
+        traffic, options.shards, folder, care, options.standby, options.address, drill.seat == CLIENT, drill.nodes
+    ) as here:
         scene = run_traffic(here, drill, options, traffic, tell)
         return judged(here, drill, options, traffic, truth, scene)
 

@@ -19,6 +19,7 @@ _SETTINGS = {
 }
 READY_WITHIN_S = 180
 _OBJECT_STORE_BYTES = 200_000_000
+FIRST_NODE, SECOND_NODE = "first_node", "second_node"
 
 
 class ClusterError(RuntimeError):
@@ -56,6 +57,50 @@ def cluster(address: str | None = None) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+class TwoNodes:
+    """Two nodes of a cluster on this machine, by Ray's cluster utility: raylets of their own; one can be lost."""
+
+    def __init__(self) -> None:
+        from ray.cluster_utils import Cluster
+
+        common = {"num_cpus": 1, "object_store_memory": _OBJECT_STORE_BYTES}
+        first = {**common, "include_dashboard": False, "resources": {FIRST_NODE: 1.0}}
+        self._cluster = Cluster(initialize_head=True, head_node_args=first)
+        self._second = self._cluster.add_node(**common, resources={SECOND_NODE: 1.0})
+
+    @property
+    def address(self) -> str:
+        return str(self._cluster.address)
+
+    def options(self, second: bool) -> dict[str, Any]:
+        """Of an actor that is to live there, or on the first."""
+        return {"resources": {SECOND_NODE if second else FIRST_NODE: 1e-4}}
+
+    def lose(self) -> None:
+        """The second node is gone with all its processes, as if its power were."""
+        self._cluster.remove_node(self._second, allow_graceful=False)
+
+    def close(self) -> None:
+        self._cluster.shutdown()
+
+
+@contextlib.contextmanager
+def two_nodes() -> Iterator[TwoNodes]:
+    """Raises ClusterError where this process uses a Ray already."""
+    for name, value in _SETTINGS.items():
+        os.environ.setdefault(name, value)
+    import ray
+
+    if ray.is_initialized():
+        raise ClusterError("two nodes need a Ray of their own, and this process uses one already")
+    nodes = TwoNodes()
+    try:
+        with cluster(nodes.address):
+            yield nodes
+    finally:
+        nodes.close()
 
 
 class RayTeam:

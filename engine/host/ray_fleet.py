@@ -4,7 +4,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,23 +32,25 @@ class _Actor:
 class RayFleet:
     """Each host is an actor; one call of each is under way at most."""
 
-    def __init__(self, warm: Callable[[], object], spares: int = 0) -> None:
-        """warm: what a process does before it takes a seat; spares: how many wait for one."""
+    def __init__(self, warm: Callable[[], object], spares: int = 0, placed: Mapping[str, Any] | None = None) -> None:
+        """warm: what a process does before it takes a seat; spares: how many wait for one; placed: options of all
+        actors, such as a node."""
         import ray
 
         self._ray = ray
         self._warm = ray.put(warm)
         self._actors: dict[str, _Actor] = {}
         self._running: dict[Any, str] = {}  # host, by the call that is under way
+        self._placed = dict(placed or {})
         self._spares = [self._process(HostProcess, self._warm) for _ in range(spares)]
 
     def _process(self, make: Callable[..., Any], *arguments: Any, **placed: Any) -> Any:
         actor = self._ray.remote(num_cpus=0, max_restarts=0, max_task_retries=0)(make)
-        return actor.options(**placed).remote(*arguments)
+        return actor.options(**(placed or self._placed)).remote(*arguments)
 
     def seat(self, host: str, *arguments: Any, **placed: Any) -> None:
-        """A spare, or a new process, takes a seat; its first answer is how it recovered. placed: options of a new
-        actor, such as a node."""
+        """A spare, or a new process, takes a seat; its first answer is how it recovered. placed: options of this
+        one, which is then a new one."""
         if self._spares and not placed:
             handle = self._spares.pop(0)
             self._spares.append(self._process(HostProcess, self._warm))

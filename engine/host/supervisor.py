@@ -134,10 +134,11 @@ class Supervisor:
         return [Envelope(CARRIER, self.coming[host])]
 
     def _begin_epoch(self, changed: Mapping[str, Seating], now: int = 0) -> list[Envelope]:
+        # A follower that is in step stays so while its leader is the same: nothing is promised without it.
+        self.in_step = {seat: true for seat, true in self.in_step.items() if seat not in changed}
         self.seats |= changed
         self.epoch += 1
         self._write()
-        self.in_step = {}
         return self._tell(now)
 
     def _write(self) -> None:
