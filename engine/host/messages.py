@@ -147,8 +147,8 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Seed:
-    """A leader's snapshot, for a follower that has nothing, and the records that only some of its pieces have seen: with
-    less, the follower would be nowhere, and could be promoted there."""
+    """A leader's snapshot, for a follower that has nothing, and the records that only some of its pieces have seen:
+    with less, the follower would be nowhere, and could be promoted there."""
 
     epoch: int
     seat: str
