@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
 from random import Random
+from typing import Any
 
 from sim.disasters.stage import SLOW_SYNC_MS, TICK_MS, Weather
 
@@ -78,7 +79,7 @@ def smaller_cases(case: Case) -> Iterator[Case]:
     weather = case.weather
     for name in CHANCES:
         if getattr(weather, name):
-            yield replace(case, weather=replace(weather, **{name: 0.0}))  # type: ignore[arg-type]
+            yield with_chance(case, name, 0.0)
     if case.standby:
         yield replace(case, standby=False)
     for settlements in sorted({1, case.settlements // 2, case.settlements - 1}):
@@ -86,7 +87,12 @@ def smaller_cases(case: Case) -> Iterator[Case]:
             yield replace(case, settlements=settlements)
     for name in CHANCES:
         if getattr(weather, name) > 0.001:
-            yield replace(case, weather=replace(weather, **{name: getattr(weather, name) / 2}))
+            yield with_chance(case, name, getattr(weather, name) / 2)
+
+
+def with_chance(case: Case, name: str, chance: float) -> Case:
+    changed: dict[str, Any] = {name: chance}
+    return replace(case, weather=replace(case.weather, **changed))
 
 
 def sentence_of(case: Case) -> str:

@@ -1,4 +1,4 @@
-"""Who looks on at a disaster: counts what must happen sometimes, and after every step holds hosts to their promises.
+"""Who looks on at a disaster: counts what must happen sometimes, and holds hosts to what they promised after each step.
 
 It sees hosts from outside, as an operator with a debugger would; none of them knows of it.
 """
@@ -156,6 +156,7 @@ class Onlooker(Witness):
             self._count(f"{type(message).__name__} of an older epoch refused")
         is_taken = isinstance(message, Seed) and bool(out)
         self._count("snapshot taken from the leader", is_taken)
+        self._count("follower too far behind for its leader", bool(replica.error) and isinstance(message, Seed))
         self._count("snapshot of different records taken from the leader", is_taken and len(set(message.numbers)) > 1)  # type: ignore[union-attr]
         for envelope in out:
             self._notice_said(replica, message, envelope.message)
@@ -204,14 +205,14 @@ POWER = [
 # One that is never reached is a hole in the weather: whatever would go wrong there would not be seen.
 SOMETIMES: dict[str, tuple[str, ...]] = {
     "the network": (
-        "message lost", "order to the carrier lost", "message doubled", "message late", "message at a cut",
-        "host cut off",
+        "message lost", "order to the carrier lost", "message doubled", "message late",
+        "message at a cut", "host cut off",
     ),
     "disks": (
         "write failed", "sync failed", "read failed", "rename failed", "remove failed", "disk full",
-        "disk full for a while", "disk slow for a while",
-        "wait for a slow disk", "unsynced data lost", "data lost whose sync had failed", "file lost",
-        "removed file came back", "torn tail cut off", "recovery failed", "host gives up its disk",
+        "disk full for a while", "disk slow for a while", "wait for a slow disk", "unsynced data lost",
+        "data lost whose sync had failed", "file lost", "removed file came back", "torn tail cut off",
+        "recovery failed", "host gives up its disk",
     ),
     "loss of power": (
         "crash", *POWER, "crash in a recovery", "crash of the supervisor", "crash in the middle of a snapshot",
@@ -233,7 +234,9 @@ SOMETIMES: dict[str, tuple[str, ...]] = {
         "batch answered again", "batch answered twice", "batch waits for a settlement", "contribution asked again",
     ),
 }  # fmt: skip
-RARELY = ("rename undone",)  # less than once in 500 disasters, but in 10 000
+RARELY = (  # less than once in 500 disasters, but in 10 000
+    "rename undone", "Seed of an older epoch refused", "follower too far behind for its leader",
+)  # fmt: skip
 
 
 def never(happened: Counter[str]) -> list[str]:

@@ -233,7 +233,14 @@ class Replica:
         return [Envelope(self.leader, Kept(self.epoch, self.seat, self.journal.number))]
 
     def _take_seed(self, seed: Seed) -> list[Envelope]:
-        if seed.epoch != self.epoch or self.role != Role.FOLLOWS or self.journal.number:
+        if seed.epoch != self.epoch or self.role != Role.FOLLOWS:
+            return []
+        if self.journal.number:
+            if seed.numbers[0] > self.journal.number:  # another follower must begin afresh
+                raise JournalError(
+                    f"{self.journal.name} ends at record {self.journal.number}, and {self.leader} has no more of what "
+                    f"follows than a snapshot of record {seed.numbers[0]}"
+                )
             return []
         pieces = [unpacked(piece) for piece in seed.pieces]
         self.snapshots.adopt(list(seed.numbers), pieces)

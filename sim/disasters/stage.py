@@ -2,7 +2,7 @@
 
 Everything that happens follows from one seed. Hosts are whatever `receive(message, now)` returns envelopes; the stage
 carries them, late, twice, in another order or not at all, takes hosts' power away, freezes them and cuts them off.
-A move of customers between hosts has no disaster of its own: there are no moves yet.
+A move of customers between hosts has no disaster of its own yet: there are no moves.
 """
 
 import copy
@@ -94,8 +94,8 @@ class Witness:
 
 
 class Stage:
-    """`boot(host, disk)` makes a node that has recovered from its disk, or raises OSError. The network, disasters and
-    disks have dice of their own, so that one of them can be left out and the others go on as before."""
+    """`boot(host, disk)` makes a node that has recovered from its disk, or raises OSError. The network, the disasters
+    and the disks have dice of their own, so that one of them can be left out and the others go on as before."""
 
     def __init__(
         self,
@@ -293,10 +293,8 @@ class Stage:
                 self._trouble(place.disk, "slow_ms", SLOW_SYNC_MS, dice.randrange(weather.slow_disk_ms) + 1)
             elif dice.random() < weather.full_disk:
                 self.happened["disk full for a while"] += 1
-                bytes_left = dice.randrange(FULL_BYTES) + 1
-                self._trouble(
-                    place.disk, "full", place.disk.used + bytes_left, dice.randrange(weather.full_disk_ms) + 1
-                )
+                fits, ms = place.disk.used + dice.randrange(FULL_BYTES) + 1, dice.randrange(weather.full_disk_ms) + 1
+                self._trouble(place.disk, "full", fits, ms)
 
     def _trouble(self, disk: SeededDisk, what: str, how_much: int, ms: int) -> None:
         """A disk has a fault for a while, whatever process uses it."""
