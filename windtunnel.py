@@ -1,11 +1,12 @@
-"""windtunnel: the front door. Commands only; what they do is in scenarios and results."""
+"""windtunnel: the front door. Commands only; what they do is in scenarios, results and loadtests."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from loadtests import drill_commands
+from loadtests import disaster_drill, drill_commands
+from loadtests.drill_names import SENTENCES
 from scenarios import commands
 
 app = typer.Typer(
@@ -16,6 +17,9 @@ app = typer.Typer(
     help="A wind tunnel for marketing policy: run the real decision engine against a synthetic population before any "
     "customer meets the change. Nothing leaves this machine; no customer data is needed.",
 )
+
+drill = typer.Typer(no_args_is_help=True, help="Break something on purpose; say what was lost, and how long it took.")
+app.add_typer(drill, name="drill")
 
 ScenarioFile = Annotated[Path, typer.Argument(help="A *.scenario.yaml file.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output and nothing else.")]
@@ -165,25 +169,43 @@ def bench(
     finish(commands.bench(only, as_json))
 
 
-@app.command()
-def drill(
-    name: Annotated[str, typer.Argument(help="What breaks: kill-shard, kill-ledger, freeze-shard, full-disk, …")],
-    customers: Annotated[int, typer.Option(help="How many customers (100 to 2 million).")] = 20_000,
-    days: Annotated[int, typer.Option(help="Days of traffic.")] = 2,
-    shards: Annotated[int, typer.Option(help="Shards of customers.")] = 2,
-    standby: Annotated[bool, typer.Option("--standby", help="A standby beside every shard and the Ledger.")] = False,
-    promise: Annotated[str, typer.Option(help="What an answer promises: durable, interval, memory.")] = "durable",
-    objective: Annotated[float, typer.Option(help="Seconds that an answer should take at most.")] = 1.0,
-    times: Annotated[int, typer.Option(help="How often random-kills strikes.")] = 20,
-    seed: Annotated[int, typer.Option(help="Of when it strikes, and whom.")] = 1,
-    address: Annotated[str | None, typer.Option(help="An existing Ray cluster, as host:port.")] = None,
-    out: Out = Path("runs"),
+def add_drill(name: str, sentence: str) -> None:
+    def hold(
+        customers: Annotated[int, typer.Option(help="How many customers (100 to 2 million).")] = 20_000,
+        days: Annotated[int, typer.Option(help="Days of traffic.")] = 2,
+        shards: Annotated[int, typer.Option(help="Shards of customers.")] = 2,
+        standby: Annotated[
+            bool, typer.Option("--standby", help="A standby beside every shard and the Ledger.")
+        ] = False,
+        promise: Annotated[str, typer.Option(help="What an answer promises: durable, interval, memory.")] = "durable",
+        objective: Annotated[float, typer.Option(help="Seconds that an answer should take at most.")] = 1.0,
+        times: Annotated[int, typer.Option(help="How often random-kills strikes.")] = 20,
+        seed: Annotated[int, typer.Option(help="Of when it strikes, and whom.")] = 1,
+        address: Annotated[str | None, typer.Option(help="An existing Ray cluster, as host:port.")] = None,
+        out: Out = Path("runs"),
+        as_json: Json = False,
+    ) -> None:
+        given = {"customers": customers, "days": days, "shards": shards, "standby": standby, "promise": promise}
+        how = {"objective_s": objective, "times": times, "seed": seed, "address": address}
+        finish(drill_commands.drill(name, out, as_json, **given, **how))
+
+    drill.command(name, help=f"{sentence[0].upper()}{sentence[1:]}, while traffic runs on Ray.")(hold)
+
+
+for _name, _sentence in SENTENCES.items():
+    add_drill(_name, _sentence)
+
+
+@drill.command()
+def disasters(
+    seeds: Annotated[int | None, typer.Option(help="How many disasters; without, 500.")] = None,
+    first: Annotated[int | None, typer.Option(help="Seed of the first; without, 0.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Only the disaster of this seed, again.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="As many disasters as fit into so many minutes.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Break something on purpose while traffic runs; say what was lost and how long it took."""
-    given = {"customers": customers, "days": days, "shards": shards, "standby": standby, "promise": promise}
-    how = {"objective_s": objective, "times": times, "seed": seed, "address": address}
-    finish(drill_commands.drill(name, out, as_json, **given, **how))
+    """Simulate hosts that die, freeze and lose messages and data, by seed, and hold them to their promises."""
+    finish(disaster_drill.disasters(seeds, first, seed, minutes, as_json))
 
 
 @app.command()

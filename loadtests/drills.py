@@ -20,6 +20,7 @@ from engine.host.shard import combined
 from loadtests.client import Response
 from loadtests.company import LEDGER, Company, Undisturbed, company, same, undisturbed
 from loadtests.drill_disk import Trouble, make_trouble
+from loadtests.drill_names import FULL_FOR_S, SENTENCES, SLOW_S
 from loadtests.traffic import CLIENT, Traffic, record_traffic
 
 POLICY = POPULATION = "coupon_shop"
@@ -133,19 +134,28 @@ def quicken(scene: Scene) -> None:
         scene.notes.append(f"the disk was itself again after {FULL_FOR_S:.0f} s")
 
 
-FULL_FOR_S, SLOW_S, MOMENT_S = 3.0, 0.25, 0.03
+MOMENT_S = 0.03
+Strike = Callable[[Scene], None]
+
+
+def named(
+    name: str, seat: str, strike: Strike, relieve: Strike | None = None, nodes: bool = False, often: bool = False
+) -> Drill:
+    return Drill(name, seat, SENTENCES[name], strike, relieve, nodes, often)
+
+
 DRILLS = {
     drill.name: drill
     for drill in (
-        Drill("kill-shard", SHARD, "the process of a shard is killed", killing(SHARD)),
-        Drill("kill-ledger", LEDGER, "the process of the Ledger is killed", killing(LEDGER)),
-        Drill("kill-worker", CLIENT, "the process that sends the batches is killed", killing(CLIENT), another_worker),
-        Drill("lose-node", ANY, "the node of all leaders is gone (a raylet of its own)", lose_node, nodes=True),
-        Drill("random-kills", ANY, "processes of shards and the Ledger are killed at random", kill_anybody, often=True),
-        Drill("freeze-shard", SHARD, "the process of a shard stands still (SIGSTOP)", freeze),
-        Drill("torn-tail", SHARD, "the process of a shard dies in the middle of a write", tear),
-        Drill("full-disk", SHARD, f"the disk of a shard is full for {FULL_FOR_S:.0f} s (a quota)", fill, free),
-        Drill("slow-fsync", SHARD, f"each fsync of a shard takes {SLOW_S * 1000:.0f} ms longer", slow, quicken),
+        named("kill-shard", SHARD, killing(SHARD)),
+        named("kill-ledger", LEDGER, killing(LEDGER)),
+        named("kill-worker", CLIENT, killing(CLIENT), another_worker),
+        named("lose-node", ANY, lose_node, nodes=True),
+        named("random-kills", ANY, kill_anybody, often=True),
+        named("freeze-shard", SHARD, freeze),
+        named("torn-tail", SHARD, tear),
+        named("full-disk", SHARD, fill, free),
+        named("slow-fsync", SHARD, slow, quicken),
     )
 }
 

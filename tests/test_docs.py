@@ -56,7 +56,7 @@ ELSEWHERE = {
     "source .venv/bin/activate": "what `make install` made",
     SHARDS: "make demo",
 }
-COMMANDS = ("new", "run", "compare", "check", "report", "explain", "replay", "lint", "grade", "answer")
+COMMANDS = ("new", "run", "compare", "check", "report", "explain", "replay", "lint", "grade", "answer", "drill")
 MISSED_IS_FINE = ("run", "check")  # of few customers little can be said
 FEW_WORLDS = {"--customers": "200", "--worlds": "10", "--assumption-sets": "2"}
 
@@ -220,7 +220,7 @@ def test_commands_of_a_page(page: str, tmp_path: Path) -> None:
 
 def test_pages_with_commands_are_those_expected() -> None:
     assert {page for page in PAGES if has_commands(page)} == {
-        "README.md", "docs/ci.md", "docs/engineer.md", "docs/strategist.md"
+        "README.md", "docs/ci.md", "docs/engineer.md", "docs/hosts.md", "docs/strategist.md"
     }  # fmt: skip
 
 
