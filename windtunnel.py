@@ -1,10 +1,11 @@
-"""windtunnel: the front door. Commands only; what they do is in scenarios and results."""
+"""windtunnel: the front door. Commands only; what they do is in scenarios, results and loadtests."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from loadtests import drills
 from scenarios import commands
 
 app = typer.Typer(
@@ -15,6 +16,8 @@ app = typer.Typer(
     help="A wind tunnel for marketing policy: run the real decision engine against a synthetic population before any "
     "customer meets the change. Nothing leaves this machine; no customer data is needed.",
 )
+drill = typer.Typer(no_args_is_help=True, help="Rehearse what must never happen in earnest.")
+app.add_typer(drill, name="drill")
 
 ScenarioFile = Annotated[Path, typer.Argument(help="A *.scenario.yaml file.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output and nothing else.")]
@@ -173,6 +176,18 @@ def grade(
 ) -> None:
     """Put every interval to studies with a known truth and say which of them hold."""
     finish(commands.grade(studies, only, everything, out, as_json))
+
+
+@drill.command()
+def disasters(
+    seeds: Annotated[int | None, typer.Option(help="How many disasters; without, 500.")] = None,
+    first: Annotated[int | None, typer.Option(help="Seed of the first; without, 0.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Only the disaster of this seed, again.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="As many disasters as fit into so many minutes.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Simulate hosts that die, freeze and lose messages and data, by seed, and hold them to their promises."""
+    finish(drills.disasters(seeds, first, seed, minutes, as_json))
 
 
 def finish(code: int) -> None:

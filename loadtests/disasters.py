@@ -27,7 +27,7 @@ LEDGER = "ledger"
 SHARDS = 2
 PARTITION_CUSTOMERS = 16
 AGAIN_MS = 300
-DISASTERS_FOR_MS, ENDS_WITHIN_MS = 10_000, 300_000
+DISASTERS_FOR_MS, ENDS_WITHIN_MS = 10_000, 60_000
 CARE = Care(records_between_snapshots=4, segment_bytes=4_000)  # so that there are many of both
 PATIENCE = Patience(lost=600, starting=1_500)
 

@@ -93,7 +93,11 @@ def steps_of(recorded: Recorded) -> list[Recorded]:
         return log[ends[name][at] - counts[name][at] : ends[name][at]]
 
     return [
-        Recorded(*(part(name, at) for name in names), enrolled=recorded.enrolled[:0], steps=recorded.steps[at : at + 1])
+        Recorded(
+            **{name: part(name, at) for name in names},
+            enrolled=recorded.enrolled[:0],
+            steps=recorded.steps[at : at + 1],
+        )
         for at in range(len(recorded.steps))
     ]
 

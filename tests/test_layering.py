@@ -75,7 +75,7 @@ ARROWS = {
     "results": ("results", *RECORDS),
     "scenarios": ("scenarios", "engine", "sim", "results"),
     "loadtests": ("loadtests", "scenarios", "engine", "sim", "results"),
-    "windtunnel": ("scenarios", "results", "engine"),
+    "windtunnel": ("scenarios", "results", "engine", "loadtests"),  # loads and drills are commands too
 }
 
 # Where foreign technology may be touched. One without a row needs one, and a reason in DESIGN.md.

@@ -1,14 +1,21 @@
-"""Hosts with one fault each, of the kind that a reviewer misses and a simulator must not."""
+"""Hosts with one fault each, of the kind that a reviewer misses and a simulator must not.
+
+A Ledger that took contributions of a lower epoch is not among them. In a stepped run the contribution of a number is
+the same whoever brings it, and brought by nobody who could lose it; the refusal guards live runs.
+"""
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from engine.host.disk import Disk
-from engine.host.journal import Journal
-from engine.host.ledger_machine import LedgerMachine
+from engine.host.journal import SEGMENT_HEAD, Journal
 from engine.host.machines import Admission, Machine
-from engine.host.messages import Batch, Contribution, Copy, Envelope, Kept, Lead, Message, Seed, Wanted
-from engine.host.replica import Care, Replica
+from engine.host.messages import Batch, Copy, Envelope, Kept, Lead, Message, Seed, Wanted
+from engine.host.packing import Value
+from engine.host.replica import Care, Replica, Role
 from engine.host.shard_machine import ShardMachine
+from sim.disasters.disk import SeededDisk
 
 
 class Unsynced(Journal):
@@ -26,8 +33,6 @@ class SkipsTheFsync(Replica):
 
 class Newborn(ShardMachine):
     """What it has taken before is new to it."""
-
-    taken: dict[str, int]
 
     def _admit_batch(self, batch: Batch) -> Admission:
         self.taken.setdefault(batch.client, batch.number - 1)
@@ -95,19 +100,50 @@ class FollowsOldLeads(Replica):
         return super()._lead(lead)
 
 
-class Undiscerning(LedgerMachine):
-    def _admit_contribution(self, message: Contribution) -> Admission:
-        vars(message)["epoch"] = self.ledger.epoch
-        return super()._admit_contribution(message)
-
-
-class SettlesForOldLeaders(Replica):
-    """The Ledger takes the contribution of a process that was replaced."""
+class LosesARecord(Replica):
+    """After a crash it takes its last record for torn."""
 
     def recover(self) -> int:
-        if isinstance(self.machine, LedgerMachine):
-            self.machine.__class__ = Undiscerning
+        disk, last = self.journal.disk, self.journal.file(self.journal._last)
+        assert isinstance(disk, SeededDisk)
+        if self.journal._last and len(disk.files[last].data) > SEGMENT_HEAD.size:
+            del disk.files[last].data[-1]
+            disk.files[last].durable = min(disk.files[last].durable, len(disk.files[last].data))
         return super().recover()
+
+
+class FollowsInPartOnly(Replica):
+    """It keeps the second record of its leader, and does not apply it."""
+
+    def _replay(self, number: int, payload: bytes) -> None:
+        if self.role != Role.FOLLOWS or number != 2:
+            super()._replay(number, payload)
+
+
+class Careless(ShardMachine):
+    def piece(self, at: int) -> Mapping[str, Value]:
+        fields = dict(super().piece(at))
+        if "partition.customers" in fields:
+            customers = np.array(fields["partition.customers"])
+            customers["decisions_hash"] = 0
+            fields["partition.customers"] = customers
+        return fields
+
+
+class LeavesOutAPiece(Replica):
+    """Its snapshots are without what was decided."""
+
+    def recover(self) -> int:
+        if isinstance(self.machine, ShardMachine):
+            self.machine.__class__ = Careless
+        return super().recover()
+
+
+class NeverAsksAgain(Replica):
+    """What is lost on the way is lost."""
+
+    def _again(self) -> list[Envelope]:
+        return []
 
 
 FAULTS: Mapping[str, type[Replica]] = {
@@ -117,5 +153,17 @@ FAULTS: Mapping[str, type[Replica]] = {
     "acks without the standby": DoesNotWaitForItsStandby,
     "takes copies of a lower epoch": TakesAnyEpoch,
     "takes leads of a lower epoch": FollowsOldLeads,
-    "takes contributions of a lower epoch": SettlesForOldLeaders,
+}
+
+# What an invariant says, and a fault that it must see.
+INVARIANTS: Mapping[str, type[Replica]] = {
+    "sends [A-Z][a-z]+ while a loss of power would take records from its journal": SkipsTheFsync,
+    "recovers [0-9]+ records; before, it had gone on from record": LosesARecord,
+    "both lead in epoch": FollowsOldLeads,
+    "which leads, knows [0-9]+ batches of shard [01], and the client was answered": AnswersBeforeTheJournal,
+    "has let out what follows from record [0-9]+, and .*, which follows it, has": DoesNotWaitForItsStandby,
+    "was answered otherwise than undisturbed": ForgetsWhatItHasTaken,
+    "ends with another digest than .*, which it follows": FollowsInPartOnly,
+    "recovers another digest from its disk than it had": LeavesOutAPiece,
+    "not everything is answered 60,000 ms after the last disaster": NeverAsksAgain,
 }
