@@ -250,6 +250,8 @@ class Stage:
         except PowerLoss:
             self.crash(name)
             return
+        except Disaster:
+            raise  # a client has seen one
         except Exception as error:
             raise Disaster(f"{name}, told {type(message).__name__}, raises {said_of(error)}") from error
         self.witness.delivered(name, place, message, out)

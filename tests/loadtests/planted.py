@@ -123,13 +123,15 @@ class FollowsInPartOnly(Replica):
 class Careless(ShardMachine):
     def piece(self, at: int) -> Mapping[str, Value]:
         fields = dict(super().piece(at))
-        if "partition.rings" in fields:
-            fields["partition.rings"] = np.zeros_like(fields["partition.rings"])
+        if "partition.customers" in fields:
+            customers = np.array(fields["partition.customers"])
+            customers["decisions_hash"] = 0
+            fields["partition.customers"] = customers
         return fields
 
 
 class LeavesOutAPiece(Replica):
-    """Its snapshots are without what customers were shown."""
+    """Its snapshots are without what was decided."""
 
     def recover(self) -> int:
         if isinstance(self.machine, ShardMachine):
