@@ -53,7 +53,7 @@ from engine.settle import Offers, Shared, release_rations, settle, write_bulleti
 
 TICK_MS = 10 * MINUTE_MS
 release = entry(release_rations)
-SETTLEMENTS_KEPT = 2  # messages of the last ones can be asked for again
+SETTLEMENTS_KEPT = 4  # messages of the last ones can be asked for again
 
 
 @dataclass(frozen=True)
