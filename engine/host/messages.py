@@ -19,7 +19,6 @@ class Refusal(IntEnum):
     OTHER_TIME = 5  # `expected` is the time the others agree on, or the present
     NO_ROOM = 6  # more requests than one settlement takes; `expected` is the most
     OTHER_CUSTOMERS = 7  # an event is of nobody in this shard; `expected` is how many are
-    DISK = 8  # nothing can be kept: nothing is taken
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,7 +1,6 @@
 """A replica in a process of its own: what a carrier starts, hands messages, and asks how it fares."""
 
 import os
-import resource
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -65,6 +64,3 @@ class HostProcess:
         """Events that the state knows of."""
         assert self.replica is not None
         return self.replica.machine.decided
-
-    def peak_bytes(self) -> int:
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

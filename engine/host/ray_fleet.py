@@ -98,9 +98,6 @@ class RayFleet:
         except self._ray.exceptions.RayError as error:
             return Lost(str(error).splitlines()[0])
 
-    def knows(self, host: str) -> bool:
-        return host in self._actors
-
     def process(self, host: str, process: int) -> None:
         """Note the id of a host's process."""
         self._actors[host].process = process
