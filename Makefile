@@ -16,8 +16,9 @@ CANDIDATES := python3.11 python3 python3.12
 USABLE := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))
 find_python = for p in $(CANDIDATES); do if $$p -c '$(USABLE)' 2>/dev/null; then echo $$p; exit; fi; done
 
-# Two processes, a module of tests in one of them; whatever uses Ray in the same one, so that one Ray serves them all.
-PYTEST = $(BIN)/python -m pytest -n 2 --dist loadgroup
+# Two processes, a module of tests in one of them; whatever uses Ray in the same one, so that one Ray serves them all
+# (tests/conftest.py).
+PYTEST = $(BIN)/python -m pytest -n 2 --dist loadfile
 LINT = $(BIN)/ruff check || status=$$?; $(BIN)/ruff format --check || status=$$?; $(BIN)/mypy || status=$$?
 
 help:
@@ -54,12 +55,13 @@ demo: install
 	@$(BIN)/windtunnel run $(DEMO_ARGS)
 
 # Each part runs even when one before it complains, so that one round shows everything. Beside lint and types a small world
-# has the engine compiled, so that the tests' processes do not each compile it.
+# has the engine compiled, and after them one lived event by event, so that the tests' processes do not each compile it.
 test: install
 	@world=$$(mktemp -d); \
 	{ $(BIN)/windtunnel run scenarios/library/stampede.scenario.yaml --customers 100 --out "$$world"; \
 	  rm -rf "$$world"; } > /dev/null 2>&1 & \
-	status=0; $(LINT); wait; \
+	status=0; $(LINT); \
+	$(BIN)/python -m pytest tests/sim/test_slow.py::test_first_use_lived_slowly > /dev/null 2>&1 || :; wait; \
 	$(PYTEST) -m 'not long' $(TEST_ARGS) || status=$$?; \
 	exit $$status
 

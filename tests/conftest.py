@@ -6,7 +6,9 @@ import os
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from collections.abc import Generator, Iterator
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -44,14 +46,22 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
     return report
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+@cache
+def place_of(module: Path) -> str:
     """With several processes: a module stays in one, and all that use Ray in the same."""
-    if not config.pluginmanager.hasplugin("xdist"):
-        return
-    on_ray = {item.path for item in items if "ray_cluster" in getattr(item, "fixturenames", ())}
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("ray" if item.path in on_ray else str(item.path)))
+    return "ray" if "ray_cluster" in module.read_text("utf-8") else str(module)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Groups of our own: pytest 9 does not let xdist 3.8 write the names of its groups behind those of tests."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Modules(LoadFileScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            return place_of(config.rootpath / nodeid.partition("::")[0])
+
+    return Modules(config, log)
 
 
 @pytest.fixture(scope="session")
