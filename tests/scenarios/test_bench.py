@@ -7,7 +7,7 @@ from engine.host.ledger_fraud import rules_at_work
 from engine.host.shard import CustomerShard
 from engine.policy.lint import lint
 from engine.reference import Reference
-from scenarios import bench, bench_checkout, bench_fraud, bench_settle
+from scenarios import bench, bench_checkout, bench_durable, bench_fraud, bench_settle
 from scenarios.bench_worlds import HEAVY, plan_of, recorded
 
 TOY = {
@@ -17,23 +17,28 @@ TOY = {
     "BASKETS": 20, "NAIVE_BASKETS": 3, "NAIVE_COUPONS": 4, "RULE_BASKETS": 20,
     "SIMULATED_CUSTOMERS": 300, "SIMULATED_DAYS": 4, "SLOW_CUSTOMERS": 10, "SLOW_DAYS": 3, "SIMULATION_TURNS": 1,
     "SCALE_SIZES": (200, 400, 800), "SCALE_DAYS": 2, "MEMORY_CUSTOMERS": 2_000, "MEMORY_DAYS": 2,
-    "WALLETS": 2_000, "WALLETS_DAYS": 2,
+    "WALLETS": 2_000, "WALLETS_DAYS": 2, "DURABLE_TURNS": 1,
 }  # fmt: skip
+
+
+TOY_DURABLE = {"CUSTOMERS": 1_000, "DAYS": 2, "EVENTS": 4_000, "LARGE": 1_000, "SMALL": 500, "SINGLES": 50}
 
 
 @pytest.fixture
 def toy(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, size in TOY.items():
         monkeypatch.setattr(bench, name, size)
+    for name, size in TOY_DURABLE.items():
+        monkeypatch.setattr(bench_durable, name, size)
 
 
-def test_there_are_nine() -> None:
-    rows = ["engine", "settle", "fraud", "checkout", "checkout_rules", "simulation", "scale", "memory"]
+def test_there_are_ten() -> None:
+    rows = ["engine", "settle", "fraud", "checkout", "checkout_rules", "simulation", "durable", "scale", "memory"]
     rows += ["memory_wallets"]
     assert list(bench.BENCHMARKS) == rows
 
 
-@pytest.mark.usefixtures("toy")
+@pytest.mark.usefixtures("toy", "ray_cluster")
 @pytest.mark.parametrize("name", bench.BENCHMARKS)
 def test_a_row_says_its_value_and_what_it_is_held_against(name: str) -> None:
     row = bench.measure([name])[name]
