@@ -136,6 +136,24 @@ def test_damage_is_refused_and_nothing_is_guessed(what: str, damage: Damage, sai
     assert {name: bytes(file.data) for name, file in disk.files.items()} == after, "a refused journal is left as it is"
 
 
+def test_what_is_read_again_after_a_failed_sync_is_kept_from_then_on() -> None:
+    """A failed sync may leave its data to be read, and lost at the next crash, whatever syncs come in between."""
+    for seed in range(40):
+        disk = SeededDisk(Random(seed))
+        journal, _ = opened(disk)
+        journal.append(1, bytes(700))
+        disk.faults = Faults(sync_fails=1.0)
+        with pytest.raises(JournalError, match="could not sync"):
+            journal.sync()
+        disk.faults = Faults()
+        journal, found = opened(disk)
+        assert journal.durable == len(found)
+        journal.append(1, b"on")
+        journal.sync()
+        disk.crash()
+        assert len(opened(disk)[1]) == len(found) + 1
+
+
 def test_a_torn_last_record_is_cut_off() -> None:
     """Wherever the last write was cut: nobody was promised it."""
     for left in range(1, HEAD.size + 500):

@@ -12,7 +12,7 @@ import pytest
 from engine.host.journal import JournalError
 from engine.host.machines import Admission
 from engine.host.messages import Beat, Copy, Envelope, Kept, Lead, Message, Order, Ordered, Seed, Tick, Wanted
-from engine.host.replica import SUPERVISOR, Care, Promise, Replica, Role
+from engine.host.replica import COPIES_AT_ONCE, SUPERVISOR, Care, Promise, Replica, Role
 from engine.host.snapshots import SnapshotError
 from sim.disasters.disk import Faults, SeededDisk
 
@@ -249,7 +249,7 @@ def test_a_leader_keeps_what_its_follower_lacks() -> None:
         leader.receive(Tick(), number)
     assert leader.snapshots.numbers[0] > 30
     exchanged(leader, follower, leader.receive(Wanted(2, SEAT, 4), 1_000))
-    while follower.journal.number < 39:
+    for _ in range(39 // COPIES_AT_ONCE + 1):
         exchanged(leader, follower, leader.receive(Wanted(2, SEAT, follower.journal.number + 1), 1_000))
     assert follower.machine.digest() == leader.machine.digest()
 
