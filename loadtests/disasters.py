@@ -192,7 +192,10 @@ def recover_all(stage: Stage, theatre: Theatre) -> None:
     for replica in [one for seat in theatre.seats for one in replicas_of(stage, seat)]:
         disk, digest = stage.places[replica.host].disk, replica.machine.digest()
         disk.crash()
-        again = theatre.boot(replica.host, disk, lambda: stage.now)
+        try:
+            again = theatre.boot(replica.host, disk, lambda: stage.now)
+        except (JournalError, SnapshotError) as error:
+            raise Disaster(f"{replica.host} cannot recover at the end: {error}") from error
         if again.machine.digest() != digest:
             raise Disaster(f"{replica.host} recovers another digest from its disk than it had")
 
