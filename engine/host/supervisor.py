@@ -85,6 +85,8 @@ class Supervisor:
         if beat.seat not in self.seats:
             return []
         seating = self.seats[beat.seat]
+        if beat.host in self.coming and beat.error:
+            return self._did_not_come(beat.host, now)
         if beat.host in self.coming:
             order = self.coming.pop(beat.host)
             self.seen[beat.host] = now
@@ -129,16 +131,20 @@ class Supervisor:
     def _coming_to(self, seat: str) -> list[Replace]:
         return [order for order in self.coming.values() if order.seat == seat]
 
+    def _is_replaced(self, seat: str) -> bool:
+        """Its leader's disk has been given to another host, which is to lead."""
+        return any(not order.afresh for order in self._coming_to(seat))
+
     # --- decisions ----------------------------------------------------------------------------------------------------
     def _lost(self, seat: str, host: str, now: int) -> list[Envelope]:
         """A host has died, or is taken for dead: it is ended, so that it is."""
         seating = self.seats[seat]
         if host != seating.leader:
             return self._without(seat, (host,), now) + self._tend(seat, now)
+        if self._is_replaced(seat):
+            return []
         if seating.follower and self.in_step.get(seat):
             return self._promote(seat, now) + self._tend(seat, now)
-        if any(not order.afresh for order in self._coming_to(seat)):
-            return []  # its disk has been given to another one
         return self._start(seat, (host,), False, self.placed.get(host, ""), now)
 
     def _did_not_come(self, host: str, now: int) -> list[Envelope]:
@@ -179,7 +185,7 @@ class Supervisor:
             del self.moves[seat]
             target = None
         if target is not None and seating.follower and self.placed.get(seating.follower) == target:
-            return self._promote(seat, now) if self.in_step.get(seat) else []
+            return self._promote(seat, now) if self.in_step.get(seat) and not self._is_replaced(seat) else []
         if seating.learner or any(order.afresh for order in self._coming_to(seat)):
             return []
         if target is not None:
