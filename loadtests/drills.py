@@ -14,13 +14,16 @@ from pathlib import Path
 from random import Random
 
 from engine.host.journal import HEAD, MARK
+from engine.host.messages import Envelope, Move
 from engine.host.process import Recovery
 from engine.host.replica import Care, Promise
 from engine.host.shard import combined
+from engine.host.switch import SUPERVISOR
 from loadtests.client import Response
 from loadtests.company import LEDGER, Company, Setting, Undisturbed, company, same, undisturbed
 from loadtests.drill_disk import Trouble, make_trouble
-from loadtests.drill_names import FULL_FOR_S, SENTENCES, SLOW_S
+from loadtests.drill_names import FULL_FOR_S, MOVED_TO, SENTENCES, SLOW_S
+from loadtests.scale_out import STEPS, Curve, EmulatedNodes, burst_of, growth_of, rate_of, schedule_of, watched
 from loadtests.traffic import CLIENT, Traffic, record_traffic
 
 POLICY = POPULATION = "coupon_shop"
@@ -72,7 +75,9 @@ class Drill:
     strike: Callable[[Scene], None]
     relieve: Callable[[Scene], None] | None = None  # looked at after every turn once it has struck
     nodes: bool = False  # needs a second node, which has the first leaders, and standbys on the other one
+    planned: bool = False  # nobody is lost
     often: bool = False  # strikes at as many random steps as are asked for
+    burst: bool = False  # batches are due by a schedule, nodes are emulated, and more of them are there to be used
 
 
 # --- what is broken ---------------------------------------------------------------------------------------------------
@@ -134,14 +139,28 @@ def quicken(scene: Scene) -> None:
         scene.notes.append(f"the disk was itself again after {FULL_FOR_S:.0f} s")
 
 
+def move(scene: Scene) -> None:
+    scene.company.switch.post([Envelope(SUPERVISOR, Move(SHARD, MOVED_TO))])
+
+
+def has_moved(scene: Scene) -> None:
+    supervisor = scene.company.switch.supervisor
+    assert supervisor is not None
+    if not scene.notes and not supervisor.moves:
+        took = time.time() - scene.struck
+        scene.notes.append(f"{SHARD} was led from {MOVED_TO} {took:.2f} s after it was asked for")
+
+
+def nothing(scene: Scene) -> None:
+    """The burst is what strikes."""
+
+
 MOMENT_S = 0.03
 Strike = Callable[[Scene], None]
 
 
-def named(
-    name: str, seat: str, strike: Strike, relieve: Strike | None = None, nodes: bool = False, often: bool = False
-) -> Drill:
-    return Drill(name, seat, SENTENCES[name], strike, relieve, nodes, often)
+def named(name: str, seat: str, strike: Strike, relieve: Strike | None = None, **how: bool) -> Drill:
+    return Drill(name, seat, SENTENCES[name], strike, relieve, **how)
 
 
 DRILLS = {
@@ -156,6 +175,8 @@ DRILLS = {
         named("torn-tail", SHARD, tear),
         named("full-disk", SHARD, fill, free),
         named("slow-fsync", SHARD, slow, quicken),
+        named("move-shard", SHARD, move, has_moved, planned=True),
+        named("scale-out", ANY, nothing, planned=True, burst=True),
     )
 }
 
@@ -195,6 +216,8 @@ class Held:
     outages: list[float]  # for each strike: the slowest response from then on until the next
     responses: list[Response]
     notes: list[str]
+    curve: Curve | None = None  # of a burst, on emulated nodes …
+    unheld: Curve | None = None  # … and on nodes that are not held back
 
     @property
     def is_back(self) -> bool:
@@ -212,14 +235,42 @@ def hold(drill: Drill, options: DrillOptions, folder: Path, tell: Callable[[floa
     """Hold a drill. tell(share done). Raises DrillError."""
     tell(0.0)
     traffic = record_traffic(POLICY, POPULATION, options.customers, options.days, STEP_MS)
+    traffic = traffic.first(STEPS) if drill.burst else traffic
     truth = undisturbed(traffic, options.shards)
     tell(0.1)
     care = Care(options.promise, records_between_snapshots=options.records_between_snapshots)
     options = replace(options, standby=options.standby or drill.nodes)
     setting = Setting(care, options.standby, options.address, drill.seat == CLIENT, drill.nodes)
+    if drill.burst:
+        return hold_burst(drill, options, folder, traffic, truth, setting, tell)
     with company(traffic, options.shards, folder, setting) as here:
         scene = run_traffic(here, drill, options, traffic, tell)
         return judged(here, drill, options, traffic, truth, scene)
+
+
+def hold_burst(
+    drill: Drill,
+    options: DrillOptions,
+    folder: Path,
+    traffic: Traffic,
+    truth: Undisturbed,
+    setting: Setting,
+    tell: Callable[[float], None],
+) -> Held:
+    """The same burst twice: on emulated nodes, which is judged, and on nodes that are not held back."""
+    options = replace(options, at=burst_of(len(traffic.steps)) / len(traffic.steps))
+    seats = [f"shard-{shard}" for shard in range(options.shards)]
+    setting = replace(setting, schedule=schedule_of(traffic), growth=growth_of(seats))
+    with company(traffic, options.shards, folder / "unheld", setting) as here:
+        unheld = watched(here)
+        run_traffic(here, drill, options, traffic, lambda share: tell(0.1 + 0.4 * share))
+    nodes = EmulatedNodes()
+    with company(traffic, options.shards, folder / "emulated", replace(setting, pace=nodes)) as here:
+        curve = watched(here)
+        nodes.rate = rate_of(traffic)
+        scene = run_traffic(here, drill, options, traffic, lambda share: tell(0.5 + 0.5 * share))
+        scene.notes.append(f"each emulated node takes {rate_of(traffic):,.0f} events a second")
+        return replace(judged(here, drill, options, traffic, truth, scene), curve=curve, unheld=unheld)
 
 
 def judged(
@@ -294,22 +345,26 @@ def parts_of(here: Company, drill: Drill, options: DrillOptions, scene: Scene) -
 
     recoveries = [event.told for event in after if event.what == "recovered" and isinstance(event.told, Recovery)]
     recovery = recoveries[-1] if recoveries and not options.standby else None
-    detected = first("lost", "ended", "epoch")
+    if drill.planned:
+        recovery = recoveries[0] if recoveries else None
+    detected = first("started") if drill.planned else first("lost", "ended", "epoch")
+    from_then = first("ended") if drill.planned else detected
     mine = [
         one
         for one in here.client.responses
         if drill.seat in (LEDGER, ANY, CLIENT) or f"shard-{one.shard}" == drill.seat
     ]
     # What was on its way when it struck is no sign of recovery.
-    answered = [one.answered for one in mine if detected is not None and one.answered > scene.struck + detected]
+    answered = [one.answered for one in mine if from_then is not None and one.answered > scene.struck + from_then]
     led = [event.at for event in after if event.what == "epoch" and answered and event.at < min(answered)]
     slow_ones = [one.answered for one in here.client.responses
                  if one.answered > scene.struck and one.seconds > options.objective_s]  # fmt: skip
+    has_state = drill.seat != CLIENT and not drill.planned
     return Parts(
         detected,
         recovery.began - scene.struck if recovery else None,
-        recovery.loaded - scene.struck if recovery and drill.seat != CLIENT else None,
-        recovery.replayed - scene.struck if recovery and drill.seat != CLIENT else None,
+        recovery.loaded - scene.struck if recovery and has_state else None,
+        recovery.replayed - scene.struck if recovery and has_state else None,
         max(led) - scene.struck if led else None,
         min(answered) - scene.struck if answered else None,
         max(slow_ones) - scene.struck if slow_ones else 0.0,

@@ -2,7 +2,7 @@
 before anybody hears of them; without it nobody is promoted."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import astuple, dataclass, replace
 from typing import Any
 
@@ -225,17 +225,17 @@ class Supervisor:
         if burden is None or self.moves or self.coming:
             return []
         if (node := burden.overloaded(self.used, now)) is not None:
-            led, spare = self._led_from(node), burden.next_node(self.used)
+            led, spare = self._led_from(node, burden.growth.seats), burden.next_node(self.used)
             if spare is None or len(led) < 2:
                 return []
             return self._take_over(led[len(led) // 2 :], spare, now)
         if (node := burden.relief(self.used, now)) is not None:
-            led = self._led_from(self.used[-1])
+            led = self._led_from(self.used[-1], self.seats)
             return self._take_over(led, node, now) if led else self._give_back(self.used[-1], now)
         return []
 
-    def _led_from(self, node: str) -> list[str]:
-        return [seat for seat, seating in self.seats.items() if self.placed.get(seating.leader) == node]
+    def _led_from(self, node: str, seats: Iterable[str]) -> list[str]:
+        return [seat for seat in seats if self.placed.get(self.seats[seat].leader) == node]
 
     def _take_over(self, seats: list[str], node: str, now: int) -> list[Envelope]:
         assert self.burden is not None
