@@ -218,6 +218,7 @@ class Held:
     notes: list[str]
     curve: Curve | None = None  # of a burst, on emulated nodes …
     unheld: Curve | None = None  # … and on nodes that are not held back
+    node_rate: float = 0.0  # events a second of an emulated node
 
     @property
     def is_back(self) -> bool:
@@ -269,8 +270,8 @@ def hold_burst(
         curve = watched(here)
         nodes.rate = rate_of(traffic)
         scene = run_traffic(here, drill, options, traffic, lambda share: tell(0.5 + 0.5 * share))
-        scene.notes.append(f"each emulated node takes {rate_of(traffic):,.0f} events a second")
-        return replace(judged(here, drill, options, traffic, truth, scene), curve=curve, unheld=unheld)
+        found = judged(here, drill, options, traffic, truth, scene)
+        return replace(found, curve=curve, unheld=unheld, node_rate=nodes.rate)
 
 
 def judged(
