@@ -57,7 +57,7 @@ def kept_only_if_held(folder: Path, act: Callable[[], Any]) -> Any:
 
 def checked(name: str, names: list[str], given: dict[str, Any]) -> Any:
     """Options within bounds; UsageError with everything that is not."""
-    from loadtests.drills import DrillOptions
+    from loadtests.held import DrillOptions
 
     wrong = []
     if name not in names:

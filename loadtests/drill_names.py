@@ -15,5 +15,6 @@ SENTENCES = {
     "full-disk": f"the disk of a shard is full for {FULL_FOR_S:.0f} s (a quota)",
     "slow-fsync": f"each fsync of a shard takes {SLOW_S * 1000:.0f} ms longer",
     "move-shard": "a shard moves to another node (its customers are served meanwhile)",
+    "site-failover": "the first of two sites is gone, and a person has the second take over",
     "scale-out": "a burst comes that one node cannot bear (emulated nodes of a fixed rate)",
 }

@@ -4,80 +4,29 @@ Traffic is recorded once, and sent by a client that repeats what is not answered
 is held to that of the same machines run undisturbed, answer by answer and digest by digest.
 """
 
-import math
 import os
-import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
 from engine.host.journal import HEAD, MARK
 from engine.host.messages import Envelope, Move
 from engine.host.process import Recovery
-from engine.host.replica import Care, Promise
-from engine.host.shard import combined
+from engine.host.replica import Care
 from engine.host.switch import SUPERVISOR
-from loadtests.client import Response
-from loadtests.company import LEDGER, Company, Setting, Undisturbed, company, same, undisturbed
+from loadtests.company import LEDGER, Company, Setting, Undisturbed, company, undisturbed
 from loadtests.drill_disk import Trouble, make_trouble
 from loadtests.drill_names import FULL_FOR_S, MOVED_TO, SENTENCES, SLOW_S
-from loadtests.scale_out import STEPS, Curve, EmulatedNodes, burst_of, growth_of, rate_of, schedule_of, watched
+from loadtests.held import ANY, SHARD, Drill, DrillOptions, Found, Held, Parts, Scene, held
+from loadtests.scale_out import STEPS, EmulatedNodes, burst_of, growth_of, rate_of, schedule_of, watched
+from loadtests.site_drill import hold_site_failover
 from loadtests.traffic import CLIENT, Traffic, record_traffic
 
 POLICY = POPULATION = "coupon_shop"
 STEP_MS = 10 * 60_000
 STALLS_FOR_S = 180.0  # without an answer: nobody will come back any more
-SHARD, ANY = "shard-0", "any"
-
-
-@dataclass(frozen=True)
-class DrillOptions:
-    """How a drill is held."""
-
-    customers: int = 20_000
-    days: int = 2
-    shards: int = 2
-    promise: Promise = Promise.DURABLE
-    standby: bool = False
-    objective_s: float = 1.0  # a response should take at most
-    at: float = 0.5  # share of the traffic after which it strikes
-    records_between_snapshots: int = 50
-    times: int = 1  # that it strikes, where a drill strikes more than once
-    seed: int = 1  # of when and whom
-    address: str | None = None
-
-
-@dataclass
-class Scene:
-    """What a drill sees while traffic runs."""
-
-    company: Company
-    random: Random
-    due: list[int]  # steps at which it is still to strike
-    strikes: list[float] = field(default_factory=list)  # when it did, seconds of wall clock
-    notes: list[str] = field(default_factory=list)
-
-    @property
-    def struck(self) -> float:
-        """The last time."""
-        return self.strikes[-1] if self.strikes else 0.0
-
-
-@dataclass(frozen=True)
-class Drill:
-    """One kind of trouble."""
-
-    name: str
-    seat: str  # that it strikes
-    sentence: str
-    strike: Callable[[Scene], None]
-    relieve: Callable[[Scene], None] | None = None  # looked at after every turn once it has struck
-    nodes: bool = False  # needs a second node, which has the first leaders, and standbys on the other one
-    planned: bool = False  # nobody is lost
-    often: bool = False  # strikes at as many random steps as are asked for
-    burst: bool = False  # batches are due by a schedule, nodes are emulated, and more of them are there to be used
 
 
 # --- what is broken ---------------------------------------------------------------------------------------------------
@@ -152,7 +101,7 @@ def has_moved(scene: Scene) -> None:
 
 
 def nothing(scene: Scene) -> None:
-    """The burst is what strikes."""
+    """What strikes is not done here."""
 
 
 MOMENT_S = 0.03
@@ -176,62 +125,13 @@ DRILLS = {
         named("full-disk", SHARD, fill, free),
         named("slow-fsync", SHARD, slow, quicken),
         named("move-shard", SHARD, move, has_moved, planned=True),
+        named("site-failover", ANY, nothing, sites=True),
         named("scale-out", ANY, nothing, planned=True, burst=True),
     )
 }
 
 
 # --- held -------------------------------------------------------------------------------------------------------------
-@dataclass(frozen=True)
-class Parts:
-    """Seconds since it struck; None where a part did not come to pass."""
-
-    detected: float | None
-    restarted: float | None  # a process is there
-    loaded: float | None  # it has its snapshot
-    replayed: float | None  # and the tail of its journal
-    led: float | None  # everybody knows who leads
-    answered: float | None  # the first good answer
-    recovered: float | None  # from here on every response is within the objective
-
-
-@dataclass(frozen=True)
-class Held:
-    """What a drill came to."""
-
-    drill: Drill
-    options: DrillOptions
-    events: int
-    acknowledged: int
-    lost: int
-    doubled: int
-    otherwise: int  # batches answered otherwise than undisturbed
-    digests_equal: bool
-    digest: str  # of all seats together
-    parts: Parts
-    median_s: float
-    worst_s: float  # since it struck
-    replayed_records: int
-    struck: float
-    outages: list[float]  # for each strike: the slowest response from then on until the next
-    responses: list[Response]
-    notes: list[str]
-    curve: Curve | None = None  # of a burst, on emulated nodes …
-    unheld: Curve | None = None  # … and on nodes that are not held back
-    node_rate: float = 0.0  # events a second of an emulated node
-
-    @property
-    def is_back(self) -> bool:
-        """The last answer of every shard was within the objective."""
-        last = {one.shard: one.seconds for one in self.responses}
-        return all(seconds <= self.options.objective_s for seconds in last.values())
-
-    @property
-    def is_whole(self) -> bool:
-        """Nothing was lost, doubled or answered otherwise."""
-        return self.lost == self.doubled == self.otherwise == 0 and self.digests_equal
-
-
 def hold(drill: Drill, options: DrillOptions, folder: Path, tell: Callable[[float], None]) -> Held:
     """Hold a drill. tell(share done). Raises DrillError."""
     tell(0.0)
@@ -241,6 +141,8 @@ def hold(drill: Drill, options: DrillOptions, folder: Path, tell: Callable[[floa
     tell(0.1)
     care = Care(options.promise, records_between_snapshots=options.records_between_snapshots)
     options = replace(options, standby=options.standby or drill.nodes)
+    if drill.sites:
+        return hold_site_failover(drill, replace(options, standby=True), folder, traffic, truth, tell)
     setting = Setting(care, options.standby, options.address, drill.seat == CLIENT, drill.nodes)
     if drill.burst:
         return hold_burst(drill, options, folder, traffic, truth, setting, tell)
@@ -277,29 +179,11 @@ def hold_burst(
 def judged(
     here: Company, drill: Drill, options: DrillOptions, traffic: Traffic, truth: Undisturbed, scene: Scene
 ) -> Held:
-    client, digests = here.client, here.digests()
     decided = sum(here.fleet.ask(here.leader(seat), "decided") for seat in here.seats if seat != LEDGER)
     recoveries = [event.told for event in here.switch.events if event.what == "recovered" and event.at > scene.struck]
-    seconds = [one.seconds for one in client.responses]
-    return Held(
-        drill,
-        options,
-        events=traffic.events,
-        acknowledged=client.acknowledged,
-        lost=client.forgotten + max(0, truth.decided - decided),
-        doubled=max(0, decided - truth.decided),
-        otherwise=sum(not same(answer, client.answers[key]) for key, answer in truth.answers.items()),
-        digests_equal=digests == truth.digests,
-        digest=combined(list(digests.values())),
-        parts=parts_of(here, drill, options, scene),
-        median_s=statistics.median(seconds),
-        worst_s=max((one.seconds for one in client.responses if one.answered > scene.struck), default=0.0),
-        replayed_records=max((one.records for one in recoveries), default=0),
-        struck=scene.struck,
-        outages=outages_of(scene.strikes, client.responses),
-        responses=client.responses,
-        notes=scene.notes,
-    )
+    found = Found(here.digests(), decided, scene.strikes, parts_of(here, drill, options, scene), scene.notes)
+    replayed = max((one.records for one in recoveries), default=0)
+    return replace(held(drill, options, traffic.events, truth, here.client, found), replayed_records=replayed)
 
 
 def run_traffic(
@@ -327,14 +211,6 @@ def run_traffic(
         more = len(here.client.responses) + 1
         here.until(lambda more=more: len(here.client.responses) >= more, STALLS_FOR_S, "an answer")  # type: ignore[misc]
     return scene
-
-
-def outages_of(strikes: list[float], responses: list[Response]) -> list[float]:
-    ends = [*strikes[1:], math.inf]
-    return [
-        max((one.seconds for one in responses if start <= one.answered < end), default=0.0)
-        for start, end in zip(strikes, ends, strict=True)
-    ]
 
 
 def parts_of(here: Company, drill: Drill, options: DrillOptions, scene: Scene) -> Parts:
