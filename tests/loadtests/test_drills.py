@@ -53,6 +53,7 @@ LONG: list[tuple[str, Callable[[Held], bool]]] = [
     ("torn-tail", lambda one: one.parts.replayed is not None),
     ("full-disk", lambda one: one.worst_s > 2.0),
     ("slow-fsync", lambda one: one.parts.replayed is None),
+    ("move-shard", lambda one: "was led from node-2" in one.notes[0] and one.worst_s < 5.0),
 ]
 
 
@@ -71,6 +72,26 @@ def test_a_hundred_kills(tmp_path: Path) -> None:
     found = held(DRILLS["random-kills"], tmp_path, DrillOptions(times=100))
     assert len(found.outages) == 100
     assert found.is_whole and found.acknowledged == found.events > 100_000
+
+
+@pytest.mark.long
+@pytest.mark.usefixtures("ray_cluster")
+def test_a_burst_has_a_node_added_and_given_back(tmp_path: Path) -> None:
+    found = held(DRILLS["scale-out"], tmp_path, DrillOptions(customers=5_000, days=1))
+    assert found.is_whole and found.acknowledged == found.events
+    assert found.curve is not None and found.unheld is not None
+    assert (found.curve.most_nodes, found.unheld.most_nodes) == (2, 1)
+    added, given_back = found.curve.first_with(2), found.curve.back_to(1)
+    assert added is not None and given_back is not None and added < given_back
+    during = [wait for at, _, wait in found.curve.samples if at < added + 3.0]
+    assert max(during) == pytest.approx(found.curve.worst_s, rel=0.5), "batches wait less once it is there"
+
+
+@pytest.mark.long
+def test_the_second_site_has_everything(tmp_path: Path) -> None:
+    found = held(DRILLS["site-failover"], tmp_path)
+    assert found.is_whole and found.acknowledged == found.events > 4_000
+    assert found.parts.answered is not None and found.parts.answered < 10.0
 
 
 GIVEN = {
