@@ -41,6 +41,13 @@ LACKING = {
 }  # fmt: skip
 
 
+def test_it_knows_when_it_last_heard_of_who_led() -> None:
+    found = deputy(FED[0])
+    found.receive(beat("ledger"), 500)
+    found.receive(Beat("ledger.2", "ledger", 4, 9, False), 900)  # one of its own
+    assert found.heard_ms == 500
+
+
 @pytest.mark.parametrize("name", LACKING)
 def test_it_knows_what_it_lacks(name: str) -> None:
     messages, lacking = LACKING[name]
