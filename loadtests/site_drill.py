@@ -153,15 +153,12 @@ def hold_site_failover(
         taken = here.take_over()
         if "refused" in taken:
             raise DrillError("; ".join(["the second site could not take over", *taken["refused"]]))
-        led, silent = (
-            time.time(),
-            f"the second site had heard of the first {taken['silent_s']:.2f} s before it took over",
-        )
+        led = time.time()
+        notes = [f"the second site had heard of the first {taken['silent_s']:.2f} s before it took over"]
         until_done(steps)
         end = here.ask(SECOND, STATE, ENDS_WITHIN_S)
-        found = Found(
-            end["digests"], end["decided"], [struck], parts_of(client, options, struck, detected, led), [silent]
-        )
+        parts = parts_of(client, options, struck, detected, led)
+        found = Found(end["digests"], end["decided"], [struck], parts, notes)
         return held(drill, options, traffic.events, truth, client, found)
 
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 RESULT = "drill.json"
 KEYS = (  # without which there is nothing to report
-    "drill", "what", "seat", "customers", "shards", "standby", "promise", "events", "whole", "acknowledged", "lost", "doubled",
-    "answered_otherwise", "digest", "digest_equals_undisturbed", "seconds_since_struck", "records_replayed",
+    "drill", "what", "seat", "customers", "shards", "standby", "promise", "events", "whole", "acknowledged", "lost",
+    "doubled", "answered_otherwise", "digest", "digest_equals_undisturbed", "seconds_since_struck", "records_replayed",
     "objective_s", "within_objective", "notes", "responses", "planned",
 )  # fmt: skip
 PARTS = {
