@@ -261,3 +261,20 @@ def test_no_node_is_added_where_it_would_not_help() -> None:
     for fleet in (alone, none_left):
         fleet.passes(5_000, first=900)
         assert set(fleet.nodes.values()) == {"first"}
+
+
+def test_a_learner_ends_with_the_leader_it_learns_from() -> None:
+    """It may have heard of a record that the follower, which leads then, has not."""
+    fleet = Fleet(1, standby=True)
+    fleet.passes(1_000)
+    fleet.supervisor.receive(Move("shard-0", "second"), fleet.now)
+    (learner,) = fleet.supervisor.coming
+    seating = fleet.supervisor.seats["shard-0"]
+    fleet.supervisor.receive(Beat(learner, "shard-0", 0, 0, False), fleet.now)
+    assert fleet.supervisor.seats["shard-0"].learner == learner
+    for host, leads in ((seating.leader, True), (seating.follower, False)):
+        fleet.supervisor.receive(Beat(host, "shard-0", fleet.supervisor.epoch, 9, leads, leads), fleet.now)
+    error = Beat(seating.leader, "shard-0", fleet.supervisor.epoch, 9, True, error="no space left")
+    out = fleet.supervisor.receive(error, fleet.now)
+    assert orders(out)[0] == Replace("shard-0", (seating.leader, learner))
+    assert fleet.supervisor.seats["shard-0"].leader == seating.follower

@@ -63,9 +63,7 @@ def test_a_broken_promise_says_how_to_repeat_it(
     assert command.startswith("windtunnel drill disasters --seed ")
     assert f"Broken by seed {command.split()[-1]}: at " in out
     assert "which follows it, has" in out
-    assert (
-        "Smallest case found that breaks something: 2 settlements, every host with a standby; no fault at all." in out
-    )
+    assert "Smallest case found that breaks something: " in out
     assert drills.HELD[0] not in out, "nothing is said to have held"
 
 
