@@ -113,7 +113,7 @@ class Theatre:
         if host == SUPERVISOR:
             return Supervisor(disk, self.seating(), PATIENCE, self.standby, now())
         seat = host.split(".")[0]
-        replica = self.replica(host, seat, self.machine(seat), disk, self.care)
+        replica = self.replica(host, seat, lambda fresh: self.machine(seat), disk, self.care)
         try:
             replica.recover()
         except (JournalError, SnapshotError) as error:

@@ -9,6 +9,8 @@ from typing import Any
 from engine.host.disk import Disk
 from engine.host.journal import Journal
 from engine.host.messages import Beat, Envelope, Lead, Message, Replace, Tick
+from engine.host.replica import Promise
+from engine.host.returning import Numbers, Returning
 
 CARRIER = "carrier"  # starts and ends processes
 EVERYBODY = "everybody"
@@ -40,12 +42,21 @@ class Patience:
 class Supervisor:
     """`receive(message, now) -> envelopes`."""
 
-    def __init__(self, disk: Disk, seats: Mapping[str, Seating], patience: Patience, standby: bool, now: int) -> None:
+    def __init__(
+        self,
+        disk: Disk,
+        seats: Mapping[str, Seating],
+        patience: Patience,
+        standby: bool,
+        now: int,
+        promise: Promise = Promise.DURABLE,
+    ) -> None:
         """seats: as the first epoch has them; the journal knows better if there is one."""
         self.journal, self.patience, self.standby = Journal(disk, "supervisor.journal"), patience, standby
         self.seats, self.epoch = dict(seats), 0
         self.coming: dict[str, Replace] = {}  # by host: how it was started
         self.in_step: dict[str, bool] = {}  # by seat: its follower has all that was promised
+        self.returning = Returning(promise)
         for record in self.journal.records():
             self.epoch = record.epoch
             self._read(json.loads(record.payload))
@@ -71,6 +82,9 @@ class Supervisor:
             order = self.coming.pop(beat.host)
             self.seen[beat.host] = now
             changed = replace(seating, learner=beat.host) if order.afresh else replace(seating, leader=beat.host)
+            if not order.afresh and self.returning.begin():
+                self.seats[beat.seat] = changed
+                return self._return({}, [beat.seat], now)
             return self._begin_epoch({beat.seat: changed}, now)
         if beat.host not in seating.hosts:
             if any(beat.host in order.ended for order in self.coming.values()):
@@ -79,9 +93,12 @@ class Supervisor:
         if beat.error:
             return [] if self._is_coming(beat.seat) else self._lost(beat.seat, beat.host, now)
         self.seen[beat.host] = now
+        self.returning.keep(beat)
         if beat.leads and beat.epoch == self.epoch and beat.host == seating.leader:
             self.in_step[beat.seat] = beat.in_step
-            if seating.learner and beat.in_step:
+            if self.returning.is_on:
+                return self._go_on_returning(beat, now)
+            if seating.learner and beat.in_step and self.returning.may_follow(seating.learner):
                 graduated = replace(seating, follower=seating.learner, learner="")
                 return self._begin_epoch({beat.seat: graduated}, now)
         return []
@@ -133,11 +150,41 @@ class Supervisor:
         self._write()
         return [Envelope(CARRIER, self.coming[host])]
 
-    def _begin_epoch(self, changed: Mapping[str, Seating], now: int = 0) -> list[Envelope]:
+    def _go_on_returning(self, beat: Beat, now: int) -> list[Envelope]:
+        """Once all leaders have spoken, whoever is beyond what the others know goes back."""
+        self.returning.heard[beat.seat] = beat
+        found = self.returning.next_bound(self.seats)
+        if found is None:
+            return []
+        bound, beyond = found
+        if beyond:
+            return self._return(bound, beyond, now)
+        self.returning.is_on, self.returning.bound = False, {}
+        self.returning.since = self.epoch + 1
+        out = self._begin_epoch({}, now)
+        alone = [seat for seat, one in self.seats.items() if not one.follower and not one.learner]
+        return out + [
+            envelope
+            for seat in alone
+            if self.standby and not self._is_coming(seat)
+            for envelope in self._start(seat, (), True, now)
+        ]
+
+    def _return(self, bound: Numbers, seats: list[str], now: int) -> list[Envelope]:
+        """An epoch in which some seats are not where they were; who follows them begins afresh."""
+        left = {seat: replace(self.seats[seat], follower="", learner="") for seat in seats}
+        ended = [(seat, tuple(filter(None, (self.seats[seat].follower, self.seats[seat].learner)))) for seat in seats]
+        out = [Envelope(CARRIER, Replace(seat, hosts)) for seat, hosts in ended if hosts]
+        return out + self._begin_epoch(left, now, bound)
+
+    def _begin_epoch(
+        self, changed: Mapping[str, Seating], now: int = 0, bound: Numbers | None = None
+    ) -> list[Envelope]:
         # A follower that is in step stays so while its leader is the same: nothing is promised without it.
         self.in_step = {seat: true for seat, true in self.in_step.items() if seat not in changed}
         self.seats |= changed
         self.epoch += 1
+        self.returning.epoch_begins(self.epoch, bound)
         self._write()
         return self._tell(now)
 
@@ -146,6 +193,7 @@ class Supervisor:
         said = {
             "seats": {seat: (one.leader, one.follower, one.learner, one.started) for seat, one in self.seats.items()},
             "coming": [(order.seat, order.ended, order.started, order.afresh) for order in self.coming.values()],
+            "returning": self.returning.record,
         }
         self.journal.append(self.epoch, json.dumps(said).encode())
         self.journal.sync()
@@ -154,9 +202,11 @@ class Supervisor:
         self.seats = {seat: Seating(*one) for seat, one in said["seats"].items()}
         orders = [Replace(seat, tuple(ended), *rest) for seat, ended, *rest in said["coming"]]
         self.coming = {order.started: order for order in orders}
+        self.returning.read(said["returning"])
 
     def _tell(self, now: int) -> list[Envelope]:
         self._told_ms = now
+        self.returning.raise_floor(host for one in self.seats.values() for host in (one.leader, one.follower) if host)
         orders = [Envelope(CARRIER, order) for order in self.coming.values()]
         return [*orders, Envelope(EVERYBODY, self.lead)]
 
@@ -166,4 +216,4 @@ class Supervisor:
             hosts = ((seat, getattr(seating, part)) for seat, seating in self.seats.items())
             return tuple((seat, host) for seat, host in hosts if host)
 
-        return Lead(self.epoch, named("leader"), named("follower"), named("learner"))
+        return Lead(self.epoch, named("leader"), named("follower"), named("learner"), **self.returning.told)

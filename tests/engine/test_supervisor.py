@@ -22,7 +22,7 @@ class Scene:
         self.supervisor = self.begun()
 
     def begun(self) -> Supervisor:
-        seats = {SEAT: Seating("ledger.1", self.follower, 2)}
+        seats = {SEAT: Seating("ledger.1", self.follower, started=2)}
         return Supervisor(self.disk, seats, PATIENCE, bool(self.follower), self.now)
 
     def beat(self, host: str, **said: Any) -> list[Envelope]:
@@ -117,7 +117,7 @@ def test_who_gives_its_disk_up_is_replaced_at_once(host: str) -> None:
     scene.passes(500, "ledger.1", "ledger.2", in_step=True)
     out = scene.beat(host, error="no space left")
     assert orders(out) == [Replace(SEAT, (host,)), Replace(SEAT, (), "ledger.3", afresh=True)]
-    assert scene.seating == Seating(({"ledger.1", "ledger.2"} - {host}).pop(), "", 3)
+    assert scene.seating == Seating(({"ledger.1", "ledger.2"} - {host}).pop(), started=3)
 
 
 def test_who_was_replaced_and_lives_is_ended() -> None:
