@@ -1,6 +1,8 @@
 """The client of a drill: sends each shard its batches in order until they are answered, and remembers how it went."""
 
+import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from engine.host.messages import Answered, Batch, Envelope, Lead, Message, Refusal, Refused, Tick
@@ -29,6 +31,8 @@ class DrillClient:
     batches: dict[int, list[Batch]]  # by shard
     again_s: float = AGAIN_S
     most: int | None = None  # batches a shard it may send by now; None: all
+    schedule: Sequence[float] | None = None  # when each batch is due, seconds since it began; None: at once
+    began: float = 0.0
     done: dict[int, int] = field(default_factory=dict)  # by shard: how many are answered
     responses: list[Response] = field(default_factory=list)
     answers: dict[tuple[int, int], Answered] = field(default_factory=dict)
@@ -37,6 +41,17 @@ class DrillClient:
     refused: list[Refused] = field(default_factory=list)
     _first_sent: dict[int, float] = field(default_factory=dict)
     _sent: dict[int, float] = field(default_factory=dict)
+
+    def begin(self) -> None:
+        """Traffic flows."""
+        self.most, self.began = None, time.time()
+
+    def due(self, shard: int) -> float:
+        """When the next batch of a shard is due; never, when there is none."""
+        done = self.done.get(shard, 0)
+        if done >= (len(self.batches[shard]) if self.most is None else min(self.most, len(self.batches[shard]))):
+            return math.inf
+        return self.began if self.schedule is None else self.began + self.schedule[done]
 
     def receive(self, message: Message, now: int) -> list[Envelope]:
         if isinstance(message, Answered):
@@ -80,14 +95,18 @@ class DrillClient:
         return self._send(shard)
 
     def _send(self, shard: int) -> list[Envelope]:
-        done, now = self.done.get(shard, 0), time.time()
-        end = len(self.batches[shard]) if self.most is None else min(self.most, len(self.batches[shard]))
-        if done >= end or now - self._sent.get(shard, 0.0) < self.again_s:
+        now, due = time.time(), self.due(shard)
+        if due > now or now - self._sent.get(shard, 0.0) < self.again_s:
             return []
         self.repeated += shard in self._first_sent
-        self._first_sent.setdefault(shard, now)
+        # With a schedule a response is counted from when its batch was due: else nobody would see who waits.
+        self._first_sent.setdefault(shard, now if self.schedule is None else due)
         self._sent[shard] = now
-        return [Envelope(f"shard-{shard}", self.batches[shard][done])]
+        return [Envelope(f"shard-{shard}", self.batches[shard][self.done.get(shard, 0)])]
+
+    def is_waiting(self, shard: int) -> bool:
+        """Something of it is on its way."""
+        return shard in self._sent
 
     @property
     def is_done(self) -> bool:

@@ -2,7 +2,7 @@
 
 import io
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,15 +12,16 @@ import numpy as np
 from engine.coupon_records import ASK, LINE
 from engine.fraud_records import ORIGIN
 from engine.host.disk import FolderDisk
+from engine.host.growth import Growth
 from engine.host.ledger_machine import LedgerMachine
 from engine.host.machines import Machine
 from engine.host.messages import Answered, Batch, Envelope
-from engine.host.ray_cluster import TwoNodes, cluster, two_nodes
+from engine.host.ray_cluster import TwoNodes, cluster, living_nodes, two_nodes
 from engine.host.ray_fleet import RayFleet
 from engine.host.replica import Care
 from engine.host.shard_machine import ShardMachine
 from engine.host.supervisor import Patience, Seating, Supervisor
-from engine.host.switch import SUPERVISOR, Switch
+from engine.host.switch import SUPERVISOR, Pace, Switch
 from engine.records import EVENT, NONE, PARTITIONS, EventKind, records
 from loadtests.client import DrillClient
 from loadtests.drill_disk import DrillDisk
@@ -28,7 +29,7 @@ from loadtests.traffic import CLIENT, Traffic, bounds_of, ledger_of, profiles_of
 from loadtests.worker_process import WorkerProcess
 from scenarios.worker import RunPlan, owned
 
-LEDGER = "ledger"
+LEDGER, FIRST = "ledger", "node-1"
 SPARES = 1  # processes that wait for a seat
 WARM_CUSTOMERS = 64
 GO = "go"
@@ -82,12 +83,12 @@ class Company:
     client: DrillClient
     fleet: RayFleet
     seats: list[str]
-    nodes: TwoNodes | None = None
+    cluster: TwoNodes | None = None
     turns: list[Callable[[], None]] = field(default_factory=list)  # looked at after every turn
 
     def begin(self) -> None:
         """Let traffic flow."""
-        self.client.most = None
+        self.client.begin()
         (self.switch.folder / GO).touch()
 
     def leader(self, seat: str) -> str:
@@ -111,58 +112,83 @@ class Company:
         return {seat: self.fleet.ask(self.leader(seat), "digest") for seat in self.seats}
 
 
+@dataclass(frozen=True)
+class Setting:
+    """How a company is set up."""
+
+    care: Care
+    standby: bool = False
+    address: str | None = None  # of a cluster; without, one of our own
+    worker: bool = False  # the client is a process, too
+    two_nodes: bool = False  # on this machine; the first leaders are on the second one, with nothing else
+    pace: Pace | None = None  # of emulated nodes
+    growth: Growth | None = None
+    schedule: Sequence[float] | None = None  # when each batch is due, seconds since traffic began
+
+
 @contextmanager
-def company(
-    traffic: Traffic,
-    shards: int,
-    folder: Path,
-    care: Care,
-    standby: bool = False,
-    address: str | None = None,
-    worker: bool = False,
-    nodes: bool = False,
-) -> Iterator[Company]:
-    """Hosts for all seats, recovered and led; ended afterwards. worker: the client is a process, too.
-    nodes: the first leaders are on a node of their own."""
-    seats = [LEDGER, *(f"shard-{shard}" for shard in range(shards))]
+def company(traffic: Traffic, shards: int, folder: Path, setting: Setting) -> Iterator[Company]:
+    """Hosts for all seats, recovered and led; ended afterwards."""
     # Ray prints on standard output that a process was killed, which is what a drill does.
-    with redirect_stdout(io.StringIO()), two_nodes() if nodes else cluster(address) as apart:
-        build = Build(traffic.plan, traffic.customers, shards)
-        fleet = RayFleet(build.warm, SPARES, apart.options(second=False) if apart is not None else None)
+    with redirect_stdout(io.StringIO()), two_nodes() if setting.two_nodes else cluster(setting.address) as apart:
+        fleet = RayFleet(Build(traffic.plan, traffic.customers, shards).warm, SPARES)
         try:
-            shared_build = fleet.share(build)
-
-            def start(host: str, seat: str, own: Path) -> None:
-                if seat == CLIENT:
-                    fleet.start(host, WorkerProcess, shared, shards, str(folder / GO))
-                    return
-                placed = apart.options(second=True) if apart is not None and host == f"{seat}.1" else {}
-                fleet.seat(host, shared_build, host, seat, str(own), care, DrillDisk, **placed)
-
-            shared = fleet.share(traffic) if worker else None
-            switch = Switch(fleet, folder, start)
-            batches = {
-                shard: traffic.batches(shard, *bound)
-                for shard, bound in enumerate(bounds_of(traffic.customers, shards))
-            }
-            client = DrillClient(batches, most=0)
-            if worker:
-                switch.overhear = client.overhear
-                switch.start(CLIENT, CLIENT)
-            else:
-                switch.locals[CLIENT] = client
-            found = Company(switch, client, fleet, seats, apart)
-            seating = {seat: Seating(f"{seat}.1", f"{seat}.2" if standby else "", started=2) for seat in seats}
-            for seat, one in seating.items():
-                for host in one.hosts:
-                    switch.start(host, seat)
+            found = assembled(traffic, shards, folder, setting, fleet, apart)
+            seating, placed = first_seating(found.seats, setting)
+            for host, node in placed.items():
+                found.switch.start(host, host.rpartition(".")[0], node)
             folder.mkdir(parents=True, exist_ok=True)
-            found.until(lambda: not any(box.busy for box in switch.boxes.values()), STARTS_WITHIN_S, "starting hosts")
+            boxes = found.switch.boxes.values()
+            found.until(lambda: not any(box.busy for box in boxes), STARTS_WITHIN_S, "starting hosts")
             fleet.wait_for_spares()
-            switch.supervisor = Supervisor(FolderDisk(folder / SUPERVISOR), seating, PATIENCE, standby, switch.now)
+            found.switch.supervisor = Supervisor(
+                FolderDisk(folder / SUPERVISOR), seating, PATIENCE, setting.standby, found.switch.now, placed,
+                setting.growth,
+            )  # fmt: skip
             yield found
         finally:
             fleet.close()
+
+
+def first_seating(seats: list[str], setting: Setting) -> tuple[dict[str, Seating], dict[str, str]]:
+    """Who sits where at first: by seat, and the node of each host."""
+    names = list(nodes_by_name())
+    apart, own = (names[1], names[0]) if setting.two_nodes else (names[0], names[1 % len(names)])
+    seating = {seat: Seating(f"{seat}.1", f"{seat}.2" if setting.standby else "", started=2) for seat in seats}
+    placed = {one.leader: apart for one in seating.values()}
+    return seating, placed | {one.follower: own for one in seating.values() if one.follower}
+
+
+def nodes_by_name() -> dict[str, str]:
+    """Ids of the cluster's nodes."""
+    return {f"node-{number}": node for number, node in enumerate(living_nodes(), 1)}
+
+
+def assembled(
+    traffic: Traffic, shards: int, folder: Path, setting: Setting, fleet: RayFleet, apart: TwoNodes | None
+) -> Company:
+    """Everybody but the hosts and the supervisor."""
+    build, ids = fleet.share(Build(traffic.plan, traffic.customers, shards)), nodes_by_name()
+    shared = fleet.share(traffic) if setting.worker else None
+
+    def start(host: str, seat: str, own: Path, node: str) -> None:
+        if seat == CLIENT:
+            fleet.start(host, WorkerProcess, shared, shards, str(folder / GO))
+            return
+        # Names that no node of the cluster has are of emulated ones, which are all here.
+        elsewhere = ids.get(node) if node != FIRST else None
+        fleet.seat(host, build, host, seat, str(own), setting.care, DrillDisk, node=elsewhere)
+
+    switch = Switch(fleet, folder, start, setting.pace)
+    bounds = bounds_of(traffic.customers, shards)
+    batches = {shard: traffic.batches(shard, *bound) for shard, bound in enumerate(bounds)}
+    client = DrillClient(batches, most=0, schedule=setting.schedule)
+    if setting.worker:
+        switch.overhear = client.overhear
+        switch.start(CLIENT, CLIENT)
+    else:
+        switch.locals[CLIENT] = client
+    return Company(switch, client, fleet, seats_of(shards), apart)
 
 
 def same(one: Answered, other: Answered) -> bool:

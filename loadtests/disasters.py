@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import product
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from engine.host.disk import Disk
 from engine.host.journal import JournalError
 from engine.host.ledger_machine import LedgerMachine
 from engine.host.machines import Machine
-from engine.host.messages import Answered, Batch, Envelope, Message, Tick
+from engine.host.messages import Answered, Batch, Envelope, Message, Move, Tick
 from engine.host.replica import Care, Replica, Role
 from engine.host.shard_machine import ShardMachine
 from engine.host.snapshots import SnapshotError
@@ -23,7 +24,8 @@ from loadtests.witness import Onlooker
 from sim.disasters.disk import SeededDisk
 from sim.disasters.stage import SUPERVISOR, Disaster, Stage, State, Weather
 
-LEDGER = "ledger"
+LEDGER, MOVER = "ledger", "mover"
+NODES = ("east", "west")  # leaders begin on the first, followers on the second
 SHARDS = 2
 PARTITION_CUSTOMERS = 16
 AGAIN_MS = 300
@@ -82,6 +84,21 @@ class Client:
         return all(self.answered[shard] == len(batches) for shard, batches in self.batches.items())
 
 
+@dataclass
+class Mover:
+    """Somebody who wants seats led from other nodes, as long as there are disasters."""
+
+    seats: list[str]
+    chance: float  # a tick
+    random: Random
+    is_calm: Callable[[], bool]
+
+    def receive(self, message: Message, now: int) -> list[Envelope]:
+        if not isinstance(message, Tick) or self.is_calm() or self.random.random() >= self.chance:
+            return []
+        return [Envelope(SUPERVISOR, Move(self.random.choice(self.seats), self.random.choice(NODES)))]
+
+
 def same_answer(one: Answered, other: Answered) -> bool:
     return all(
         np.array_equal(getattr(one, name), getattr(other, name)) for name in ("decisions", "receipts", "replies")
@@ -111,7 +128,8 @@ class Theatre:
 
     def boot(self, host: str, disk: Disk, now: Callable[[], int]) -> Any:
         if host == SUPERVISOR:
-            return Supervisor(disk, self.seating(), PATIENCE, self.standby, now())
+            placed = {host: NODES[host.endswith(".2")] for host in self.hosts()}
+            return Supervisor(disk, self.seating(), PATIENCE, self.standby, now(), placed)
         seat = host.split(".")[0]
         replica = self.replica(host, seat, lambda fresh: self.machine(seat), disk, self.care)
         try:
@@ -143,6 +161,8 @@ def play(theatre: Theatre, case: Case, truth: Truth | None = None) -> Outcome:
         for name in (SUPERVISOR, *theatre.hosts()):
             stage.enter(name)
         stage.enter(CLIENT, client)
+        mover_random = Random(f"moves {case.seed}")
+        stage.enter(MOVER, Mover(theatre.seats, case.weather.moved, mover_random, lambda: stage.calm))
         stage.run(lambda: client.is_done, DISASTERS_FOR_MS)
         stage.settle_down()
         if not stage.run(lambda: client.is_done, ENDS_WITHIN_MS):

@@ -18,7 +18,7 @@ from engine.host.process import Recovery
 from engine.host.replica import Care, Promise
 from engine.host.shard import combined
 from loadtests.client import Response
-from loadtests.company import LEDGER, Company, Undisturbed, company, same, undisturbed
+from loadtests.company import LEDGER, Company, Setting, Undisturbed, company, same, undisturbed
 from loadtests.drill_disk import Trouble, make_trouble
 from loadtests.drill_names import FULL_FOR_S, SENTENCES, SLOW_S
 from loadtests.traffic import CLIENT, Traffic, record_traffic
@@ -94,8 +94,8 @@ def another_worker(scene: Scene) -> None:
 
 
 def lose_node(scene: Scene) -> None:
-    assert scene.company.nodes is not None
-    scene.company.nodes.lose()
+    assert scene.company.cluster is not None
+    scene.company.cluster.lose()
 
 
 def freeze(scene: Scene) -> None:
@@ -216,9 +216,8 @@ def hold(drill: Drill, options: DrillOptions, folder: Path, tell: Callable[[floa
     tell(0.1)
     care = Care(options.promise, records_between_snapshots=options.records_between_snapshots)
     options = replace(options, standby=options.standby or drill.nodes)
-    with company(
-        traffic, options.shards, folder, care, options.standby, options.address, drill.seat == CLIENT, drill.nodes
-    ) as here:
+    setting = Setting(care, options.standby, options.address, drill.seat == CLIENT, drill.nodes)
+    with company(traffic, options.shards, folder, setting) as here:
         scene = run_traffic(here, drill, options, traffic, tell)
         return judged(here, drill, options, traffic, truth, scene)
 

@@ -26,6 +26,7 @@ WORDS = {
     "sync_fails": "an fsync fails with chance {chance}",
     "read_fails": "a read fails with chance {chance}",
     "dies": "power goes in a call of a disk with chance {chance}",
+    "moved": f"every {TICK_MS} ms a seat is to be led from another node with chance {{chance}}",
 }
 
 
@@ -52,7 +53,7 @@ def case_of(seed: int, settlements: int) -> Case:
         crash=chance(0.02), freeze=chance(0.02), freeze_ms=random.choice((100, 3_000)), cut=chance(0.02),
         cut_ms=random.choice((200, 4_000)), slow_disk=chance(0.01), slow_disk_ms=random.choice((200, 3_000)),
         full_disk=chance(0.01), full_disk_ms=random.choice((200, 3_000)), write_fails=chance(0.01),
-        sync_fails=chance(0.01), read_fails=chance(0.01), dies=chance(0.02),
+        sync_fails=chance(0.01), read_fails=chance(0.01), dies=chance(0.02), moved=chance(0.02),
     )  # fmt: skip
     return Case(seed, standby, weather, settlements)
 

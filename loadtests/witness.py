@@ -45,6 +45,7 @@ class Onlooker(Witness):
         self.promised: dict[SeededDisk, int] = {}  # record that a process has gone on from
         self.roles: dict[str, Role] = {}
         self.asked: set[tuple[int, int]] = set()  # shard and number of contributions
+        self.moving: dict[str, str] = {}  # by seat: the node it is to be led from
 
     # --- what the stage tells -----------------------------------------------------------------------------------------
     def booted(self, name: str, place: Place) -> None:
@@ -73,14 +74,17 @@ class Onlooker(Witness):
         elif isinstance(node, Supervisor):
             self._hear_epoch(node)
             self._hold_standbys(node)
-            self._notice_supervisor(message, out)
+            self._notice_supervisor(node, message, out)
         elif isinstance(message, Answered):
             self._count("batch answered twice", message.number < self.answered[message.shard])
 
     def crashed(self, name: str, place: Place) -> None:
         node = place.node
+        if isinstance(node, Supervisor):
+            self._count("crash of the supervisor in a move", bool(node.moves))
         if not isinstance(node, Replica):
             return
+        self._count("crash in a move", node.seat in self.moving)
         self._count("crash in the middle of a snapshot", bool(node.snapshots.fresh))
         self._count("crash between a write and its sync", node.journal.durable < node.journal.number)
         self._count("crash of a leader with a follower", node.role == Role.LEADS and bool(node.follower))
@@ -175,7 +179,12 @@ class Onlooker(Witness):
         if isinstance(said, Refused):
             self._count("Contribution of an older epoch refused", said.reason == Refusal.LOWER_EPOCH)
 
-    def _notice_supervisor(self, message: Message, out: list[Envelope]) -> None:
+    def _notice_supervisor(self, supervisor: Supervisor, message: Message, out: list[Envelope]) -> None:
+        for seat, node in self.moving.items():
+            is_there = supervisor.placed[supervisor.seats[seat].leader] == node
+            self._count("seat led from another node", seat not in supervisor.moves and is_there)
+            self._count("move given up", seat not in supervisor.moves and not is_there)
+        self.moving = dict(supervisor.moves)
         for said in (envelope.message for envelope in out):
             if isinstance(said, Replace):
                 is_forgotten = isinstance(message, Beat) and not message.error and not said.started
@@ -224,6 +233,9 @@ SOMETIMES: dict[str, tuple[str, ...]] = {
         "fresh follower", "snapshot sent to a follower", "snapshot taken from the leader",
         "snapshot of different records taken from the leader", "follower asks for what it lacks",
         "promotion of a follower", "follower compared with its leader", "start that came to nothing",
+    ),
+    "moving": (
+        "seat led from another node", "move given up", "crash in a move", "crash of the supervisor in a move",
     ),
     "who was thought dead": (
         "freeze", "thaw", "old leader thawed that believed it led", "replaced leader speaks",

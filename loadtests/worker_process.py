@@ -27,6 +27,6 @@ class WorkerProcess:
 
     def receive(self, messages: Sequence[Message]) -> list[Envelope]:
         if self.client.most is not None and self.go.exists():
-            self.client.most = None
+            self.client.begin()
         now = time.monotonic_ns() // 1_000_000
         return [envelope for message in messages for envelope in self.client.receive(message, now)]

@@ -128,20 +128,22 @@ class Copy:
 
 @dataclass(frozen=True)
 class Kept:
-    """The follower has journaled a record and all before."""
+    """Who follows, or learns, has journaled a record and all before."""
 
     epoch: int
     seat: str
     number: int
+    host: str
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """A follower lacks the records from a number on."""
+    """Who follows, or learns, lacks the records from a number on."""
 
     epoch: int
     seat: str
     number: int
+    host: str
 
 
 @dataclass(frozen=True)
@@ -168,9 +170,7 @@ class Reach:
 class Return:
     """Nobody promises anything until all are where they know of the same settlements."""
 
-    bound: tuple[
-        tuple[int, int], ...
-    ] = ()  # (shard, contribution): whoever settled later ones goes back to before that
+    bound: tuple[tuple[int, int], ...] = ()  # (shard, contribution): who has settled a later one goes back before it
 
 
 @dataclass(frozen=True)
@@ -182,7 +182,8 @@ class Beat:
     epoch: int
     number: int  # the latest record of its journal
     leads: bool
-    in_step: bool = False  # of a leader: its follower has all that was ever promised, or its learner almost all
+    in_step: bool = False  # of a leader: its follower has all that was ever promised
+    caught_up: bool = False  # of a leader: its learner has almost all
     error: str = ""  # why it takes nothing any more
     reach: Reach = Reach()
     kept: Reach = Reach()  # what a loss of power would leave of it
@@ -218,6 +219,24 @@ class Replace:
     ended: tuple[str, ...]  # hosts; one that should have been started, and perhaps was, after the one that it replaces
     started: str = ""  # host …
     afresh: bool = False  # … with an empty disk; otherwise it recovers from that of the last one that was ended
+    node: str = ""  # where it is started
+
+
+@dataclass(frozen=True)
+class Move:
+    """Somebody wants a seat led from another node."""
+
+    seat: str
+    node: str
+
+
+@dataclass(frozen=True)
+class Load:
+    """How a node bears what it is sent, as seen by whoever sends it."""
+
+    node: str
+    wait_ms: int  # since the oldest batch that it has not answered was due
+    busy: float  # share of the last second or so in which it had something to do
 
 
 @dataclass(frozen=True)
@@ -227,7 +246,7 @@ class Tick:
 
 Message = (
     Contribution | Settled | Refused | Batch | Answered | Order | Ordered | Copy | Kept | Wanted | Seed | Beat | Lead
-    | Replace | Tick
+    | Replace | Move | Load | Tick
 )  # fmt: skip
 
 

@@ -19,7 +19,6 @@ _SETTINGS = {
 }
 READY_WITHIN_S = 180
 _OBJECT_STORE_BYTES = 200_000_000
-FIRST_NODE, SECOND_NODE = "first_node", "second_node"
 
 
 class ClusterError(RuntimeError):
@@ -66,17 +65,12 @@ class TwoNodes:
         from ray.cluster_utils import Cluster
 
         common = {"num_cpus": 1, "object_store_memory": _OBJECT_STORE_BYTES}
-        first = {**common, "include_dashboard": False, "resources": {FIRST_NODE: 1.0}}
-        self._cluster = Cluster(initialize_head=True, head_node_args=first)
-        self._second = self._cluster.add_node(**common, resources={SECOND_NODE: 1.0})
+        self._cluster = Cluster(initialize_head=True, head_node_args={**common, "include_dashboard": False})
+        self._second = self._cluster.add_node(**common)
 
     @property
     def address(self) -> str:
         return str(self._cluster.address)
-
-    def options(self, second: bool) -> dict[str, Any]:
-        """Of an actor that is to live there, or on the first."""
-        return {"resources": {SECOND_NODE if second else FIRST_NODE: 1e-4}}
 
     def lose(self) -> None:
         """The second node is gone with all its processes, as if its power were."""
@@ -101,6 +95,16 @@ def two_nodes() -> Iterator[TwoNodes]:
             yield nodes
     finally:
         nodes.close()
+
+
+def living_nodes() -> list[str]:
+    """Ids of the nodes of the cluster we are connected to, the one with its head first."""
+    import ray
+
+    def is_another(node: dict[str, Any]) -> tuple[bool, str]:
+        return "node:__internal_head__" not in node["Resources"], node["NodeID"]
+
+    return [node["NodeID"] for node in sorted(ray.nodes(), key=is_another) if node["Alive"]]
 
 
 class RayTeam:

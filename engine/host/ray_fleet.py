@@ -4,13 +4,14 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from engine.host.messages import Envelope, Message
 from engine.host.process import HostProcess
+from engine.host.ray_cluster import living_nodes
 
 GOES_WITHIN_S = 0.2
 SIGNALS = {"freeze": signal.SIGSTOP, "thaw": signal.SIGCONT, "kill": signal.SIGKILL}
@@ -32,41 +33,41 @@ class _Actor:
 class RayFleet:
     """Each host is an actor; one call of each is under way at most."""
 
-    def __init__(self, warm: Callable[[], object], spares: int = 0, placed: Mapping[str, Any] | None = None) -> None:
-        """warm: what a process does before it takes a seat; spares: how many wait for one; placed: options of all
-        actors, such as a node."""
+    def __init__(self, warm: Callable[[], object], spares: int = 0) -> None:
+        """warm: what a process does before it takes a seat; spares: how many wait for one, on each node."""
         import ray
 
         self._ray = ray
         self._warm = ray.put(warm)
         self._actors: dict[str, _Actor] = {}
         self._running: dict[Any, str] = {}  # host, by the call that is under way
-        self._placed = dict(placed or {})
-        self._spares = [self._process(HostProcess, self._warm) for _ in range(spares)]
+        nodes = [None, *living_nodes()[1:]] if spares else []  # the first is where whatever is not placed goes
+        self._spares = {node: [self._process(HostProcess, node, self._warm) for _ in range(spares)] for node in nodes}
 
-    def _process(self, make: Callable[..., Any], *arguments: Any, **placed: Any) -> Any:
+    def _process(self, make: Callable[..., Any], node: str | None, *arguments: Any) -> Any:
+        """An actor on a node, or elsewhere once that is gone; without a node, where the cluster's head is."""
+        to = node if node is not None else living_nodes()[0]
+        strategy = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(to, soft=True)
         actor = self._ray.remote(num_cpus=0, max_restarts=0, max_task_retries=0)(make)
-        return actor.options(**(placed or self._placed)).remote(*arguments)
+        return actor.options(scheduling_strategy=strategy).remote(*arguments)
 
-    def seat(self, host: str, *arguments: Any, **placed: Any) -> None:
-        """A spare, or a new process, takes a seat; its first answer is how it recovered. placed: options of this
-        one, which is then a new one."""
-        if self._spares and not placed:
-            handle = self._spares.pop(0)
-            self._spares.append(self._process(HostProcess, self._warm))
-        else:
-            handle = self._process(HostProcess, self._warm, **placed)
+    def seat(self, host: str, *arguments: Any, node: str | None = None) -> None:
+        """A spare, or a new process, takes a seat; its first answer is how it recovered. node: the id of one."""
+        spares = self._spares.get(node, []) if node is None or node in living_nodes() else []
+        if spares:
+            spares.append(self._process(HostProcess, node, self._warm))
+        handle = spares.pop(0) if spares else self._process(HostProcess, node, self._warm)
         self._actors[host] = _Actor(handle)
         self._running[handle.take_seat.remote(*arguments)] = host
 
     def start(self, host: str, make: Callable[..., Any], *arguments: Any) -> None:
         """A process of another kind; its first answer is how it recovered."""
-        handle = self._process(make, *arguments)
+        handle = self._process(make, None, *arguments)
         self._actors[host] = _Actor(handle)
         self._running[handle.how_recovered.remote()] = host
 
     def wait_for_spares(self) -> None:
-        self._ray.get([spare.is_warm.remote() for spare in self._spares])
+        self._ray.get([spare.is_warm.remote() for spares in self._spares.values() for spare in spares])
 
     def share(self, value: Any) -> Any:
         """Something large that several hosts are started with, sent to each node once."""
@@ -121,7 +122,7 @@ class RayFleet:
         """End all of them."""
         for host in list(self._actors):
             self.end(host)
-        for spare in self._spares:
+        for spare in [spare for spares in self._spares.values() for spare in spares]:
             self._ray.kill(spare, no_restart=True)
 
 

@@ -67,7 +67,8 @@ class Replica:
         self.waiting: dict[int, list[Envelope]] = {}  # what goes out once the follower has kept the record
         self.error = ""
         self._numbers = [0]  # of the snapshot that was taken up: what its pieces have seen
-        self._in_step, self._led_from, self._follower_has = False, 0, 0
+        self._in_step, self._caught_up, self._led_from = False, False, 0
+        self._has: dict[str, int] = {}  # by host that follows or learns: its latest record
         self.loaded = 0.0  # when the snapshot was taken up, in seconds of wall clock
         self._synced_ms, self._beat_ms, self._again_ms = 0, 0, 0
         self.returning = False  # all wait for all: nothing is taken and nothing promised
@@ -189,7 +190,11 @@ class Replica:
 
     def _copies_to(self, number: int, payload: bytes) -> list[Envelope]:
         copy = Copy(self.epoch, self.seat, number, payload)
-        return [Envelope(host, copy) for host in (self.follower, self.learner) if host]
+        return [Envelope(host, copy) for host in self._others]
+
+    @property
+    def _others(self) -> list[str]:
+        return [host for host in (self.follower, self.learner) if host]
 
     def _withholds(self) -> bool:
         """Whether something was applied that the follower may not have."""
@@ -218,9 +223,9 @@ class Replica:
             self._go_back(dict(lead.returning.bound))
         self.machine.lead(lead.epoch)
         waiting, self.waiting = self.waiting, {}
-        self._in_step, self._led_from, self._follower_has = False, self.journal.number, 0
+        self._in_step, self._caught_up, self._led_from, self._has = False, False, self.journal.number, {}
         if self.returning:  # what waited is asked for again
-            return [self._beat()]
+            return [Envelope(SUPERVISOR, self._alive())]
         out = [envelope for number in sorted(waiting) for envelope in waiting[number]]
         out += self.machine.unanswered()
         if not self.follower:
@@ -229,11 +234,11 @@ class Replica:
         return []  # until the follower has all that was promised before
 
     def _kept(self, message: Kept) -> list[Envelope]:
-        if message.epoch != self.epoch:
+        if message.epoch != self.epoch or message.host not in self._others:
             return []
-        self._follower_has = max(self._follower_has, message.number)
-        if not self.follower:  # it was a learner
-            self._in_step = message.number >= self.journal.number - ALMOST
+        self._has[message.host] = max(self._has.get(message.host, 0), message.number)
+        if message.host == self.learner:
+            self._caught_up = message.number >= self.journal.number - ALMOST
             return []
         self._in_step = self._in_step or message.number >= self._led_from
         out: list[Envelope] = []
@@ -243,19 +248,19 @@ class Replica:
         return out
 
     def _copies(self, wanted: Wanted) -> list[Envelope]:
-        if wanted.epoch != self.epoch:
+        if wanted.epoch != self.epoch or wanted.host not in self._others:
             return []
-        out = self._kept(Kept(wanted.epoch, wanted.seat, wanted.number - 1))
-        again = self._sent_again(wanted.number)
+        out = self._kept(Kept(wanted.epoch, wanted.seat, wanted.number - 1, wanted.host))
+        again = self._sent_again(wanted.number, wanted.host)
         if not again and wanted.number <= self.journal.number:
-            again = self._seed()
+            again = self._seed(wanted.host)
         return out + again
 
-    def _sent_again(self, number: int) -> list[Envelope]:
-        records = self.journal.read_from(number, COPIES_AT_ONCE) if self.follower or self.learner else []
-        return [envelope for one in records for envelope in self._copies_to(one.number, one.payload)]
+    def _sent_again(self, number: int, host: str) -> list[Envelope]:
+        records = self.journal.read_from(number, COPIES_AT_ONCE)
+        return [Envelope(host, Copy(self.epoch, self.seat, one.number, one.payload)) for one in records]
 
-    def _seed(self) -> list[Envelope]:
+    def _seed(self, host: str) -> list[Envelope]:
         """The journal does not reach back that far: the snapshot does."""
         snapshot = self.snapshots.read()
         if snapshot is None:
@@ -263,7 +268,6 @@ class Replica:
         pieces = tuple(packed(piece) for piece in snapshot.pieces)
         first, last = snapshot.numbers[0], snapshot.numbers[-1]
         records = tuple(one.payload for one in self.journal.read_from(first + 1, last - first))
-        host = self.follower or self.learner
         return [Envelope(host, Seed(self.epoch, self.seat, tuple(snapshot.numbers), pieces, records))]
 
     # --- one follows --------------------------------------------------------------------------------------------------
@@ -271,13 +275,17 @@ class Replica:
         if copy.epoch != self.epoch or self.role != Role.FOLLOWS:
             return []
         if copy.number > self.journal.number + 1:
-            return [Envelope(self.leader, Wanted(self.epoch, self.seat, self.journal.number + 1))]
+            return [self._wanted()]
         if copy.number == self.journal.number + 1:
             self.journal.append(self.epoch, copy.payload)
             if self.care.promise == Promise.DURABLE:
                 self.journal.sync()
             self._replay(copy.number, copy.payload)
-        return [Envelope(self.leader, Kept(self.epoch, self.seat, self.journal.number))]
+        return [Envelope(self.leader, Kept(self.epoch, self.seat, self.journal.number, self.host))]
+
+    def _wanted(self) -> Envelope:
+        """What comes next."""
+        return Envelope(self.leader, Wanted(self.epoch, self.seat, self.journal.number + 1, self.host))
 
     def _take_seed(self, seed: Seed) -> list[Envelope]:
         if seed.epoch != self.epoch or self.role != Role.FOLLOWS:
@@ -297,14 +305,14 @@ class Replica:
             self._replay(self.journal.append(self.epoch, payload), payload)
         self._sync()
         self._due = self.journal.number + self.care.records_between_snapshots
-        return [Envelope(self.leader, Wanted(self.epoch, self.seat, self.journal.number + 1))]
+        return [self._wanted()]
 
     # --- time ---------------------------------------------------------------------------------------------------------
     def _tick(self, now: int) -> list[Envelope]:
         out: list[Envelope] = []
         if now >= self._beat_ms + self.care.beat_ms:
             self._beat_ms = now
-            out.append(self._beat())
+            out.append(Envelope(SUPERVISOR, self._alive()))
         if self.care.promise == Promise.INTERVAL and now >= self._synced_ms + self.care.interval_ms:
             self._sync()
             self._synced_ms = now
@@ -314,10 +322,10 @@ class Replica:
         self._snapshot()
         return out
 
-    def _beat(self) -> Envelope:
+    def _alive(self) -> Beat:
         leads, number, reach = self.role == Role.LEADS, self.journal.number, self.machine.reach()
-        return Envelope(
-            SUPERVISOR, Beat(self.host, self.seat, self.epoch, number, leads, self._in_step, "", reach, self._on_disk)
+        return Beat(
+            self.host, self.seat, self.epoch, number, leads, self._in_step, self._caught_up, "", reach, self._on_disk
         )
 
     def _sync(self) -> None:
@@ -327,12 +335,12 @@ class Replica:
     def _again(self) -> list[Envelope]:
         """What may have been lost on the way."""
         if self.role == Role.FOLLOWS:
-            return [Envelope(self.leader, Wanted(self.epoch, self.seat, self.journal.number + 1))]
+            return [self._wanted()]
         if self.role != Role.LEADS or self.returning:
             return []
         if not self.waiting:
             return self.machine.unanswered()
-        return self._sent_again(min(self.waiting))
+        return self._sent_again(min(self.waiting), self.follower)
 
     def _snapshot(self) -> None:
         """A piece at a time; what the snapshot has, the journal need not keep, but for a follower that has begun."""
@@ -354,10 +362,11 @@ class Replica:
             self._seen = self.machine.reach()
 
     def _is_needed_from(self, number: int) -> int:
-        """The latest record that whoever learns or follows has; `number` where nobody has begun."""
-        if self.role == Role.LEADS and (self.follower or (self.learner and self._follower_has)):
-            return self._follower_has
-        return number
+        """The latest record that all who follow or learn have; `number` where nobody has begun."""
+        if self.role != Role.LEADS:
+            return number
+        begun = [self._has[host] for host in self._others if host in self._has]
+        return min([number, *begun, *([0] if self.follower and self.follower not in self._has else [])])
 
 
 def is_beyond(settled: Iterable[tuple[int, int]], bound: Mapping[int, int]) -> bool:

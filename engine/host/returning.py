@@ -42,10 +42,17 @@ class Returning:
         if self.is_on:
             self.since, self.kept, self._candidate = epoch, {}, {}
 
-    def next_bound(self, seats: Iterable[str]) -> tuple[Numbers, list[str]] | None:
-        """(bound, seats that are beyond it) once all have spoken; nobody is where the return is over. None: not yet."""
+    def heard_of(self, beat: Beat, seats: Iterable[str]) -> tuple[Numbers, list[str]] | None:
+        """Hear a leader. Once all have spoken: a bound, and who is beyond it; nobody is when the return is over."""
+        self.heard[beat.seat] = beat
         if not self.heard.keys() >= set(seats):
             return None
+        bound, beyond = self._next_bound()
+        if not beyond:
+            self.is_on, self.since = False, beat.epoch + 1
+        return bound, beyond
+
+    def _next_bound(self) -> tuple[Numbers, list[str]]:
         asked = joined(one.reach.asked for one in self.heard.values())
         if self.promise == Promise.MEMORY:
             return dict.fromkeys(asked, 0), [seat for seat, one in self.heard.items() if one.number > 0]

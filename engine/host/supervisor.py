@@ -1,14 +1,15 @@
-"""The supervisor: hears who lives, and says who leads which seat. It is one, and its epochs are journaled before
-anybody hears of them; without it nobody is promoted."""
+"""The supervisor: hears who lives, and says who leads which seat, and where. It is one, and its epochs are journaled
+before anybody hears of them; without it nobody is promoted."""
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from typing import Any
 
 from engine.host.disk import Disk
+from engine.host.growth import Burden, Growth
 from engine.host.journal import Journal
-from engine.host.messages import Beat, Envelope, Lead, Message, Replace, Tick
+from engine.host.messages import Beat, Envelope, Lead, Load, Message, Move, Replace, Tick
 from engine.host.replica import Promise
 from engine.host.returning import Numbers, Returning
 
@@ -49,19 +50,25 @@ class Supervisor:
         patience: Patience,
         standby: bool,
         now: int,
+        placed: Mapping[str, str] | None = None,
+        growth: Growth | None = None,
         promise: Promise = Promise.DURABLE,
     ) -> None:
-        """seats: as the first epoch has them; the journal knows better if there is one."""
+        """seats: as the first epoch has them, and placed the node of each host; the journal knows better if there is
+        one. growth: nodes that may be taken into use."""
         self.journal, self.patience, self.standby = Journal(disk, "supervisor.journal"), patience, standby
         self.seats, self.epoch = dict(seats), 0
+        self.placed = dict(placed or {})  # by host: its node
+        self.used = list(dict.fromkeys(self.placed.values()))  # nodes, in the order in which they were taken into use
+        self.moves: dict[str, str] = {}  # by seat: the node it is to be led from
+        self.burden = Burden(growth) if growth is not None else None
         self.coming: dict[str, Replace] = {}  # by host: how it was started
         self.in_step: dict[str, bool] = {}  # by seat: its follower has all that was promised
         self.returning = Returning(promise)
         for record in self.journal.records():
             self.epoch = record.epoch
             self._read(json.loads(record.payload))
-        known = [*self.coming, *(host for one in self.seats.values() for host in one.hosts)]
-        self.seen = dict.fromkeys(known, now)
+        self.seen = dict.fromkeys(self._known(), now)
         self._told_ms = self._ticked_ms = now
         if self.epoch == 0:
             self._begin_epoch({})
@@ -72,12 +79,18 @@ class Supervisor:
             return self._beat(message, now)
         if isinstance(message, Tick):
             return self._tick(now)
+        if isinstance(message, Move):
+            return self._move(message, now)
+        if isinstance(message, Load) and self.burden is not None:
+            self.burden.heard(message, now)
         return []
 
     def _beat(self, beat: Beat, now: int) -> list[Envelope]:
         if beat.seat not in self.seats:
             return []
         seating = self.seats[beat.seat]
+        if beat.host in self.coming and beat.error:
+            return self._did_not_come(beat.host, now)
         if beat.host in self.coming:
             order = self.coming.pop(beat.host)
             self.seen[beat.host] = now
@@ -91,16 +104,15 @@ class Supervisor:
                 return []  # the one that is coming ends it, and needs what it has
             return [Envelope(CARRIER, Replace(beat.seat, (beat.host,)))]  # it was replaced, and does not know
         if beat.error:
-            return [] if self._is_coming(beat.seat) else self._lost(beat.seat, beat.host, now)
+            return self._lost(beat.seat, beat.host, now)
         self.seen[beat.host] = now
         self.returning.keep(beat)
         if beat.leads and beat.epoch == self.epoch and beat.host == seating.leader:
             self.in_step[beat.seat] = beat.in_step
             if self.returning.is_on:
                 return self._go_on_returning(beat, now)
-            if seating.learner and beat.in_step and self.returning.may_follow(seating.learner):
-                graduated = replace(seating, follower=seating.learner, learner="")
-                return self._begin_epoch({beat.seat: graduated}, now)
+            if seating.learner and beat.caught_up and self.returning.may_follow(seating.learner):
+                return self._graduate(beat.seat, now)
         return []
 
     def _tick(self, now: int) -> list[Envelope]:
@@ -108,12 +120,13 @@ class Supervisor:
         out: list[Envelope] = []
         for seat, seating in list(self.seats.items()):
             for host in seating.hosts:
-                if now - self.seen[host] > self.patience.lost and not self._is_coming(seat):
+                if now - self.seen[host] > self.patience.lost and host in self.seats[seat].hosts:
                     out += self._lost(seat, host, now)
-        for host, order in list(self.coming.items()):
+        for host in list(self.coming):
             if now - self.seen[host] > self.patience.starting:
-                del self.coming[host]
-                out += self._start(order.seat, (*order.ended, host), order.afresh, now)
+                out += self._did_not_come(host, now)
+        if not self.returning.is_on:
+            out += [envelope for seat in self.seats for envelope in self._tend(seat, now)] + self._grow(now)
         if now - self._told_ms >= self.patience.again:
             out += self._tell(now)
         return out
@@ -124,51 +137,95 @@ class Supervisor:
         if deaf > self.patience.lost // 4:
             self.seen = {host: seen + deaf for host, seen in self.seen.items()}
 
-    def _is_coming(self, seat: str) -> bool:
-        return any(order.seat == seat for order in self.coming.values())
+    def _coming_to(self, seat: str) -> list[Replace]:
+        return [order for order in self.coming.values() if order.seat == seat]
+
+    def _is_replaced(self, seat: str) -> bool:
+        """Its leader's disk has been given to another host, which is to lead."""
+        return any(not order.afresh for order in self._coming_to(seat))
 
     # --- decisions ----------------------------------------------------------------------------------------------------
     def _lost(self, seat: str, host: str, now: int) -> list[Envelope]:
         """A host has died, or is taken for dead: it is ended, so that it is."""
         seating = self.seats[seat]
-        if host in (seating.follower, seating.learner):
-            out = [Envelope(CARRIER, Replace(seat, (host,)))]
-            out += self._begin_epoch({seat: replace(seating, follower="", learner="")}, now)
-            return out + (self._start(seat, (), True, now) if self.standby else [])
+        if host != seating.leader:
+            return self._without(seat, (host,), now) + self._tend(seat, now)
+        if self._is_replaced(seat):
+            return []
         if seating.follower and self.in_step.get(seat):
-            out = [Envelope(CARRIER, Replace(seat, (host,)))]
-            out += self._begin_epoch({seat: replace(seating, leader=seating.follower, follower="")}, now)
-            return out + self._start(seat, (), True, now)
-        return self._start(seat, (host,), False, now)
+            return self._promote(seat, now) + self._tend(seat, now)
+        return self._start(seat, (host,), False, self.placed.get(host, ""), now)
 
-    def _start(self, seat: str, ended: tuple[str, ...], afresh: bool, now: int) -> list[Envelope]:
+    def _did_not_come(self, host: str, now: int) -> list[Envelope]:
+        """A host that was started has shown nothing; it may be there, and have begun to write."""
+        order = self.coming.pop(host)
+        ended = (*order.ended, host)
+        if not order.afresh:
+            return self._start(order.seat, ended, False, order.node, now)
+        if order.node == self.moves.get(order.seat):
+            del self.moves[order.seat]  # it cannot be led from there
+        self._write()
+        return [Envelope(CARRIER, Replace(order.seat, ended)), *self._tend(order.seat, now)]
+
+    def _promote(self, seat: str, now: int) -> list[Envelope]:
+        """The follower leads. A learner may have heard more than it, which nobody was promised: it ends."""
+        seating = self.seats[seat]
+        ended = tuple(filter(None, (seating.leader, seating.learner)))
+        changed = replace(seating, leader=seating.follower, follower="", learner="")
+        return [Envelope(CARRIER, Replace(seat, ended)), *self._begin_epoch({seat: changed}, now)]
+
+    def _without(self, seat: str, hosts: tuple[str, ...], now: int) -> list[Envelope]:
+        """Some that followed or learned do so no more."""
+        seating = self.seats[seat]
+        follower, learner = ("" if one in hosts else one for one in (seating.follower, seating.learner))
+        changed = replace(seating, follower=follower, learner=learner)
+        return [Envelope(CARRIER, Replace(seat, hosts)), *self._begin_epoch({seat: changed}, now)]
+
+    def _graduate(self, seat: str, now: int) -> list[Envelope]:
+        """The learner follows, in place of whoever did."""
+        seating = self.seats[seat]
+        out = [Envelope(CARRIER, Replace(seat, (seating.follower,)))] if seating.follower else []
+        return out + self._begin_epoch({seat: replace(seating, follower=seating.learner, learner="")}, now)
+
+    def _tend(self, seat: str, now: int) -> list[Envelope]:
+        """What a seat lacks for moving, or for a standby. One seat moves at a time."""
+        seating, target = self.seats[seat], self.moves.get(seat)
+        if target is not None and self.placed.get(seating.leader) == target:
+            del self.moves[seat]
+            target = None
+        if target is not None and seating.follower and self.placed.get(seating.follower) == target:
+            return self._promote(seat, now) if self.in_step.get(seat) and not self._is_replaced(seat) else []
+        if seating.learner or any(order.afresh for order in self._coming_to(seat)):
+            return []
+        if target is not None:
+            return self._start(seat, (), True, target, now) if seat == next(iter(self.moves)) else []
+        if self.standby and not seating.follower:
+            return self._start(seat, (), True, self._apart_from(seating.leader), now)
+        return []
+
+    def _apart_from(self, leader: str) -> str:
+        """Another node than the leader's, if there is one: that with the fewest hosts."""
+        own, nodes = self.placed.get(leader, ""), list(self.placed.values())
+        return min((node for node in self.used if node != own), key=nodes.count, default=own)
+
+    def _start(self, seat: str, ended: tuple[str, ...], afresh: bool, node: str, now: int) -> list[Envelope]:
         """A new host: it takes over the disk of one that is ended, or begins afresh and follows."""
         seating = self.seats[seat]
         host = f"{seat}.{seating.started + 1}"
         self.seats[seat] = replace(seating, started=seating.started + 1)
-        self.seen[host], self.coming[host] = now, Replace(seat, ended, host, afresh)
+        self.seen[host], self.placed[host] = now, node
+        self.coming[host] = Replace(seat, ended, host, afresh, node)
         self._write()
         return [Envelope(CARRIER, self.coming[host])]
 
+    # --- returns ------------------------------------------------------------------------------------------------------
     def _go_on_returning(self, beat: Beat, now: int) -> list[Envelope]:
         """Once all leaders have spoken, whoever is beyond what the others know goes back."""
-        self.returning.heard[beat.seat] = beat
-        found = self.returning.next_bound(self.seats)
+        found = self.returning.heard_of(beat, self.seats)
         if found is None:
             return []
         bound, beyond = found
-        if beyond:
-            return self._return(bound, beyond, now)
-        self.returning.is_on, self.returning.bound = False, {}
-        self.returning.since = self.epoch + 1
-        out = self._begin_epoch({}, now)
-        alone = [seat for seat, one in self.seats.items() if not one.follower and not one.learner]
-        return out + [
-            envelope
-            for seat in alone
-            if self.standby and not self._is_coming(seat)
-            for envelope in self._start(seat, (), True, now)
-        ]
+        return self._return(bound, beyond, now) if beyond else self._begin_epoch({}, now)
 
     def _return(self, bound: Numbers, seats: list[str], now: int) -> list[Envelope]:
         """An epoch in which some seats are not where they were; who follows them begins afresh."""
@@ -177,6 +234,47 @@ class Supervisor:
         out = [Envelope(CARRIER, Replace(seat, hosts)) for seat, hosts in ended if hosts]
         return out + self._begin_epoch(left, now, bound)
 
+    # --- nodes --------------------------------------------------------------------------------------------------------
+    def _move(self, move: Move, now: int) -> list[Envelope]:
+        if move.seat not in self.seats:
+            return []
+        self.moves[move.seat] = move.node
+        if move.node not in self.used:
+            self.used.append(move.node)
+        self._write()
+        return self._tend(move.seat, now)
+
+    def _grow(self, now: int) -> list[Envelope]:
+        """Take a node into use when batches wait for too long, and give it back when they do not; one at a time."""
+        burden = self.burden
+        if burden is None or self.moves or self.coming:
+            return []
+        if (node := burden.overloaded(self.used, now)) is not None:
+            led, spare = self._led_from(node), burden.next_node(self.used)
+            if spare is None or len(led) < 2:
+                return []
+            return self._take_over(led[len(led) // 2 :], spare, now)
+        if (node := burden.relief(self.used, now)) is not None:
+            led = self._led_from(self.used[-1])
+            return self._take_over(led, node, now) if led else self._give_back(self.used[-1], now)
+        return []
+
+    def _led_from(self, node: str) -> list[str]:
+        return [seat for seat, seating in self.seats.items() if self.placed.get(seating.leader) == node]
+
+    def _take_over(self, seats: list[str], node: str, now: int) -> list[Envelope]:
+        assert self.burden is not None
+        self.burden.begin_again()
+        return [envelope for seat in seats for envelope in self._move(Move(seat, node), now)]
+
+    def _give_back(self, node: str, now: int) -> list[Envelope]:
+        """Nobody leads from there; whoever follows there does so somewhere else from now on."""
+        self.used.remove(node)
+        self._write()
+        followers = [(seat, one.follower) for seat, one in self.seats.items() if self.placed.get(one.follower) == node]
+        return [envelope for seat, host in followers for envelope in self._without(seat, (host,), now)]
+
+    # --- epochs -------------------------------------------------------------------------------------------------------
     def _begin_epoch(
         self, changed: Mapping[str, Seating], now: int = 0, bound: Numbers | None = None
     ) -> list[Envelope]:
@@ -190,9 +288,13 @@ class Supervisor:
 
     def _write(self) -> None:
         """Nobody hears of a decision that could be forgotten."""
+        self.placed = {host: self.placed.get(host, "") for host in self._known()}
         said = {
             "seats": {seat: (one.leader, one.follower, one.learner, one.started) for seat, one in self.seats.items()},
-            "coming": [(order.seat, order.ended, order.started, order.afresh) for order in self.coming.values()],
+            "coming": [astuple(order) for order in self.coming.values()],
+            "placed": self.placed,
+            "moves": self.moves,
+            "used": self.used,
             "returning": self.returning.record,
         }
         self.journal.append(self.epoch, json.dumps(said).encode())
@@ -202,7 +304,11 @@ class Supervisor:
         self.seats = {seat: Seating(*one) for seat, one in said["seats"].items()}
         orders = [Replace(seat, tuple(ended), *rest) for seat, ended, *rest in said["coming"]]
         self.coming = {order.started: order for order in orders}
+        self.placed, self.moves, self.used = said["placed"], said["moves"], said["used"]
         self.returning.read(said["returning"])
+
+    def _known(self) -> list[str]:
+        return [*self.coming, *(host for one in self.seats.values() for host in one.hosts)]
 
     def _tell(self, now: int) -> list[Envelope]:
         self._told_ms = now

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from engine.host.messages import Beat, Envelope, Lead, Message, Replace, Tick
+from engine.host.messages import Batch, Beat, Envelope, Lead, Message, Replace, Tick
 from engine.host.process import Recovery
 from engine.host.ray_fleet import Lost, RayFleet
 from engine.host.supervisor import CARRIER, EVERYBODY, Supervisor
@@ -15,6 +15,9 @@ from engine.host.supervisor import CARRIER, EVERYBODY, Supervisor
 SUPERVISOR = "supervisor"
 TICK_S = 0.02
 MESSAGES_MAX = 10_000  # that wait for one host; more are dropped, and sent again by whoever needs them
+
+
+Start = Callable[[str, str, Path, str], None]  # a host of a seat, on a folder and a node
 
 
 class Local(Protocol):
@@ -39,17 +42,26 @@ class Box:
 
     seat: str
     folder: Path
+    node: str
     waiting: deque[Message] = field(default_factory=deque)
     busy: bool = True
     gone: bool = False
 
 
+class Pace(Protocol):
+    """Nodes that are slower than the machine they are emulated on."""
+
+    def ready_s(self, node: str, message: Message, now: float) -> float:
+        """When a node may have a message that comes now, in seconds of a monotonic clock."""
+
+
 class Switch:
     """Hosts in processes of a fleet, the supervisor and clients here. Call `turn` over and over."""
 
-    def __init__(self, fleet: RayFleet, folder: Path, start: Callable[[str, str, Path], None]) -> None:
-        """start(host, seat, folder): have the fleet start a host on a folder."""
-        self.fleet, self.folder, self._start = fleet, folder, start
+    def __init__(self, fleet: RayFleet, folder: Path, start: Start, pace: Pace | None = None) -> None:
+        """start: have the fleet start a host."""
+        self.fleet, self.folder, self._start, self.pace = fleet, folder, start, pace
+        self.held: list[tuple[float, str, Message]] = []  # (when, host, message): what a node is not ready for
         self.boxes: dict[str, Box] = {}
         self.locals: dict[str, Local] = {}
         self.supervisor: Supervisor | None = None
@@ -66,11 +78,11 @@ class Switch:
         self.events.append(Event(time.time(), what, host, told))
 
     # --- hosts --------------------------------------------------------------------------------------------------------
-    def start(self, host: str, seat: str) -> None:
+    def start(self, host: str, seat: str, node: str = "") -> None:
         folder = self.folder / host
-        self.boxes[host] = Box(seat, folder)
-        self.note("started", host)
-        self._start(host, seat, folder)
+        self.boxes[host] = Box(seat, folder, node)
+        self.note("started", host, node)
+        self._start(host, seat, folder, node)
 
     def end(self, host: str) -> None:
         self.fleet.end(host)
@@ -88,7 +100,7 @@ class Switch:
         if order.started and held and not order.afresh:
             (self.folder / held[-1]).rename(self.folder / order.started)
         if order.started:
-            self.start(order.started, order.seat)
+            self.start(order.started, order.seat, order.node)
 
     # --- messages -----------------------------------------------------------------------------------------------------
     def post(self, envelopes: Iterable[Envelope]) -> None:
@@ -121,22 +133,53 @@ class Switch:
     def _hand(self, host: str, message: Message) -> None:
         if host in self.locals:
             self.post(self.locals[host].receive(message, self.now))
-        elif host in self.boxes and len(self.boxes[host].waiting) < MESSAGES_MAX:
+        elif self.pace is not None and isinstance(message, Batch) and host in self.boxes:
+            self._hold(host, message, self.pace)
+        else:
+            self._put(host, message)
+
+    def _put(self, host: str, message: Message) -> None:
+        if host in self.boxes and len(self.boxes[host].waiting) < MESSAGES_MAX:
             self.boxes[host].waiting.append(message)
+
+    def _hold(self, host: str, batch: Batch, pace: Pace) -> None:
+        """Until its node is ready for it; one that is sent again meanwhile is the same one."""
+        for _, of, message in self.held:
+            if (
+                of == host
+                and isinstance(message, Batch)
+                and (message.client, message.number) == (batch.client, batch.number)
+            ):
+                return
+        self.held.append((pace.ready_s(self.boxes[host].node, batch, time.monotonic()), host, batch))
 
     # --- time ---------------------------------------------------------------------------------------------------------
     def turn(self) -> None:
         """Hand over what waits, take what has come; returns after TICK_S at the latest."""
         if time.monotonic() - self._ticked >= TICK_S:
             self._tick()
+        self._let_go(time.monotonic())
         for host, box in self.boxes.items():
             if box.waiting and not box.busy and not box.gone:
                 messages = list(box.waiting)
                 box.waiting.clear()
                 box.busy = True
                 self.fleet.send(host, messages)
-        for host, result in self.fleet.done(TICK_S):
+        for host, result in self.fleet.done(self._until_next()):
             self._take(host, result)
+
+    def _until_next(self) -> float:
+        """Seconds to wait for an answer: not longer than something is held."""
+        now = time.monotonic()
+        return max(0.0, min([TICK_S, *(ready - now for ready, _, _ in self.held)]))
+
+    def _let_go(self, now: float) -> None:
+        held, self.held = self.held, []
+        for ready, host, message in held:
+            if ready > now:
+                self.held.append((ready, host, message))
+            else:
+                self._put(host, message)
 
     def _tick(self) -> None:
         self._ticked = time.monotonic()

@@ -2,7 +2,6 @@
 
 Everything that happens follows from one seed. Hosts are whatever `receive(message, now)` returns envelopes; the stage
 carries them, late, twice, in another order or not at all, takes hosts' power away, freezes them and cuts them off.
-A move of customers between hosts has no disaster of its own yet: there are no moves.
 """
 
 import copy
@@ -52,7 +51,8 @@ class Place:
 @dataclass(frozen=True)
 class Weather:
     """How likely a message is lost, doubled, or late, and by how many ms; chances of a disaster a tick and a host, and
-    how many ms it may take; and chances of a fault at a call of a disk."""
+    how many ms it may take; and chances of a fault at a call of a disk. moved: chance a tick that somebody wants a seat
+    elsewhere; whoever plays that part draws it."""
 
     lost: float = 0.0
     doubled: float = 0.0
@@ -71,6 +71,7 @@ class Weather:
     sync_fails: float = 0.0
     read_fails: float = 0.0
     dies: float = 0.0
+    moved: float = 0.0
 
 
 class Disaster(Exception):

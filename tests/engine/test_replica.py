@@ -135,7 +135,7 @@ def said(out: Sequence[Envelope], kind: type) -> list[Any]:
 # --- promises ---------------------------------------------------------------------------------------------------------
 def test_an_answer_waits_for_the_follower() -> None:
     leader, follower = pair()
-    exchanged(leader, follower, leader.receive(Wanted(2, SEAT, 1), 100))
+    exchanged(leader, follower, leader.receive(Wanted(2, SEAT, 1, "b"), 100))
     out = leader.receive(order(1), 101)
     assert [envelope.to for envelope in out] == ["b"], "only the copy leaves"
     assert leader.receive(order(1), 102) == [], "asked again, it is not answered either"
@@ -176,7 +176,7 @@ def test_a_disk_that_cannot_be_read_is_told() -> None:
     disk = leader.journal.disk
     assert isinstance(disk, SeededDisk)
     disk.faults = Faults(read_fails=1.0)
-    (beat,) = leader.receive(Wanted(2, SEAT, 1), 100)
+    (beat,) = leader.receive(Wanted(2, SEAT, 1, "b"), 100)
     assert "Input/output error" in beat.message.error  # type: ignore[union-attr]
 
 
@@ -203,7 +203,7 @@ def test_a_loss_of_power_takes_what_was_not_promised(promise: Promise) -> None:
 def test_another_epoch_changes_nothing(epoch: int) -> None:
     leader, follower = pair(2)
     leader.receive(order(3), 101)
-    for message in (Kept(epoch, SEAT, 3), Wanted(epoch, SEAT, 1)):
+    for message in (Kept(epoch, SEAT, 3, "b"), Wanted(epoch, SEAT, 1, "b")):
         assert leader.receive(message, 102) == []
     assert leader.waiting
     for sent in (Copy(epoch, SEAT, 1, b"1"), Seed(epoch, SEAT, (4, 4), (b"", b""), ())):
@@ -237,7 +237,7 @@ def test_a_follower_begins_from_a_snapshot_and_is_nowhere_between_two_records() 
     (seed,) = said(leader.receive(wanted, 1_001), Seed)
     (again,) = follower.receive(seed, 1_002)
     assert follower.journal.number == seed.numbers[-1]
-    assert again.message == Wanted(2, SEAT, seed.numbers[-1] + 1)
+    assert again.message == Wanted(2, SEAT, seed.numbers[-1] + 1, "b")
     assert follower.machine.digest() == leader_with(seed.numbers[-1], SeededDisk(Random(1))).machine.digest()
     exchanged(leader, follower, [again])
     assert follower.machine.digest() == leader.machine.digest()
@@ -249,7 +249,7 @@ def test_a_follower_begins_from_a_snapshot_and_is_nowhere_between_two_records() 
 
 def test_a_follower_takes_no_snapshot_before_it_is_where_its_leader_was() -> None:
     leader, follower = pair(30)
-    (seed,) = said(leader.receive(Wanted(2, SEAT, 1), 1_000), Seed)
+    (seed,) = said(leader.receive(Wanted(2, SEAT, 1, "b"), 1_000), Seed)
     follower.receive(seed, 1_001)
     for now in range(2_000, 2_010):
         follower.receive(Tick(), now)
@@ -263,9 +263,9 @@ def test_a_leader_keeps_what_its_follower_lacks() -> None:
         leader.receive(order(number), number)
         leader.receive(Tick(), number)
     assert leader.snapshots.numbers[0] > 30
-    exchanged(leader, follower, leader.receive(Wanted(2, SEAT, 4), 1_000))
+    exchanged(leader, follower, leader.receive(Wanted(2, SEAT, 4, "b"), 1_000))
     for _ in range(39 // COPIES_AT_ONCE + 1):
-        exchanged(leader, follower, leader.receive(Wanted(2, SEAT, follower.journal.number + 1), 1_000))
+        exchanged(leader, follower, leader.receive(Wanted(2, SEAT, follower.journal.number + 1, "b"), 1_000))
     assert follower.machine.digest() == leader.machine.digest()
 
 
@@ -273,7 +273,7 @@ def test_a_follower_too_far_behind_gives_its_place_up() -> None:
     """Else its leader would wait for it for ever."""
     leader, follower = pair(30)
     follower.receive(Copy(2, SEAT, 1, b"1"), 100)
-    (seed,) = said(leader.receive(Wanted(2, SEAT, 2), 1_000), Seed)
+    (seed,) = said(leader.receive(Wanted(2, SEAT, 2, "b"), 1_000), Seed)
     (beat,) = said(follower.receive(seed, 1_001), Beat)
     assert beat.error.startswith("tape.journal ends at record 1, and a has no more of what follows than a snapshot")
 

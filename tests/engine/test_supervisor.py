@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from engine.host.messages import Beat, Envelope, Lead, Replace, Tick
+from engine.host.growth import Growth
+from engine.host.messages import Beat, Envelope, Lead, Load, Move, Replace, Tick
 from engine.host.supervisor import CARRIER, EVERYBODY, Patience, Seating, Supervisor
 from sim.disasters.disk import SeededDisk
 
@@ -68,7 +69,9 @@ def test_a_follower_in_step_is_promoted_and_another_one_is_started() -> None:
     assert scene.seating.leader == "ledger.2"
     assert orders(out) == [Replace(SEAT, ("ledger.1",)), Replace(SEAT, (), "ledger.3", afresh=True)]
     scene.beat("ledger.3")
-    assert scene.seating.follower == "ledger.3"
+    assert (scene.seating.follower, scene.seating.learner) == ("", "ledger.3"), "nobody waits for it"
+    scene.beat("ledger.2", leads=True, caught_up=True)
+    assert (scene.seating.follower, scene.seating.learner) == ("ledger.3", "")
 
 
 @pytest.mark.parametrize("follower", ["ledger.2", ""], ids=["a follower not in step", "no follower"])
@@ -89,6 +92,7 @@ def test_being_in_step_ends_with_the_epoch() -> None:
     scene.passes(500, "ledger.1", "ledger.2", in_step=True)
     scene.passes(1_200, "ledger.1", in_step=True)  # the follower is lost, another one is started …
     scene.beat("ledger.3")
+    scene.beat("ledger.1", leads=True, caught_up=True)
     out = scene.passes(1_200, "ledger.3")  # … and its leader is lost before it has anything
     assert Replace(SEAT, ("ledger.1",), "ledger.4") in orders(out)
     assert scene.seating.leader == "ledger.1"
@@ -160,3 +164,99 @@ def test_nobody_hears_of_an_epoch_that_could_be_forgotten() -> None:
         scene.disk.crash()
         scene.supervisor = scene.begun()
         assert scene.supervisor.epoch >= told
+
+
+# --- where seats are led from -----------------------------------------------------------------------------------------
+class Fleet:
+    """Shards on nodes; every host lives, learns at once and is in step, but for those that are said to be lost."""
+
+    def __init__(self, shards: int, standby: bool = False, growth: Growth | None = None) -> None:
+        seats = {f"shard-{shard}": Seating(f"shard-{shard}.1", started=1) for shard in range(shards)}
+        placed = {one.leader: "first" for one in seats.values()}
+        self.now, self.lost, self.told = 0, set[str](), list[Envelope]()
+        self.supervisor = Supervisor(SeededDisk(Random(1)), seats, PATIENCE, standby, 0, placed, growth)
+
+    def passes(self, ms: int, **waits: int) -> None:
+        """waits: ms, by node; each node is busy for a hundredth of it."""
+        for _ in range(0, ms, 100):
+            self.now += 100
+            for node, wait_ms in waits.items():
+                self.supervisor.receive(Load(node, wait_ms, wait_ms / 100), self.now)
+            for order in list(self.supervisor.coming.values()):
+                self._beat(order.seat, order.started)
+            for seat, seating in list(self.supervisor.seats.items()):
+                for host in seating.hosts:
+                    self._beat(seat, host)
+            self.told += self.supervisor.receive(Tick(), self.now)
+
+    def _beat(self, seat: str, host: str) -> None:
+        seating = self.supervisor.seats[seat]
+        if host not in self.lost:
+            beat = Beat(host, seat, self.supervisor.epoch, 0, host == seating.leader, bool(seating.follower), True)
+            self.told += self.supervisor.receive(beat, self.now)
+
+    @property
+    def nodes(self) -> dict[str, str]:
+        """By seat: where it is led from."""
+        return {seat: self.supervisor.placed[one.leader] for seat, one in self.supervisor.seats.items()}
+
+    @property
+    def followers(self) -> dict[str, str]:
+        seats = self.supervisor.seats.items()
+        return {seat: self.supervisor.placed[one.follower] for seat, one in seats if one.follower}
+
+
+@pytest.mark.parametrize("standby", [False, True])
+def test_a_seat_is_led_from_another_node_once_that_has_all(standby: bool) -> None:
+    fleet = Fleet(1, standby)
+    fleet.passes(500)
+    before = fleet.supervisor.seats["shard-0"].leader
+    fleet.supervisor.receive(Move("shard-0", "second"), fleet.now)
+    fleet.passes(1_000)
+    assert fleet.nodes == {"shard-0": "second"}
+    assert Replace("shard-0", (before,)) in orders(fleet.told), "who led it before is ended"
+    assert fleet.followers == ({"shard-0": "first"} if standby else {}), "a standby is on the other node"
+
+
+def test_a_seat_stays_where_it_is_when_nobody_comes_up_on_the_other_node() -> None:
+    fleet = Fleet(1)
+    fleet.passes(500)
+    fleet.lost.add("shard-0.2")
+    fleet.supervisor.receive(Move("shard-0", "second"), fleet.now)
+    fleet.passes(6_000)
+    assert (fleet.nodes, fleet.supervisor.moves) == ({"shard-0": "first"}, {})
+    assert Replace("shard-0", ("shard-0.2",)) in orders(fleet.told)
+
+
+def test_a_leader_is_replaced_while_its_seat_moves() -> None:
+    fleet = Fleet(1)
+    fleet.passes(500)
+    fleet.lost |= {"shard-0.1", "shard-0.2"}  # neither the leader nor the one that was to lead
+    fleet.supervisor.receive(Move("shard-0", "second"), fleet.now)
+    fleet.passes(8_000)
+    assert Replace("shard-0", ("shard-0.1",), "shard-0.3", node="first") in orders(fleet.told)
+    assert fleet.nodes == {"shard-0": "first"}
+
+
+GROWTH = Growth(("second",), busy_ms=500, busy_for_ms=500, calm_ms=100, calm_for_ms=2_000, calm_load=0.7)
+
+
+def test_a_node_is_added_when_batches_wait_and_given_back_when_they_do_not() -> None:
+    fleet = Fleet(4, growth=GROWTH)
+    fleet.passes(3_000, first=90)
+    assert set(fleet.nodes.values()) == {"first"}
+    fleet.passes(400, first=600)
+    assert set(fleet.nodes.values()) == {"first"}, "a moment is no reason"
+    fleet.passes(3_000, first=600)
+    assert fleet.nodes == {"shard-0": "first", "shard-1": "first", "shard-2": "second", "shard-3": "second"}
+    fleet.passes(5_000, first=40, second=40)
+    assert set(fleet.nodes.values()) == {"first", "second"}, "one alone would be busy for 80 % of the time"
+    fleet.passes(8_000, first=30, second=30)
+    assert (set(fleet.nodes.values()), fleet.supervisor.used) == ({"first"}, ["first"])
+
+
+def test_no_node_is_added_where_it_would_not_help() -> None:
+    alone, none_left = Fleet(1, growth=GROWTH), Fleet(4, growth=Growth(()))
+    for fleet in (alone, none_left):
+        fleet.passes(5_000, first=900)
+        assert set(fleet.nodes.values()) == {"first"}
