@@ -5,11 +5,18 @@ from dataclasses import dataclass, fields, replace
 from random import Random
 from typing import Any
 
+from engine.host.replica import Promise
 from sim.disasters.stage import SLOW_SYNC_MS, TICK_MS, Weather
 
 DURATIONS = {  # chance: how long one lasts, ms
     "late": "late_ms", "freeze": "freeze_ms", "cut": "cut_ms", "slow_disk": "slow_disk_ms", "full_disk": "full_disk_ms",
 }  # fmt: skip
+PROMISES = {Promise.DURABLE: 60, Promise.INTERVAL: 25, Promise.MEMORY: 15}  # of 100 cases
+KEPT = {
+    Promise.DURABLE: "",
+    Promise.INTERVAL: ", answers kept for good after an interval",
+    Promise.MEMORY: ", answers kept in memory only",
+}
 CHANCES = tuple(one.name for one in fields(Weather) if not one.name.endswith("_ms"))
 WORDS = {
     "lost": "a message is lost with chance {chance}",
@@ -38,6 +45,7 @@ class Case:
     standby: bool
     weather: Weather
     settlements: int  # of the traffic, from its beginning
+    promise: Promise = Promise.DURABLE
 
 
 def case_of(seed: int, settlements: int) -> Case:
@@ -55,7 +63,8 @@ def case_of(seed: int, settlements: int) -> Case:
         full_disk=chance(0.01), full_disk_ms=random.choice((200, 3_000)), write_fails=chance(0.01),
         sync_fails=chance(0.01), read_fails=chance(0.01), dies=chance(0.02), moved=chance(0.02),
     )  # fmt: skip
-    return Case(seed, standby, weather, settlements)
+    (promise,) = random.choices(list(PROMISES), list(PROMISES.values()))
+    return Case(seed, standby, weather, settlements, promise)
 
 
 def shrunk(case: Case, fails: Callable[[Case], str | None], most: int = 200) -> tuple[Case, str]:
@@ -105,4 +114,4 @@ def sentence_of(case: Case) -> str:
         for name, text in WORDS.items()
         if (chance := getattr(case.weather, name))
     ]
-    return f"{settlements}, {standbys}; {'; '.join(said) if said else 'no fault at all'}"
+    return f"{settlements}, {standbys}{KEPT[case.promise]}; {'; '.join(said) if said else 'no fault at all'}"

@@ -149,7 +149,11 @@ class Replica:
         if self.role == Role.BROKEN:
             return []
         try:
-            return self._received(message, now)
+            out = self._received(message, now)
+            if self.care.promise == Promise.INTERVAL and now >= self._synced_ms + self.care.interval_ms:
+                self._sync()
+                self._synced_ms = now
+            return out
         except (JournalError, SnapshotError, OSError) as error:
             self.role, self.error = Role.BROKEN, str(error)
             return [Envelope(SUPERVISOR, Beat(self.host, self.seat, self.epoch, 0, False, error=self.error))]
@@ -313,9 +317,6 @@ class Replica:
         if now >= self._beat_ms + self.care.beat_ms:
             self._beat_ms = now
             out.append(Envelope(SUPERVISOR, self._alive()))
-        if self.care.promise == Promise.INTERVAL and now >= self._synced_ms + self.care.interval_ms:
-            self._sync()
-            self._synced_ms = now
         if now >= self._again_ms + self.care.again_ms:
             self._again_ms = now
             out += self._again()
