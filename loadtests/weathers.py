@@ -61,7 +61,7 @@ def case_of(seed: int, settlements: int) -> Case:
         crash=chance(0.02), freeze=chance(0.02), freeze_ms=random.choice((100, 3_000)), cut=chance(0.02),
         cut_ms=random.choice((200, 4_000)), slow_disk=chance(0.01), slow_disk_ms=random.choice((200, 3_000)),
         full_disk=chance(0.01), full_disk_ms=random.choice((200, 3_000)), write_fails=chance(0.01),
-        sync_fails=chance(0.01), read_fails=chance(0.01), dies=chance(0.02), moved=chance(0.02),
+        sync_fails=chance(0.02), read_fails=chance(0.01), dies=chance(0.02), moved=chance(0.02),
     )  # fmt: skip
     (promise,) = random.choices(list(PROMISES), list(PROMISES.values()))
     return Case(seed, standby, weather, settlements, promise)

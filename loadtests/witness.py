@@ -272,7 +272,7 @@ SOMETIMES: dict[str, tuple[str, ...]] = {
     ),
     "returning": (
         "return", "return in which nobody goes back", "Ledger goes back", "shard goes back",
-        "heard settlement given up", "return to the beginning", "crash of the supervisor in a return",
+        "return to the beginning", "crash of the supervisor in a return",
         "host lost in a return", "snapshot held back", "acknowledged batch forgotten",
         "answered batch forgotten and sent again", "host back without a loss",
     ),
@@ -286,7 +286,7 @@ SOMETIMES: dict[str, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 RARELY = (  # less than once in 500 disasters, but in 10 000
-    "rename undone", "Seed of an older epoch refused", "follower too far behind for its leader",
+    "rename undone", "heard settlement given up", "Seed of an older epoch refused", "follower too far behind for its leader",
 )  # fmt: skip
 
 
