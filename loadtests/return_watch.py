@@ -49,7 +49,8 @@ class ReturnWatch:
         if replica.role == Role.BROKEN:
             if "cannot return" in replica.error:
                 raise Disaster(f"{name}: {replica.error}")
-            return self.crashed(place)
+            self.crashed(place)
+            return
         before, self.numbers[name] = self.numbers.get(name, 0), replica.journal.number
         machine, self.machines[name] = self.machines.get(name, replica.machine), replica.machine
         self.last[place.disk] = now

@@ -286,7 +286,8 @@ SOMETIMES: dict[str, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 RARELY = (  # less than once in 500 disasters, but in 10 000
-    "rename undone", "heard settlement given up", "Seed of an older epoch refused", "follower too far behind for its leader",
+    "rename undone", "heard settlement given up", "Seed of an older epoch refused",
+    "follower too far behind for its leader",
 )  # fmt: skip
 
 
