@@ -57,7 +57,7 @@ def kept_only_if_held(folder: Path, act: Callable[[], Any]) -> Any:
 
 def checked(name: str, names: list[str], given: dict[str, Any]) -> Any:
     """Options within bounds; UsageError with everything that is not."""
-    from loadtests.drills import DrillOptions
+    from loadtests.held import DrillOptions
 
     wrong = []
     if name not in names:
@@ -88,6 +88,7 @@ def as_found(held: Any) -> dict[str, Any]:
         "seat": held.drill.seat,
         "command": command(held.drill.name, held.options),
         "address": held.options.address,
+        "planned": held.drill.planned,
         "customers": held.options.customers,
         "days": held.options.days,
         "shards": held.options.shards,
@@ -109,10 +110,31 @@ def as_found(held: Any) -> dict[str, Any]:
         "worst_response_s": held.worst_s,
         "outages_s": [round(seconds, 4) for seconds in held.outages],
         "notes": held.notes,
+        "burst": burst_of(held) if held.curve is not None else None,
         "responses": [
             [one.shard, round(one.sent - held.struck, 4), round(one.seconds, 4)] for one in held.responses
         ],
     }  # fmt: skip
+
+
+def burst_of(held: Any) -> dict[str, Any]:
+    """How nodes that are held to a rate bore it, and how nodes that are not."""
+    curve, unheld = held.curve, held.unheld
+
+    def rounded(one: Any) -> list[list[float]]:
+        return [[round(at, 2), nodes, round(wait, 3)] for at, nodes, wait in one.samples]
+
+    return {
+        "events_per_second_of_node": round(held.node_rate),
+        "most_nodes": curve.most_nodes,
+        "added_s": curve.first_with(2),
+        "given_back_s": curve.back_to(1),
+        "worst_wait_s": curve.worst_s,
+        "most_nodes_unheld": unheld.most_nodes,
+        "worst_wait_unheld_s": unheld.worst_s,
+        "emulated": rounded(curve),
+        "unheld": rounded(unheld),
+    }
 
 
 def command(name: str, options: Any) -> str:
@@ -144,6 +166,10 @@ def told(found: dict[str, Any]) -> list[str]:
             f"It struck {len(outages)} times; the slowest answer after each took {outages[len(outages) // 2]:.2f} s at "
             f"the median, {outages[-1]:.2f} s at most."
         )
+    elif found["burst"] is not None:
+        lines.append(borne(found["burst"]))
+    elif found["planned"]:
+        lines.append(f"Nobody was without answers; another host had led since {parts['led'] or 0.0:.2f} s.")
     elif back is not None:
         lines.append(f"Back after {back:.2f} s. Seconds since it struck:")
         lines += [f"  {parts[part]:8.2f}  {word}" for part, word in PARTS.items() if parts[part] is not None]
@@ -154,3 +180,16 @@ def told(found: dict[str, Any]) -> list[str]:
         f"{found['worst_response_s']:.2f} s; the objective is {found['objective_s']:g} s."
     )
     return lines + [sentence(note) for note in found["notes"]]
+
+
+def borne(burst: dict[str, Any]) -> str:
+    """How a burst was borne."""
+    if burst["added_s"] is None:
+        return f"No node was added; batches waited {burst['worst_wait_s']:.2f} s at most."
+    back, rate = burst["given_back_s"], f"{burst['events_per_second_of_node']:,} events a second"
+    given = f"given back after {back:.1f} s" if back is not None else "not given back before the end"
+    return (
+        f"{burst['most_nodes']} emulated nodes of {rate} were in use at most, the second from {burst['added_s']:.1f} s "
+        f"on, {given}. Batches waited {burst['worst_wait_s']:.2f} s at most, "
+        f"and {burst['worst_wait_unheld_s']:.2f} s on nodes that were not held back."
+    )

@@ -2,6 +2,8 @@
 
 FULL_FOR_S, SLOW_S = 3.0, 0.25  # how long a disk takes nothing, and how much longer a slow one takes for a sync
 
+MOVED_TO = "node-2"
+
 SENTENCES = {
     "kill-shard": "the process of a shard is killed",
     "kill-ledger": "the process of the Ledger is killed",
@@ -12,4 +14,7 @@ SENTENCES = {
     "torn-tail": "the process of a shard dies in the middle of a write",
     "full-disk": f"the disk of a shard is full for {FULL_FOR_S:.0f} s (a quota)",
     "slow-fsync": f"each fsync of a shard takes {SLOW_S * 1000:.0f} ms longer",
+    "move-shard": "a shard moves to another node (its customers are served meanwhile)",
+    "site-failover": "the first of two sites is gone, and a person has the second take over",
+    "scale-out": "a burst comes that one node cannot bear (emulated nodes of a fixed rate)",
 }

@@ -4,75 +4,29 @@ Traffic is recorded once, and sent by a client that repeats what is not answered
 is held to that of the same machines run undisturbed, answer by answer and digest by digest.
 """
 
-import math
 import os
-import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
 from engine.host.journal import HEAD, MARK
+from engine.host.messages import Envelope, Move
 from engine.host.process import Recovery
-from engine.host.replica import Care, Promise
-from engine.host.shard import combined
-from loadtests.client import Response
-from loadtests.company import LEDGER, Company, Setting, Undisturbed, company, same, undisturbed
+from engine.host.replica import Care
+from engine.host.switch import SUPERVISOR
+from loadtests.company import LEDGER, Company, Setting, Undisturbed, company, undisturbed
 from loadtests.drill_disk import Trouble, make_trouble
-from loadtests.drill_names import FULL_FOR_S, SENTENCES, SLOW_S
+from loadtests.drill_names import FULL_FOR_S, MOVED_TO, SENTENCES, SLOW_S
+from loadtests.held import ANY, SHARD, Drill, DrillOptions, Found, Held, Parts, Scene, held
+from loadtests.scale_out import STEPS, EmulatedNodes, burst_of, growth_of, rate_of, schedule_of, watched
+from loadtests.site_drill import hold_site_failover
 from loadtests.traffic import CLIENT, Traffic, record_traffic
 
 POLICY = POPULATION = "coupon_shop"
 STEP_MS = 10 * 60_000
 STALLS_FOR_S = 180.0  # without an answer: nobody will come back any more
-SHARD, ANY = "shard-0", "any"
-
-
-@dataclass(frozen=True)
-class DrillOptions:
-    """How a drill is held."""
-
-    customers: int = 20_000
-    days: int = 2
-    shards: int = 2
-    promise: Promise = Promise.DURABLE
-    standby: bool = False
-    objective_s: float = 1.0  # a response should take at most
-    at: float = 0.5  # share of the traffic after which it strikes
-    records_between_snapshots: int = 50
-    times: int = 1  # that it strikes, where a drill strikes more than once
-    seed: int = 1  # of when and whom
-    address: str | None = None
-
-
-@dataclass
-class Scene:
-    """What a drill sees while traffic runs."""
-
-    company: Company
-    random: Random
-    due: list[int]  # steps at which it is still to strike
-    strikes: list[float] = field(default_factory=list)  # when it did, seconds of wall clock
-    notes: list[str] = field(default_factory=list)
-
-    @property
-    def struck(self) -> float:
-        """The last time."""
-        return self.strikes[-1] if self.strikes else 0.0
-
-
-@dataclass(frozen=True)
-class Drill:
-    """One kind of trouble."""
-
-    name: str
-    seat: str  # that it strikes
-    sentence: str
-    strike: Callable[[Scene], None]
-    relieve: Callable[[Scene], None] | None = None  # looked at after every turn once it has struck
-    nodes: bool = False  # needs a second node, which has the first leaders, and standbys on the other one
-    often: bool = False  # strikes at as many random steps as are asked for
 
 
 # --- what is broken ---------------------------------------------------------------------------------------------------
@@ -134,14 +88,28 @@ def quicken(scene: Scene) -> None:
         scene.notes.append(f"the disk was itself again after {FULL_FOR_S:.0f} s")
 
 
+def move(scene: Scene) -> None:
+    scene.company.switch.post([Envelope(SUPERVISOR, Move(SHARD, MOVED_TO))])
+
+
+def has_moved(scene: Scene) -> None:
+    supervisor = scene.company.switch.supervisor
+    assert supervisor is not None
+    if not scene.notes and not supervisor.moves:
+        took = time.time() - scene.struck
+        scene.notes.append(f"{SHARD} was led from {MOVED_TO} {took:.2f} s after it was asked for")
+
+
+def nothing(scene: Scene) -> None:
+    """What strikes is not done here."""
+
+
 MOMENT_S = 0.03
 Strike = Callable[[Scene], None]
 
 
-def named(
-    name: str, seat: str, strike: Strike, relieve: Strike | None = None, nodes: bool = False, often: bool = False
-) -> Drill:
-    return Drill(name, seat, SENTENCES[name], strike, relieve, nodes, often)
+def named(name: str, seat: str, strike: Strike, relieve: Strike | None = None, **how: bool) -> Drill:
+    return Drill(name, seat, SENTENCES[name], strike, relieve, **how)
 
 
 DRILLS = {
@@ -156,98 +124,66 @@ DRILLS = {
         named("torn-tail", SHARD, tear),
         named("full-disk", SHARD, fill, free),
         named("slow-fsync", SHARD, slow, quicken),
+        named("move-shard", SHARD, move, has_moved, planned=True),
+        named("site-failover", ANY, nothing, sites=True),
+        named("scale-out", ANY, nothing, planned=True, burst=True),
     )
 }
 
 
 # --- held -------------------------------------------------------------------------------------------------------------
-@dataclass(frozen=True)
-class Parts:
-    """Seconds since it struck; None where a part did not come to pass."""
-
-    detected: float | None
-    restarted: float | None  # a process is there
-    loaded: float | None  # it has its snapshot
-    replayed: float | None  # and the tail of its journal
-    led: float | None  # everybody knows who leads
-    answered: float | None  # the first good answer
-    recovered: float | None  # from here on every response is within the objective
-
-
-@dataclass(frozen=True)
-class Held:
-    """What a drill came to."""
-
-    drill: Drill
-    options: DrillOptions
-    events: int
-    acknowledged: int
-    lost: int
-    doubled: int
-    otherwise: int  # batches answered otherwise than undisturbed
-    digests_equal: bool
-    digest: str  # of all seats together
-    parts: Parts
-    median_s: float
-    worst_s: float  # since it struck
-    replayed_records: int
-    struck: float
-    outages: list[float]  # for each strike: the slowest response from then on until the next
-    responses: list[Response]
-    notes: list[str]
-
-    @property
-    def is_back(self) -> bool:
-        """The last answer of every shard was within the objective."""
-        last = {one.shard: one.seconds for one in self.responses}
-        return all(seconds <= self.options.objective_s for seconds in last.values())
-
-    @property
-    def is_whole(self) -> bool:
-        """Nothing was lost, doubled or answered otherwise."""
-        return self.lost == self.doubled == self.otherwise == 0 and self.digests_equal
-
-
 def hold(drill: Drill, options: DrillOptions, folder: Path, tell: Callable[[float], None]) -> Held:
     """Hold a drill. tell(share done). Raises DrillError."""
     tell(0.0)
     traffic = record_traffic(POLICY, POPULATION, options.customers, options.days, STEP_MS)
+    traffic = traffic.first(STEPS) if drill.burst else traffic
     truth = undisturbed(traffic, options.shards)
     tell(0.1)
     care = Care(options.promise, records_between_snapshots=options.records_between_snapshots)
     options = replace(options, standby=options.standby or drill.nodes)
+    if drill.sites:
+        return hold_site_failover(drill, replace(options, standby=True), folder, traffic, truth, tell)
     setting = Setting(care, options.standby, options.address, drill.seat == CLIENT, drill.nodes)
+    if drill.burst:
+        return hold_burst(drill, options, folder, traffic, truth, setting, tell)
     with company(traffic, options.shards, folder, setting) as here:
         scene = run_traffic(here, drill, options, traffic, tell)
         return judged(here, drill, options, traffic, truth, scene)
 
 
+def hold_burst(
+    drill: Drill,
+    options: DrillOptions,
+    folder: Path,
+    traffic: Traffic,
+    truth: Undisturbed,
+    setting: Setting,
+    tell: Callable[[float], None],
+) -> Held:
+    """The same burst twice: on emulated nodes, which is judged, and on nodes that are not held back."""
+    options = replace(options, at=burst_of(len(traffic.steps)) / len(traffic.steps))
+    seats = [f"shard-{shard}" for shard in range(options.shards)]
+    setting = replace(setting, schedule=schedule_of(traffic), growth=growth_of(seats))
+    with company(traffic, options.shards, folder / "unheld", setting) as here:
+        unheld = watched(here)
+        run_traffic(here, drill, options, traffic, lambda share: tell(0.1 + 0.4 * share))
+    nodes = EmulatedNodes()
+    with company(traffic, options.shards, folder / "emulated", replace(setting, pace=nodes)) as here:
+        curve = watched(here)
+        nodes.rate = rate_of(traffic)
+        scene = run_traffic(here, drill, options, traffic, lambda share: tell(0.5 + 0.5 * share))
+        found = judged(here, drill, options, traffic, truth, scene)
+        return replace(found, curve=curve, unheld=unheld, node_rate=nodes.rate)
+
+
 def judged(
     here: Company, drill: Drill, options: DrillOptions, traffic: Traffic, truth: Undisturbed, scene: Scene
 ) -> Held:
-    client, digests = here.client, here.digests()
     decided = sum(here.fleet.ask(here.leader(seat), "decided") for seat in here.seats if seat != LEDGER)
     recoveries = [event.told for event in here.switch.events if event.what == "recovered" and event.at > scene.struck]
-    seconds = [one.seconds for one in client.responses]
-    return Held(
-        drill,
-        options,
-        events=traffic.events,
-        acknowledged=client.acknowledged,
-        lost=client.forgotten + max(0, truth.decided - decided),
-        doubled=max(0, decided - truth.decided),
-        otherwise=sum(not same(answer, client.answers[key]) for key, answer in truth.answers.items()),
-        digests_equal=digests == truth.digests,
-        digest=combined(list(digests.values())),
-        parts=parts_of(here, drill, options, scene),
-        median_s=statistics.median(seconds),
-        worst_s=max((one.seconds for one in client.responses if one.answered > scene.struck), default=0.0),
-        replayed_records=max((one.records for one in recoveries), default=0),
-        struck=scene.struck,
-        outages=outages_of(scene.strikes, client.responses),
-        responses=client.responses,
-        notes=scene.notes,
-    )
+    found = Found(here.digests(), decided, scene.strikes, parts_of(here, drill, options, scene), scene.notes)
+    replayed = max((one.records for one in recoveries), default=0)
+    return replace(held(drill, options, traffic.events, truth, here.client, found), replayed_records=replayed)
 
 
 def run_traffic(
@@ -277,14 +213,6 @@ def run_traffic(
     return scene
 
 
-def outages_of(strikes: list[float], responses: list[Response]) -> list[float]:
-    ends = [*strikes[1:], math.inf]
-    return [
-        max((one.seconds for one in responses if start <= one.answered < end), default=0.0)
-        for start, end in zip(strikes, ends, strict=True)
-    ]
-
-
 def parts_of(here: Company, drill: Drill, options: DrillOptions, scene: Scene) -> Parts:
     after = [event for event in here.switch.events if event.at > scene.struck]
 
@@ -294,22 +222,26 @@ def parts_of(here: Company, drill: Drill, options: DrillOptions, scene: Scene) -
 
     recoveries = [event.told for event in after if event.what == "recovered" and isinstance(event.told, Recovery)]
     recovery = recoveries[-1] if recoveries and not options.standby else None
-    detected = first("lost", "ended", "epoch")
+    if drill.planned:
+        recovery = recoveries[0] if recoveries else None
+    detected = first("started") if drill.planned else first("lost", "ended", "epoch")
+    from_then = first("ended") if drill.planned else detected
     mine = [
         one
         for one in here.client.responses
         if drill.seat in (LEDGER, ANY, CLIENT) or f"shard-{one.shard}" == drill.seat
     ]
     # What was on its way when it struck is no sign of recovery.
-    answered = [one.answered for one in mine if detected is not None and one.answered > scene.struck + detected]
+    answered = [one.answered for one in mine if from_then is not None and one.answered > scene.struck + from_then]
     led = [event.at for event in after if event.what == "epoch" and answered and event.at < min(answered)]
     slow_ones = [one.answered for one in here.client.responses
                  if one.answered > scene.struck and one.seconds > options.objective_s]  # fmt: skip
+    has_state = drill.seat != CLIENT and not drill.planned
     return Parts(
         detected,
         recovery.began - scene.struck if recovery else None,
-        recovery.loaded - scene.struck if recovery and drill.seat != CLIENT else None,
-        recovery.replayed - scene.struck if recovery and drill.seat != CLIENT else None,
+        recovery.loaded - scene.struck if recovery and has_state else None,
+        recovery.replayed - scene.struck if recovery and has_state else None,
         max(led) - scene.struck if led else None,
         min(answered) - scene.struck if answered else None,
         max(slow_ones) - scene.struck if slow_ones else 0.0,

@@ -148,6 +148,31 @@ def points(rows: Rows, x: str, y: str, by: str, hover: str) -> dict[str, Any]:
     return {"data": traces, "layout": layout}
 
 
+def curves(rows: Rows, x: str, y: str, by: str, hover: str) -> dict[str, Any]:
+    """A curve for each value of `by`, in the order in which they come."""
+    values = list(dict.fromkeys(row[by] for row in rows))
+    traces = [
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "name": value,
+            "x": [row[x] for row in rows if row[by] == value],
+            "y": [row[y] for row in rows if row[by] == value],
+            "line": {
+                "color": _POINT_COLOURS[at % len(_POINT_COLOURS)],
+                "width": 2.25,
+                "dash": "dot" if at else "solid",
+            },
+            "hovertemplate": f"{value}, {hover}<extra></extra>",
+        }
+        for at, value in enumerate(values)
+    ]
+    layout = _layout(legend=len(values) > 1)
+    layout["xaxis"] = {**_AXIS, "showgrid": False, "ticks": "outside", "ticklen": 5, "nticks": 8}
+    layout["yaxis"] = {**_AXIS, "rangemode": "tozero", "nticks": 5}
+    return {"data": traces, "layout": layout}
+
+
 _AXIS = {"gridcolor": "@grid", "zeroline": False, "linecolor": "@grid", "fixedrange": True, "automargin": True}
 _POINT_COLOURS = ("@series1", "@series2", "@good", "@doubt", "@muted")
 _SYMBOLS = ("circle", "diamond", "square", "triangle-up", "x", "star", "hexagon")  # 35 series before a pair comes again

@@ -8,6 +8,7 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from results.comparison_marks import head, right, row, rows_table
+from results.drill_burst import burst
 from results.drill_measures import Drilled, ShardFigures
 from results.drill_pictures import recovery, responses
 from results.drill_words import PROMISES, RESULT, TROUBLE, listed, sentence
@@ -48,6 +49,7 @@ def content(drilled: Drilled, name: str) -> dict[str, Any]:
         "nobody": drilled.back is None,
         "recovery": recovery(drilled),
         "responses": responses(drilled),
+        "burst": burst(drilled),
         "state": state_table(drilled),
         "shards": shard_table(drilled),
         "together": bool(found.get("seat") and drilled.late_elsewhere),
@@ -103,6 +105,8 @@ def counted(drilled: Drilled, name: str) -> Markup:
 
 def time_sentence(drilled: Drilled) -> Markup:
     slowest = seconds("slowest_since", drilled.slowest)
+    if drilled.found["planned"]:
+        return said("Nobody was without answers; the slowest since then took {slowest}.", slowest=slowest)
     if drilled.back is None:
         return said("Nobody had to be replaced; the slowest answer took {slowest}.", slowest=slowest)
     back = computed(RESULT, "seconds_since_struck.answered", drilled.back, "seconds:2")

@@ -6,7 +6,7 @@ RESULT = "drill.json"
 KEYS = (  # without which there is nothing to report
     "drill", "what", "customers", "shards", "standby", "promise", "events", "whole", "acknowledged", "lost", "doubled",
     "answered_otherwise", "digest", "digest_equals_undisturbed", "seconds_since_struck", "records_replayed",
-    "objective_s", "within_objective", "notes", "responses",
+    "objective_s", "within_objective", "notes", "responses", "planned",
 )  # fmt: skip
 PARTS = {
     "detected": "noticed",
@@ -28,6 +28,9 @@ TROUBLE = {  # by drill: what of it was real, and what was made to look like it
     "freeze-shard": "The process was stopped by a real SIGSTOP.",
     "torn-tail": "The kill was real; the half record was written to the end of the journal after it.",
     "full-disk": "The full disk was emulated: a quota on what the process may write, which fails as a full disk does.",
+    "move-shard": "Both nodes are names on this machine: another process, another folder, the same disk.",
+    "scale-out": "Nodes were emulated: what is sent to one waits until a node of that rate would be ready. Processes, "
+    "moves and what they keep were real.",
     "slow-fsync": "The slow disk was emulated: a pause before each fsync of the process.",
 }
 

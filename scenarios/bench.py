@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,56 +19,26 @@ import numpy as np
 from engine.host.shard import CustomerShard
 from engine.records import CUSTOMER, NONE
 from engine.reference import Answer, Reference
-from scenarios import bench_checkout, bench_durable, bench_fraud
+from scenarios import bench_checkout, bench_durable, bench_fraud, bench_recovery
+from scenarios.bench_rows import MILLION, Row, kept, reached, say
 from scenarios.bench_settle import ledger_seconds, redis_installed, redis_seconds, stampede
 from scenarios.bench_worlds import FIRST_USE, HEAVY, Clock, Days, Recorded, live, plan_of, recorded, warm_up
 from scenarios.worker import CohortWorker
 from sim.slow import SlowWorld, bare_timeouts
 
 ROOT = Path(__file__).resolve().parent.parent
-MILLION = 1e6
 BATCH = 10_000
 
 ENGINE_AIM, ENGINE_FLOOR = 3.0, 1.5  # million decisions a second
 SIMULATION_AIM, SIMULATION_FLOOR, BARE_AIM = 20.0, 10.0, 10.0  # times SimPy
 SETTLE_AIM = 1.0  # million requests a second
 FRAUD_AIM = 0.5  # million judged requests a second
-DURABLE_AIM, DURABLE_FLOOR, SINGLE_AIM = 1.0, 0.583, 300.0  # million decisions a second; times
 UNHEARD_LIMIT = 1.05  # times the settlement without rules
 CHECKOUT_LIMIT, CHECKOUT_P99_LIMIT = 50.0, 1_000.0  # microseconds
 PIECES_LIMIT = 1.0  # times a checkout of single pieces
 SCALE_LIMIT = 1.20  # times the time per event
 MEMORY_LIMIT, WALLETS_LIMIT = 1_000, 2_000  # bytes a customer
 HOT_LIMIT = 256  # bytes of a customer that every decision reads
-
-
-@dataclass(frozen=True)
-class Row:
-    """One measured figure: the value, and its ratio to a baseline of the same minute on the same machine."""
-
-    value: float
-    unit: str
-    baseline: str
-    ratio: float
-    note: str
-
-
-def say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
-
-
-def reached(value: float, unit: str, aim: float, floor: float | None = None) -> str:
-    """Whether a figure that should be high is."""
-    if floor is None or value >= aim:
-        return f"aim of {aim:g} {unit} {'reached' if value >= aim else 'MISSED'}"
-    if value >= floor:
-        return f"aim of {aim:g} {unit} MISSED, floor of {floor:g} reached"
-    return f"floor of {floor:g} {unit} MISSED"
-
-
-def kept(value: float, limit: float, unit: str) -> str:
-    """Whether a figure that should be low is."""
-    return f"limit of {limit:g} {unit} {'kept' if value <= limit else 'EXCEEDED'}"
 
 
 # --- engine -----------------------------------------------------------------------------------------------------------
@@ -361,25 +331,6 @@ def resident(kind: str, customers: int, days: int, limit: int) -> tuple[Row, dic
     return Row(value, "bytes a customer", f"limit of {limit:,} bytes", value / limit, note), found
 
 
-# --- durable ----------------------------------------------------------------------------------------------------------
-DURABLE_TURNS = 3
-
-
-def durable() -> Row:
-    """Decisions a second through two Ray shards that sync every batch to disk before they answer it."""
-    say(f"durable: recording {bench_durable.CUSTOMERS:,} customers under {HEAVY}")
-    found = bench_durable.rates(DURABLE_TURNS)
-    value, ratio = max(found.large), max(found.large) / found.single
-    note = (
-        f"{reached(value / MILLION, 'M/s', DURABLE_AIM, DURABLE_FLOOR)}; {bench_durable.LARGE:,} events a batch, "
-        f"journaled and synced before the answer; turns {min(found.large) / MILLION:.2f}–{value / MILLION:.2f}; "
-        f"{bench_durable.SMALL:,} a batch: {found.small / MILLION:.2f}; {reached(ratio, '×', SINGLE_AIM)}; the floor "
-        "is the orders a second of Tmall's peak in 2020: as many decisions, not orders paid or parcels sent"
-    )
-    baseline = f"a call and a sync a decision, {bench_durable.SINGLES_WINDOW} on their way, {found.single:,.0f}/s"
-    return Row(value, "decisions/s on Ray, durable", baseline, ratio, note)
-
-
 BENCHMARKS: dict[str, Callable[[], Row]] = {
     "engine": engine,
     "settle": settle,
@@ -387,7 +338,8 @@ BENCHMARKS: dict[str, Callable[[], Row]] = {
     "checkout": checkout,
     "checkout_rules": checkout_rules,
     "simulation": simulation,
-    "durable": durable,
+    "durable": bench_durable.durable,
+    "recovery": bench_recovery.recovery,
     "scale": scale,
     "memory": memory,
     "memory_wallets": memory_wallets,

@@ -13,6 +13,7 @@ class Growth:
     """Bounds of waiting, in ms."""
 
     spare: tuple[str, ...]  # nodes that may be taken into use, in this order
+    seats: tuple[str, ...]  # that are worth moving: those batches are sent to
     busy_ms: int = 500  # batches of a node wait longer than this …
     busy_for_ms: int = 500  # … for so long: a node is added
     calm_ms: int = 100  # batches of all nodes wait less than this …

@@ -244,9 +244,37 @@ class Tick:
     """Time has passed."""
 
 
+# --- between sites, and with whoever runs them ------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Hello:
+    """Who speaks on a link."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class TakeOver:
+    """A person says that this site leads from now on."""
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A person asks how a site is."""
+
+    what: str
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a site says of itself, as JSON."""
+
+    what: str
+    told: str
+
+
 Message = (
     Contribution | Settled | Refused | Batch | Answered | Order | Ordered | Copy | Kept | Wanted | Seed | Beat | Lead
-    | Replace | Move | Load | Tick
+    | Replace | Move | Load | Tick | Hello | TakeOver | Ask | Said
 )  # fmt: skip
 
 

@@ -84,6 +84,7 @@ class RayFleet:
     def done(self, within_s: float) -> list[tuple[str, Any]]:
         """(host, envelopes or Recovery or Lost) of every call that is over, waiting so long for the first."""
         if not self._running:
+            time.sleep(within_s)
             return []
         first, _ = self._ray.wait(list(self._running), num_returns=1, timeout=within_s)
         if not first:

@@ -2,7 +2,7 @@
 before anybody hears of them; without it nobody is promoted."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
 from typing import Any
 
@@ -52,25 +52,33 @@ class Supervisor:
         now: int,
         placed: Mapping[str, str] | None = None,
         growth: Growth | None = None,
+        nodes: Sequence[str] = (),
+        site: str = "",
+        epoch: int = 0,
         promise: Promise = Promise.DURABLE,
     ) -> None:
         """seats: as the first epoch has them, and placed the node of each host; the journal knows better if there is
-        one. growth: nodes that may be taken into use."""
+        one. growth: nodes that may be taken into use; nodes: those that are in use, also where nobody sits yet. site:
+        begins the numbers of the hosts we start. epoch: the latest before our first."""
         self.journal, self.patience, self.standby = Journal(disk, "supervisor.journal"), patience, standby
-        self.seats, self.epoch = dict(seats), 0
+        self.seats, self.epoch, self.site = dict(seats), epoch, site
         self.placed = dict(placed or {})  # by host: its node
-        self.used = list(dict.fromkeys(self.placed.values()))  # nodes, in the order in which they were taken into use
+        self.used = list(
+            dict.fromkeys([*self.placed.values(), *nodes])
+        )  # nodes, in the order in which they were taken into use
         self.moves: dict[str, str] = {}  # by seat: the node it is to be led from
         self.burden = Burden(growth) if growth is not None else None
         self.coming: dict[str, Replace] = {}  # by host: how it was started
         self.in_step: dict[str, bool] = {}  # by seat: its follower has all that was promised
+        is_new = True
         self.returning = Returning(promise)
         for record in self.journal.records():
+            is_new = False
             self.epoch = record.epoch
             self._read(json.loads(record.payload))
         self.seen = dict.fromkeys(self._known(), now)
         self._told_ms = self._ticked_ms = now
-        if self.epoch == 0:
+        if is_new:
             self._begin_epoch({})
 
     # --- messages -----------------------------------------------------------------------------------------------------
@@ -211,7 +219,7 @@ class Supervisor:
     def _start(self, seat: str, ended: tuple[str, ...], afresh: bool, node: str, now: int) -> list[Envelope]:
         """A new host: it takes over the disk of one that is ended, or begins afresh and follows."""
         seating = self.seats[seat]
-        host = f"{seat}.{seating.started + 1}"
+        host = f"{seat}.{self.site}{seating.started + 1}"
         self.seats[seat] = replace(seating, started=seating.started + 1)
         self.seen[host], self.placed[host] = now, node
         self.coming[host] = Replace(seat, ended, host, afresh, node)
@@ -250,17 +258,17 @@ class Supervisor:
         if burden is None or self.moves or self.coming:
             return []
         if (node := burden.overloaded(self.used, now)) is not None:
-            led, spare = self._led_from(node), burden.next_node(self.used)
+            led, spare = self._led_from(node, burden.growth.seats), burden.next_node(self.used)
             if spare is None or len(led) < 2:
                 return []
             return self._take_over(led[len(led) // 2 :], spare, now)
         if (node := burden.relief(self.used, now)) is not None:
-            led = self._led_from(self.used[-1])
+            led = self._led_from(self.used[-1], self.seats)
             return self._take_over(led, node, now) if led else self._give_back(self.used[-1], now)
         return []
 
-    def _led_from(self, node: str) -> list[str]:
-        return [seat for seat, seating in self.seats.items() if self.placed.get(seating.leader) == node]
+    def _led_from(self, node: str, seats: Iterable[str]) -> list[str]:
+        return [seat for seat in seats if self.placed.get(self.seats[seat].leader) == node]
 
     def _take_over(self, seats: list[str], node: str, now: int) -> list[Envelope]:
         assert self.burden is not None

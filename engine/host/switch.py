@@ -10,10 +10,12 @@ from typing import Any, Protocol
 from engine.host.messages import Batch, Beat, Envelope, Lead, Message, Replace, Tick
 from engine.host.process import Recovery
 from engine.host.ray_fleet import Lost, RayFleet
+from engine.host.second_site import Deputy
 from engine.host.supervisor import CARRIER, EVERYBODY, Supervisor
 
 SUPERVISOR = "supervisor"
 TICK_S = 0.02
+LINK_S = 0.002  # until what has come over a link is looked at
 MESSAGES_MAX = 10_000  # that wait for one host; more are dropped, and sent again by whoever needs them
 
 
@@ -48,6 +50,14 @@ class Box:
     gone: bool = False
 
 
+class Beyond(Protocol):
+    """What this switch does not carry itself: hosts of another site, clients on another machine."""
+
+    def send(self, envelope: Envelope) -> None: ...
+
+    def received(self) -> Iterable[Envelope]: ...
+
+
 class Pace(Protocol):
     """Nodes that are slower than the machine they are emulated on."""
 
@@ -65,8 +75,11 @@ class Switch:
         self.boxes: dict[str, Box] = {}
         self.locals: dict[str, Local] = {}
         self.supervisor: Supervisor | None = None
+        self.deputy: Deputy | None = None  # of a second site, as long as it only listens
         self.lead: Lead | None = None
         self.events: list[Event] = []
+        self.nodes: set[str] | None = None  # that are ours to start hosts on; None: all
+        self.beyond: Beyond | None = None
         self.overhear: Callable[[Envelope], None] = lambda envelope: None  # everything that is carried
         self._ticked = 0.0
 
@@ -99,22 +112,32 @@ class Switch:
                 self.end(host)
         if order.started and held and not order.afresh:
             (self.folder / held[-1]).rename(self.folder / order.started)
-        if order.started:
+        if order.started and (self.nodes is None or order.node in self.nodes):
             self.start(order.started, order.seat, order.node)
 
     # --- messages -----------------------------------------------------------------------------------------------------
     def post(self, envelopes: Iterable[Envelope]) -> None:
         for envelope in envelopes:
             self.overhear(envelope)
-            if envelope.to == CARRIER:
-                assert isinstance(envelope.message, Replace)
-                self._order(envelope.message)
-            elif envelope.to == EVERYBODY:
-                self._tell(envelope.message)
-            elif envelope.to == SUPERVISOR:
-                self._supervise(envelope.message)
-            else:
-                self._hand(self._host_of(envelope.to), envelope.message)
+            if self.beyond is not None and not self._is_here(envelope.to):
+                self.beyond.send(Envelope(self._host_of(envelope.to), envelope.message))
+            self._take_in(envelope)
+
+    def _take_in(self, envelope: Envelope) -> None:
+        if envelope.to == CARRIER:
+            assert isinstance(envelope.message, Replace)
+            self._order(envelope.message)
+        elif envelope.to == EVERYBODY:
+            self._tell(envelope.message)
+        elif envelope.to == SUPERVISOR:
+            self._supervise(envelope.message)
+        else:
+            self._hand(self._host_of(envelope.to), envelope.message)
+
+    def _is_here(self, name: str) -> bool:
+        """It concerns nobody but us."""
+        host = self._host_of(name)
+        return host in self.boxes or host in self.locals
 
     def _tell(self, message: Message) -> None:
         if isinstance(message, Lead) and (self.lead is None or message.epoch > self.lead.epoch):
@@ -122,10 +145,12 @@ class Switch:
             self.note("epoch", told=message.epoch)
         for host in [*self.boxes, *self.locals]:
             self._hand(host, message)
+        self._supervise(message)
 
     def _supervise(self, message: Message) -> None:
-        if self.supervisor is not None:
-            self.post(self.supervisor.receive(message, self.now))
+        listens = self.supervisor or self.deputy
+        if listens is not None:
+            self.post(listens.receive(message, self.now))
 
     def _host_of(self, name: str) -> str:
         return dict(self.lead.leaders).get(name, name) if self.lead is not None else name
@@ -159,6 +184,8 @@ class Switch:
         if time.monotonic() - self._ticked >= TICK_S:
             self._tick()
         self._let_go(time.monotonic())
+        for envelope in self.beyond.received() if self.beyond is not None else ():
+            self._take_in(envelope)
         for host, box in self.boxes.items():
             if box.waiting and not box.busy and not box.gone:
                 messages = list(box.waiting)
@@ -170,8 +197,8 @@ class Switch:
 
     def _until_next(self) -> float:
         """Seconds to wait for an answer: not longer than something is held."""
-        now = time.monotonic()
-        return max(0.0, min([TICK_S, *(ready - now for ready, _, _ in self.held)]))
+        now, most = time.monotonic(), TICK_S if self.beyond is None else LINK_S
+        return max(0.0, min([most, *(ready - now for ready, _, _ in self.held)]))
 
     def _let_go(self, now: float) -> None:
         held, self.held = self.held, []
@@ -184,7 +211,7 @@ class Switch:
     def _tick(self) -> None:
         self._ticked = time.monotonic()
         for name in (SUPERVISOR, *self.locals):
-            self.post([Envelope(name, Tick())])
+            self._take_in(Envelope(name, Tick()))
         for box in self.boxes.values():
             if not box.busy:
                 box.waiting.append(Tick())

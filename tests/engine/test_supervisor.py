@@ -238,7 +238,8 @@ def test_a_leader_is_replaced_while_its_seat_moves() -> None:
     assert fleet.nodes == {"shard-0": "first"}
 
 
-GROWTH = Growth(("second",), busy_ms=500, busy_for_ms=500, calm_ms=100, calm_for_ms=2_000, calm_load=0.7)
+SHARDS = tuple(f"shard-{shard}" for shard in range(4))
+GROWTH = Growth(("second",), SHARDS, busy_ms=500, busy_for_ms=500, calm_ms=100, calm_for_ms=2_000, calm_load=0.7)
 
 
 def test_a_node_is_added_when_batches_wait_and_given_back_when_they_do_not() -> None:
@@ -256,7 +257,7 @@ def test_a_node_is_added_when_batches_wait_and_given_back_when_they_do_not() -> 
 
 
 def test_no_node_is_added_where_it_would_not_help() -> None:
-    alone, none_left = Fleet(1, growth=GROWTH), Fleet(4, growth=Growth(()))
+    alone, none_left = Fleet(1, growth=Growth(("second",), SHARDS[:1])), Fleet(4, growth=Growth((), SHARDS))
     for fleet in (alone, none_left):
         fleet.passes(5_000, first=900)
         assert set(fleet.nodes.values()) == {"first"}

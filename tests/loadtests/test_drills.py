@@ -9,7 +9,8 @@ import pytest
 
 from engine.host.journal import MARK
 from loadtests.drill_commands import as_found, drill, told
-from loadtests.drills import DRILLS, SHARD, Drill, DrillOptions, Held, Scene, hold
+from loadtests.drills import DRILLS, hold
+from loadtests.held import SHARD, Drill, DrillOptions, Held, Scene
 from scenarios.exits import Exit
 
 SMALL = DrillOptions(customers=1_000, days=1)

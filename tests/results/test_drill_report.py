@@ -11,7 +11,8 @@ import pytest
 from engine.host.replica import Promise
 from loadtests.client import Response
 from loadtests.drill_commands import as_found, drill
-from loadtests.drills import DRILLS, DrillOptions, Held, Parts
+from loadtests.drills import DRILLS
+from loadtests.held import DrillOptions, Held, Parts
 from results.drill_measures import Drilled
 from results.drill_pictures import POINTS_MOST, drawn_rows
 from results.drill_report import BATCHES, render

@@ -1,0 +1,184 @@
+"""A site in a process of its own: a Ray cluster, hosts, a supervisor or a deputy, links to whoever speaks to it."""
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.host.disk import FolderDisk
+from engine.host.link import Link, LinkError, Listener, connected
+from engine.host.messages import Ask, Envelope, Hello, Said, TakeOver
+from engine.host.ray_cluster import cluster
+from engine.host.ray_fleet import RayFleet
+from engine.host.replica import Care
+from engine.host.second_site import Deputy, SiteError
+from engine.host.supervisor import EVERYBODY, Patience, Seating, Supervisor
+from engine.host.switch import SUPERVISOR, Switch
+from loadtests.company import LEDGER, Build, seats_of
+from loadtests.drill_disk import DrillDisk
+from loadtests.traffic import CLIENT, Traffic
+
+FIRST, SECOND = "first", "second"
+PORT = "port"
+PATIENCE = Patience(lost=1_000, starting=120_000)
+ENDS = "end"
+
+
+@dataclass(frozen=True)
+class SiteSetting:
+    """What a site is told when it starts."""
+
+    name: str
+    folder: Path
+    traffic: Traffic
+    shards: int
+    care: Care
+    peer: int | None  # port of the second site, which the first one feeds
+
+
+class Links:
+    """Links by the name at their other end; what comes for the site itself is kept apart."""
+
+    def __init__(self, listener: Listener) -> None:
+        self.listener = listener
+        self.named: dict[str, Link] = {}
+        self.nameless: list[Link] = []
+        self.orders: list[Ask | TakeOver] = []  # for the site
+
+    def add(self, name: str, link: Link) -> None:
+        self.named[name] = link
+
+    def send(self, envelope: Envelope) -> None:
+        """A client hears what is for it and what is for everybody, another site the rest."""
+        for name, link in self.named.items():
+            is_for_client = envelope.to in (CLIENT, EVERYBODY)
+            if is_for_client if name == CLIENT else envelope.to != CLIENT:
+                link.send(envelope)
+
+    def received(self) -> Iterator[Envelope]:
+        self.nameless += self.listener.accepted()
+        for link in list(self.nameless):
+            self._introduce(link)
+        for name, link in list(self.named.items()):
+            for envelope in self._read(link):
+                if isinstance(envelope.message, Ask | TakeOver):
+                    self.orders.append(envelope.message)
+                else:
+                    yield envelope
+            if not link.is_up:
+                del self.named[name]
+
+    def _introduce(self, link: Link) -> None:
+        for envelope in self._read(link):
+            if isinstance(envelope.message, Hello):
+                self.named[envelope.message.name] = link
+        if not link.is_up or link in self.named.values():
+            self.nameless.remove(link)
+
+    def _read(self, link: Link) -> list[Envelope]:
+        try:
+            return link.received()
+        except LinkError:
+            link.close()  # whoever it is does not speak our language
+            return []
+
+
+class Site:
+    """Runs until it is asked to end, or its client's link is gone."""
+
+    def __init__(self, setting: SiteSetting, fleet: RayFleet, links: Links) -> None:
+        self.setting, self.fleet, self.links = setting, fleet, links
+        build = fleet.share(Build(setting.traffic.plan, setting.traffic.customers, setting.shards))
+
+        def start(host: str, seat: str, own: Path, node: str) -> None:
+            fleet.seat(host, build, host, seat, str(own), setting.care, DrillDisk)
+
+        self.switch = Switch(fleet, setting.folder, start)
+        self.switch.nodes, self.switch.beyond = {setting.name}, links
+        self.seats = seats_of(setting.shards)
+        self.is_over = False
+
+    def begin(self) -> None:
+        """The first site leads from here on; the second listens."""
+        if self.setting.name == SECOND:
+            self.switch.deputy = Deputy(SECOND)
+            return
+        seating = {seat: Seating(f"{seat}.1", started=1) for seat in self.seats}
+        for seat, one in seating.items():
+            self.switch.start(one.leader, seat, FIRST)
+        while any(box.busy for box in self.switch.boxes.values()):
+            self.switch.turn()
+        placed = {one.leader: FIRST for one in seating.values()}
+        disk = FolderDisk(self.setting.folder / SUPERVISOR)
+        self.switch.supervisor = Supervisor(
+            disk, seating, PATIENCE, True, self.switch.now, placed, nodes=[FIRST, SECOND]
+        )
+
+    def turn(self) -> None:
+        self.switch.turn()
+        orders, self.links.orders = self.links.orders, []
+        for order in orders:
+            self._do(order)
+
+    def _do(self, order: Ask | TakeOver) -> None:
+        if isinstance(order, TakeOver):
+            self._say("take over", self._take_over())
+        elif order.what == ENDS:
+            self.is_over = True
+        else:
+            self._say(order.what, self._state())
+
+    def _take_over(self) -> dict[str, object]:
+        deputy = self.switch.deputy
+        if deputy is None:
+            return {"refused": ["this site leads already"]}
+        disk = FolderDisk(self.setting.folder / SUPERVISOR)
+        try:
+            supervisor = deputy.take_over(disk, PATIENCE, self.switch.now)
+        except SiteError as error:
+            return {"refused": str(error).splitlines()}
+        self.links.named.pop(FIRST, None)  # it may speak again, and nobody here listens any more
+        self.switch.supervisor, self.switch.deputy = supervisor, None
+        self.switch.post([Envelope(EVERYBODY, supervisor.lead)])
+        return {"epoch": supervisor.epoch}
+
+    def _state(self) -> dict[str, object]:
+        supervisor, deputy = self.switch.supervisor, self.switch.deputy
+        if supervisor is None:
+            return {"lacking": deputy.lacking() if deputy is not None else []}
+        leaders = {seat: one.leader for seat, one in supervisor.seats.items()}
+        here = {seat: host for seat, host in leaders.items() if host in self.switch.boxes}
+        decided = sum(self.fleet.ask(host, "decided") for seat, host in here.items() if seat != LEDGER)
+        digests = {seat: self.fleet.ask(host, "digest") for seat, host in here.items()}
+        return {"digests": digests, "decided": decided, "in_step": supervisor.in_step}
+
+    def _say(self, what: str, told: dict[str, object]) -> None:
+        self.links.send(Envelope(CLIENT, Said(what, json.dumps(told))))
+
+
+def run_site(setting: SiteSetting) -> None:
+    """The whole life of a site's process."""
+    os.environ.pop("RAY_ADDRESS", None)
+    setting.folder.mkdir(parents=True, exist_ok=True)
+    build = Build(setting.traffic.plan, setting.traffic.customers, setting.shards)
+    listener = Listener()
+    with contextlib.redirect_stdout(None), cluster():
+        fleet = RayFleet(build.warm, len(seats_of(setting.shards)))
+        try:
+            fleet.wait_for_spares()
+            links = Links(listener)
+            if setting.peer is not None:
+                peer = connected(setting.peer)
+                peer.send(Envelope("", Hello(setting.name)))
+                links.add(SECOND, peer)
+            site = Site(setting, fleet, links)
+            site.begin()
+            (setting.folder / f"{PORT}.new").write_text(str(listener.port))
+            (setting.folder / f"{PORT}.new").rename(setting.folder / PORT)
+            while not site.is_over:
+                site.turn()
+        finally:
+            fleet.close()
+            listener.close()
