@@ -74,8 +74,8 @@ def test_a_hundred_kills(tmp_path: Path) -> None:
 
 
 GIVEN = {
-    "customers": 500, "days": 1, "shards": 2, "standby": False, "promise": "durable", "objective_s": 5.0, "times": 1,
-    "seed": 1, "address": None,
+    "customers": 500, "days": 1, "shards": 2, "standby": False, "promise": "durable", "interval_ms": 1_000, "objective_s": 5.0,
+    "times": 1, "seed": 1, "address": None,
 }  # fmt: skip
 
 
