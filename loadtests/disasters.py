@@ -307,6 +307,14 @@ def undisturbed(traffic: Traffic) -> Truth:
     return Truth(traffic, outcome.answers, outcome.digests)
 
 
+def care_for(promise: Promise, care: Care = CARE) -> Care:
+    """How hosts keep a promise."""
+    if promise == Promise.DURABLE:
+        return care
+    # A full segment is synced, whatever was promised: longer ones, so that more is left to be lost.
+    return replace(care, promise=promise, segment_bytes=5 * care.segment_bytes)
+
+
 class Disasters:
     """Cases of one traffic, played by hosts of one kind."""
 
@@ -320,10 +328,8 @@ class Disasters:
     def play(self, case: Case) -> Outcome:
         """Raises Disaster."""
         truth = self._truth(case.settlements)
-        care = self.care
-        if case.promise != Promise.DURABLE:  # a full segment is synced, whatever was promised
-            care = replace(care, promise=case.promise, segment_bytes=5 * care.segment_bytes)
-        return play(Theatre(truth.traffic, case.standby, self.replica, care), case, truth)
+        theatre = Theatre(truth.traffic, case.standby, self.replica, care_for(case.promise, self.care))
+        return play(theatre, case, truth)
 
     def fails(self, case: Case) -> str | None:
         """What went wrong, in a sentence."""

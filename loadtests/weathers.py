@@ -90,6 +90,8 @@ def smaller_cases(case: Case) -> Iterator[Case]:
     for name in CHANCES:
         if getattr(weather, name):
             yield with_chance(case, name, 0.0)
+    if case.promise != Promise.DURABLE:
+        yield replace(case, promise=Promise.DURABLE)
     if case.standby:
         yield replace(case, standby=False)
     for settlements in sorted({1, case.settlements // 2, case.settlements - 1}):

@@ -89,8 +89,7 @@ def objective(drilled: Drilled) -> Markup:
 # --- the answer -------------------------------------------------------------------------------------------------------
 def kept(drilled: Drilled) -> Markup:
     if drilled.whole:
-        told = [f"{kept_words(drilled.found)}.", forgotten_words(drilled.found)]
-        return words(" ".join(filter(None, told)))
+        return words(" ".join(filter(None, [f"{kept_words(drilled.found)}.", forgotten_words(drilled.found)])))
     broken = [counted(drilled, name) for name in drilled.breaches]
     if not drilled.found["digest_equals_undisturbed"]:
         broken.append(Markup("the state at the end is not that of the same run undisturbed"))
