@@ -5,10 +5,12 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
+import numpy as np
 import pytest
 
 from engine.host.journal import JournalError
-from engine.host.messages import Beat, Envelope, Kept, Lead, Reach, Replace, Return, Tick
+from engine.host.machines import Admission
+from engine.host.messages import Beat, Contribution, Envelope, Kept, Lead, Message, Reach, Replace, Return, Tick
 from engine.host.replica import Care, Promise, Replica, Role
 from engine.host.supervisor import EVERYBODY, Patience, Seating, Supervisor
 from sim.disasters.disk import SeededDisk
@@ -160,9 +162,9 @@ def kept(scene: Scene, ledger: str, asked: str, *hosts: str) -> None:
 def test_nobody_returns_behind_what_all_have_on_disk() -> None:
     scene = Scene(Promise.INTERVAL)
     kept(scene, "5 5", "4 6")
-    assert scene.told.floor == (), "the first shard has not kept that it asked what is settled"
+    assert not scene.told.floor, "the first shard has not kept that it asked what is settled"
     kept(scene, "9 9", "5 9", "ledger.1", "shard-0.1", "shard-1.1")
-    assert scene.told.floor == (), "nor have the standbys, which may be promoted"
+    assert not scene.told.floor, "nor have the standbys, which may be promoted"
     kept(scene, "9 9", "5 9")
     assert scene.told.floor == ((0, 5), (1, 5))
 
@@ -207,15 +209,18 @@ def test_nobody_promises_anything_in_a_return() -> None:
 def test_what_was_said_before_a_return_is_not_believed() -> None:
     one = leader_with(3, SeededDisk(Random(1)), INTERVAL)
     one.receive(replace(lead(5), since=4), 3)
-    taken: list[Any] = []
-    one.machine.admit = lambda message, now: taken.append(message)  # type: ignore[assignment, method-assign, func-returns-value]
-    assert one.receive(Kept(3, SEAT, 1, "b"), 4) == []
-    assert one.receive(replace_epoch(order(4), 3), 5) == [] and not taken
+    taken: list[Message] = []
 
+    def admit(message: Message, now: int) -> Admission:
+        taken.append(message)
+        return Admission()
 
-def replace_epoch(message: Any, epoch: int) -> Any:
-    object.__setattr__(message, "epoch", epoch)
-    return message
+    one.machine.admit = admit  # type: ignore[method-assign]
+    none = np.zeros(0)
+    old, new = (Contribution(epoch, 0, 4, 0, none, none, none) for epoch in (3, 4))
+    for message in (old, Kept(3, SEAT, 1, "b"), new):
+        assert one.receive(message, 4) == []
+    assert taken == [new]
 
 
 def test_a_snapshot_holds_once_nobody_returns_behind_it() -> None:
@@ -275,12 +280,12 @@ def test_a_journal_whose_cut_was_broken_off_can_be_cut_again() -> None:
 
 def cut_with(one: Replica, disk: SeededDisk, left: Any) -> bool:
     """Cut to record 3, with so many calls of the disk left; whether that was enough."""
-    whole = disk._call
+    calls = disk._call
 
-    def call(what: str, act: Any, part: Any = None) -> None:
+    def call(what: str, whole: Any, part: Any = None) -> None:
         if next(left, None) is None:
             raise OSError("power went")
-        whole(what, act, part)
+        calls(what, whole, part)
 
     disk._call = call  # type: ignore[method-assign]
     try:
@@ -288,5 +293,5 @@ def cut_with(one: Replica, disk: SeededDisk, left: Any) -> bool:
     except (JournalError, OSError):
         return False
     finally:
-        disk._call = whole  # type: ignore[method-assign]
+        disk._call = calls  # type: ignore[method-assign]
     return True
