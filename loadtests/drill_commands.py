@@ -12,7 +12,7 @@ from typing import Any
 from engine.host.replica import Promise
 from loadtests.drill_names import MAY_FORGET
 from results.drill_words import PARTS, RESULT, forgotten_words, kept_words, sentence
-from scenarios.console import folder_for_runs, guarded, print_json, progress
+from scenarios.console import complain, folder_for_runs, guarded, print_json, progress
 from scenarios.exits import Exit, UsageError
 
 CUSTOMERS_LEAST, CUSTOMERS_MOST = 100, 2_000_000
@@ -25,13 +25,19 @@ def drill(name: str, out: Path, as_json: bool, **given: Any) -> int:
     """Hold a drill; exit code."""
 
     def action() -> int:
+        from engine.host.ray_cluster import ClusterError
+        from loadtests.company import DrillError
         from loadtests.drills import DRILLS, hold
         from results.drill_report import render
 
         options = checked(name, list(DRILLS), given)
         folder = out / f"drill-{name}-{datetime.now():%Y%m%d-%H%M%S}"
-        with folder_for_runs(out), progress(name) as tell:
-            found = as_found(kept_only_if_held(folder, lambda: hold(DRILLS[name], options, folder / HOSTS, tell)))
+        try:
+            with folder_for_runs(out), progress(name) as tell:
+                found = as_found(kept_only_if_held(folder, lambda: hold(DRILLS[name], options, folder / HOSTS, tell)))
+        except (DrillError, ClusterError) as error:
+            complain(f"the drill could not be held: {error}; nothing was written")
+            return Exit.HARNESS_ERROR
         (folder / RESULT).write_text(json.dumps(found, indent=1))
         report = str(render(folder))
         if as_json:

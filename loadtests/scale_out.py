@@ -20,8 +20,8 @@ from loadtests.traffic import Traffic
 BUSY_MS, CALM_MS = 500, 400
 SPARE = ("node-2", "node-3", "node-4")
 WARM_STEPS, STEPS = 62, 142  # up to the first coupons of the morning unhurried; the burst is in what follows
-STEP_S = 0.4  # that a node takes for a step of usual size, which is what its rate comes from
-PHASES = ((0.1, 0.5), (0.6, 1.3), (0.3, 0.5))  # (share of the steps, load as a share of what one node can do)
+STEP_S = 0.3  # that a node takes for a step of usual size, which is what its rate comes from
+PHASES = ((0.1, 0.4), (0.5, 1.2), (0.4, 0.4))  # (share of the steps, load as a share of what one node can do)
 SAMPLE_S, MEMORY_S = 0.1, 1.0
 WARM_WITHIN_S = 120.0
 

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ FIRST, SECOND = "first", "second"
 PORT = "port"
 PATIENCE = Patience(lost=1_000, starting=120_000)
 ENDS = "end"
+AGAIN_S = 0.5  # until a site that is out of reach is tried again
 
 
 @dataclass(frozen=True)
@@ -41,14 +43,23 @@ class SiteSetting:
 class Links:
     """Links by the name at their other end; what comes for the site itself is kept apart."""
 
-    def __init__(self, listener: Listener) -> None:
-        self.listener = listener
+    def __init__(self, listener: Listener, name: str, peer: int | None) -> None:
+        """peer: the port of the second site, for the first one, named `name`."""
+        self.listener, self.name, self.peer = listener, name, peer
+        self._tried = 0.0
         self.named: dict[str, Link] = {}
         self.nameless: list[Link] = []
         self.orders: list[Ask | TakeOver] = []  # for the site
 
-    def add(self, name: str, link: Link) -> None:
-        self.named[name] = link
+    def _reach_peer(self) -> None:
+        """It may have been out of reach for a while."""
+        if self.peer is None or SECOND in self.named or time.monotonic() - self._tried < AGAIN_S:
+            return
+        self._tried = time.monotonic()
+        with contextlib.suppress(OSError):
+            link = connected(self.peer)
+            link.send(Envelope("", Hello(self.name)))
+            self.named[SECOND] = link
 
     def send(self, envelope: Envelope) -> None:
         """A client hears what is for it and what is for everybody, another site the rest."""
@@ -58,6 +69,7 @@ class Links:
                 link.send(envelope)
 
     def received(self) -> Iterator[Envelope]:
+        self._reach_peer()
         self.nameless += self.listener.accepted()
         for link in list(self.nameless):
             self._introduce(link)
@@ -142,7 +154,7 @@ class Site:
         self.links.named.pop(FIRST, None)  # it may speak again, and nobody here listens any more
         self.switch.supervisor, self.switch.deputy = supervisor, None
         self.switch.post([Envelope(EVERYBODY, supervisor.lead)])
-        return {"epoch": supervisor.epoch}
+        return {"epoch": supervisor.epoch, "silent_s": (self.switch.now - deputy.heard_ms) / 1_000}
 
     def _state(self) -> dict[str, object]:
         supervisor, deputy = self.switch.supervisor, self.switch.deputy
@@ -168,12 +180,7 @@ def run_site(setting: SiteSetting) -> None:
         fleet = RayFleet(build.warm, len(seats_of(setting.shards)))
         try:
             fleet.wait_for_spares()
-            links = Links(listener)
-            if setting.peer is not None:
-                peer = connected(setting.peer)
-                peer.send(Envelope("", Hello(setting.name)))
-                links.add(SECOND, peer)
-            site = Site(setting, fleet, links)
+            site = Site(setting, fleet, Links(listener, setting.name, setting.peer))
             site.begin()
             (setting.folder / f"{PORT}.new").write_text(str(listener.port))
             (setting.folder / f"{PORT}.new").rename(setting.folder / PORT)

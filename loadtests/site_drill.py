@@ -95,13 +95,16 @@ class Sites:
 
 
 @contextmanager
-def sites(traffic: Traffic, shards: int, folder: Path, care: Care) -> Iterator[Sites]:
-    """Two sites in processes of their own; all their processes are ended afterwards."""
+def sites(
+    traffic: Traffic, shards: int, folder: Path, care: Care, way: Callable[[int], int] = lambda port: port
+) -> Iterator[Sites]:
+    """Two sites in processes of their own; all their processes are ended afterwards. way: to which port the first goes
+    to reach that of the second."""
     context, processes, links = multiprocessing.get_context("spawn"), {}, {}
     peer: int | None = None
     try:
         for name in (SECOND, FIRST):
-            setting = SiteSetting(name, folder / name, traffic, shards, care, peer)
+            setting = SiteSetting(name, folder / name, traffic, shards, care, way(peer) if peer is not None else None)
             processes[name] = context.Process(target=run_site, args=(setting,))
             processes[name].start()
             peer = port_of(folder / name / PORT, processes[name])
@@ -147,13 +150,15 @@ def hold_site_failover(
         here.lose()
         here.until(lambda: not here.links[FIRST].is_up, STALLS_FOR_S, "noticing that the first site is gone")
         detected = time.time()
-        refused = here.take_over().get("refused")
-        if refused:
-            raise DrillError("; ".join(["the second site could not take over", *refused]))
+        taken = here.take_over()
+        if "refused" in taken:
+            raise DrillError("; ".join(["the second site could not take over", *taken["refused"]]))
         led = time.time()
+        notes = [f"the second site had heard of the first {taken['silent_s']:.2f} s before it took over"]
         until_done(steps)
         end = here.ask(SECOND, STATE, ENDS_WITHIN_S)
-        found = Found(end["digests"], end["decided"], [struck], parts_of(client, options, struck, detected, led), [])
+        parts = parts_of(client, options, struck, detected, led)
+        found = Found(end["digests"], end["decided"], [struck], parts, notes)
         return held(drill, options, traffic.events, truth, client, found)
 
 

@@ -52,7 +52,7 @@ def content(drilled: Drilled, name: str) -> dict[str, Any]:
         "burst": burst(drilled),
         "state": state_table(drilled),
         "shards": shard_table(drilled),
-        "together": bool(found.get("seat") and drilled.late_elsewhere),
+        "together": found["seat"].startswith("shard-") and bool(drilled.late_elsewhere),
         "promise": PROMISES.get(found["promise"], ""),
         "trouble": TROUBLE.get(found["drill"], ""),
         "notes": [words(sentence(note)) for note in found["notes"]],

@@ -5,8 +5,8 @@ from typing import Any
 
 RESULT = "drill.json"
 KEYS = (  # without which there is nothing to report
-    "drill", "what", "customers", "shards", "standby", "promise", "events", "whole", "acknowledged", "lost", "doubled",
-    "answered_otherwise", "digest", "digest_equals_undisturbed", "seconds_since_struck", "records_replayed",
+    "drill", "what", "seat", "customers", "shards", "standby", "promise", "events", "whole", "acknowledged", "lost",
+    "doubled", "answered_otherwise", "digest", "digest_equals_undisturbed", "seconds_since_struck", "records_replayed",
     "objective_s", "within_objective", "notes", "responses", "planned",
 )  # fmt: skip
 PARTS = {
@@ -33,6 +33,9 @@ TROUBLE = {  # by drill: what of it was real, and what was made to look like it
     "freeze-shard": "The process was stopped by a real SIGSTOP.",
     "torn-tail": "The kill was real; the half record was written to the end of the journal after it.",
     "full-disk": "The full disk was emulated: a quota on what the process may write, which fails as a full disk does.",
+    "site-failover": "Both sites were on this machine, with a Ray cluster and a supervisor each, joined by TCP on "
+    "loopback; every process of the first was killed by a real SIGKILL. Between real sites each record takes as much "
+    "longer as the way is long.",
     "move-shard": "Both nodes are names on this machine: another process, another folder, the same disk.",
     "scale-out": "Nodes were emulated: what is sent to one waits until a node of that rate would be ready. Processes, "
     "moves and what they keep were real.",

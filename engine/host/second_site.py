@@ -19,12 +19,13 @@ class Deputy:
         self.site = site
         self.lead: Lead | None = None  # the first site's latest
         self.in_step: dict[str, bool] = {}  # by seat, of that epoch: our host has all that was promised
+        self.heard_ms = 0  # when we last heard of one of its leaders; what it does unheard, we do not have
 
     def receive(self, message: Message, now: int) -> list[Envelope]:
         if isinstance(message, Lead) and (self.lead is None or message.epoch > self.lead.epoch):
             self.lead, self.in_step = message, {}
         elif isinstance(message, Beat) and self._is_of_a_leader(message):
-            self.in_step[message.seat] = message.in_step
+            self.in_step[message.seat], self.heard_ms = message.in_step, now
         return []
 
     def _is_of_a_leader(self, beat: Beat) -> bool:

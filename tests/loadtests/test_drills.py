@@ -1,6 +1,10 @@
 """Drills on real processes: what is broken is noticed, nothing is lost, and a loss would be seen."""
 
+import contextlib
 import json
+import socket
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -8,10 +12,14 @@ from pathlib import Path
 import pytest
 
 from engine.host.journal import MARK
-from engine.host.replica import Promise
+from engine.host.replica import Care, Promise
+from loadtests.company import same, undisturbed
 from loadtests.drill_commands import as_found, drill, told
-from loadtests.drills import DRILLS, hold
+from loadtests.drills import DRILLS, POLICY, POPULATION, STEP_MS, hold
 from loadtests.held import SHARD, Drill, DrillOptions, Held, Scene
+from loadtests.site import SECOND
+from loadtests.site_drill import STATE, sites
+from loadtests.traffic import record_traffic
 from scenarios.exits import Exit
 
 SMALL = DrillOptions(customers=1_000, days=1)
@@ -90,6 +98,7 @@ LONG: list[tuple[str, Callable[[Held], bool]]] = [
     ("torn-tail", lambda one: one.parts.replayed is not None),
     ("full-disk", lambda one: one.worst_s > 2.0),
     ("slow-fsync", lambda one: one.parts.replayed is None),
+    ("move-shard", lambda one: "was led from node-2" in one.notes[0] and one.worst_s < 5.0),
 ]
 
 
@@ -108,6 +117,91 @@ def test_a_hundred_kills(tmp_path: Path) -> None:
     found = held(DRILLS["random-kills"], tmp_path, DrillOptions(times=100))
     assert len(found.outages) == 100
     assert found.is_whole and found.acknowledged == found.events > 100_000
+
+
+@pytest.mark.long
+@pytest.mark.usefixtures("ray_cluster")
+def test_a_burst_has_a_node_added_and_given_back(tmp_path: Path) -> None:
+    found = held(DRILLS["scale-out"], tmp_path, DrillOptions(customers=5_000, days=1))
+    assert found.is_whole and found.acknowledged == found.events
+    assert found.curve is not None and found.unheld is not None
+    assert (found.curve.most_nodes, found.unheld.most_nodes) == (2, 1)
+    added, given_back = found.curve.first_with(2), found.curve.back_to(1)
+    assert added is not None and given_back is not None and added < given_back
+    during = [wait for at, _, wait in found.curve.samples if at < added + 3.0]
+    assert max(during) == pytest.approx(found.curve.worst_s, rel=0.5), "batches wait less once it is there"
+
+
+@pytest.mark.long
+def test_the_second_site_has_everything(tmp_path: Path) -> None:
+    found = held(DRILLS["site-failover"], tmp_path)
+    assert found.is_whole and found.acknowledged == found.events > 4_000
+    assert found.parts.answered is not None and found.parts.answered < 10.0
+
+
+class Way:
+    """Between two ports of this machine; it can be cut."""
+
+    def __init__(self) -> None:
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.ends: list[socket.socket] = []
+        self.is_cut = False
+
+    def __call__(self, port: int) -> int:
+        threading.Thread(target=self._accept, args=(port,), daemon=True).start()
+        return int(self.listener.getsockname()[1])
+
+    def _accept(self, port: int) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                here = self.listener.accept()[0]
+                if self.is_cut:
+                    here.close()
+                    continue
+                there = socket.create_connection(("127.0.0.1", port))
+                self.ends += [here, there]
+                for one, other in ((here, there), (there, here)):
+                    threading.Thread(target=self._carry, args=(one, other), daemon=True).start()
+
+    def _carry(self, one: socket.socket, other: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := one.recv(1 << 16):
+                other.sendall(data)
+        other.close()
+
+    def cut(self) -> None:
+        self.is_cut = True
+        for end in self.ends:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def mend(self) -> None:
+        self.is_cut = False
+
+
+@pytest.mark.long
+def test_a_site_that_is_cut_off_is_missed_by_nobody_and_fed_again(tmp_path: Path) -> None:
+    traffic, way = record_traffic(POLICY, POPULATION, SMALL.customers, SMALL.days, STEP_MS), Way()
+    truth = undisturbed(traffic, 2)
+    with sites(traffic, 2, tmp_path, Care(records_between_snapshots=20), way) as here:
+        here.wait_until_fed()
+        here.client.most = 40
+        here.client.began = time.time()
+        here.until(lambda: here.client.acknowledged > 0, 30.0, "the first answer")
+        way.cut()
+        here.until(lambda: set(here.client.done.values()) == {40}, 60.0, "going on alone")
+        way.mend()
+        here.client.most = 80
+        here.until(lambda: set(here.client.done.values()) == {80}, 60.0, "going on")
+        time.sleep(2.0)
+        here.wait_until_fed()
+        here.lose()
+        assert "refused" not in here.take_over()
+        here.client.most = None
+        here.until(lambda: here.client.is_done, 120.0, "going on at the second site")
+        end = here.ask(SECOND, STATE, 30.0)
+    assert end["digests"] == truth.digests and end["decided"] == truth.decided
+    assert all(same(answer, here.client.answers[key]) for key, answer in truth.answers.items())
 
 
 GIVEN = {
