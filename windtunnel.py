@@ -1,7 +1,7 @@
 """windtunnel: the front door. Commands only; what they do is in scenarios, results and loadtests."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -178,6 +178,7 @@ def add_drill(name: str, sentence: str) -> None:
             bool, typer.Option("--standby", help="A standby beside every shard and the Ledger.")
         ] = False,
         promise: Annotated[str, typer.Option(help="What an answer promises: durable, interval, memory.")] = "durable",
+        interval_ms: Annotated[int, typer.Option(help="What interval may forget: 10 to 60,000 ms.")] = 1_000,
         objective: Annotated[float, typer.Option(help="Seconds that an answer should take at most.")] = 1.0,
         times: Annotated[int, typer.Option(help="How often random-kills strikes.")] = 20,
         seed: Annotated[int, typer.Option(help="Of when it strikes, and whom.")] = 1,
@@ -186,7 +187,13 @@ def add_drill(name: str, sentence: str) -> None:
         as_json: Json = False,
     ) -> None:
         given = {"customers": customers, "days": days, "shards": shards, "standby": standby, "promise": promise}
-        how = {"objective_s": objective, "times": times, "seed": seed, "address": address}
+        how: dict[str, Any] = {
+            "interval_ms": interval_ms,
+            "objective_s": objective,
+            "times": times,
+            "seed": seed,
+            "address": address,
+        }
         finish(drill_commands.drill(name, out, as_json, **given, **how))
 
     drill.command(name, help=f"{sentence[0].upper()}{sentence[1:]}, while traffic runs on Ray.")(hold)

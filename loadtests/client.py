@@ -24,6 +24,15 @@ class Response:
         return self.answered - self.sent
 
 
+@dataclass(frozen=True)
+class Forgotten:
+    """A batch that was answered, and that its shard does not know of any more; seconds of wall clock."""
+
+    events: int
+    answered: float
+    told: float  # when the client heard of it
+
+
 @dataclass
 class DrillClient:
     """`receive(message, now)`, as hosts."""
@@ -37,10 +46,12 @@ class DrillClient:
     responses: list[Response] = field(default_factory=list)
     answers: dict[tuple[int, int], Answered] = field(default_factory=dict)
     repeated: int = 0
-    forgotten: int = 0  # events that were answered, and that the shard does not know of any more
+    forgotten: list[Forgotten] = field(default_factory=list)
+    before: list[Answered] = field(default_factory=list)  # answers to batches that were forgotten and answered again
     refused: list[Refused] = field(default_factory=list)
     _first_sent: dict[int, float] = field(default_factory=dict)
     _sent: dict[int, float] = field(default_factory=dict)
+    _answered: dict[tuple[int, int], float] = field(default_factory=dict)
 
     def begin(self) -> None:
         """Traffic flows."""
@@ -78,7 +89,10 @@ class DrillClient:
         if answer.number != self.done.get(shard, 0) + 1:
             return []  # answered again
         self.done[shard] = answer.number
+        if (shard, answer.number) in self.answers:
+            self.before.append(self.answers[shard, answer.number])
         self.answers[shard, answer.number] = answer
+        self._answered[shard, answer.number] = time.time()
         self.responses.append(Response(shard, answer.number, self._first_sent.pop(shard, time.time()), time.time()))
         self._sent.pop(shard, None)
         return self._send(shard)
@@ -86,8 +100,12 @@ class DrillClient:
     def _refused(self, refused: Refused) -> list[Envelope]:
         self.refused.append(refused)
         shard, done = refused.shard, self.done.get(refused.shard, 0)
+        if refused.number != done + 1:
+            return []  # it is of a batch that we do not wait for any more
         if refused.reason == Refusal.GAP and refused.expected <= done:
-            self.forgotten += sum(len(batch.events) for batch in self.batches[shard][refused.expected - 1 : done])
+            for number in range(refused.expected, done + 1):
+                events, answered = len(self.batches[shard][number - 1].events), self._answered[shard, number]
+                self.forgotten.append(Forgotten(events, answered, time.time()))
         elif refused.reason != Refusal.FORGOTTEN or refused.expected <= done:
             return []
         self.done[shard] = refused.expected - 1  # where the shard is, or another client of our name has got to

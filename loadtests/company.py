@@ -18,13 +18,13 @@ from engine.host.machines import Machine
 from engine.host.messages import Answered, Batch, Envelope
 from engine.host.ray_cluster import TwoNodes, cluster, living_nodes, two_nodes
 from engine.host.ray_fleet import RayFleet
-from engine.host.replica import Care
+from engine.host.replica import Care, Promise
 from engine.host.shard_machine import ShardMachine
 from engine.host.supervisor import Patience, Seating, Supervisor
 from engine.host.switch import SUPERVISOR, Pace, Switch
 from engine.records import EVENT, NONE, PARTITIONS, EventKind, records
 from loadtests.client import DrillClient
-from loadtests.drill_disk import DrillDisk
+from loadtests.drill_disk import DrillDisk, PoweredDisk, lose_power
 from loadtests.traffic import CLIENT, Traffic, bounds_of, ledger_of, profiles_of, shard_of
 from loadtests.worker_process import WorkerProcess
 from scenarios.worker import RunPlan, owned
@@ -143,7 +143,7 @@ def company(traffic: Traffic, shards: int, folder: Path, setting: Setting) -> It
             fleet.wait_for_spares()
             found.switch.supervisor = Supervisor(
                 FolderDisk(folder / SUPERVISOR), seating, PATIENCE, setting.standby, found.switch.now, placed,
-                setting.growth,
+                setting.growth, promise=setting.care.promise,
             )  # fmt: skip
             yield found
         finally:
@@ -170,6 +170,7 @@ def assembled(
     """Everybody but the hosts and the supervisor."""
     build, ids = fleet.share(Build(traffic.plan, traffic.customers, shards)), nodes_by_name()
     shared = fleet.share(traffic) if setting.worker else None
+    loses_power = setting.care.promise == Promise.INTERVAL  # else nothing depends on it
 
     def start(host: str, seat: str, own: Path, node: str) -> None:
         if seat == CLIENT:
@@ -177,7 +178,10 @@ def assembled(
             return
         # Names that no node of the cluster has are of emulated ones, which are all here.
         elsewhere = ids.get(node) if node != FIRST else None
-        fleet.seat(host, build, host, seat, str(own), setting.care, DrillDisk, node=elsewhere)
+        if loses_power and own.exists():
+            switch.note("power lost", host, lose_power(own))
+        disk = PoweredDisk if loses_power else DrillDisk
+        fleet.seat(host, build, host, seat, str(own), setting.care, disk, node=elsewhere)
 
     switch = Switch(fleet, folder, start, setting.pace)
     bounds = bounds_of(traffic.customers, shards)

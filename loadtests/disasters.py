@@ -2,19 +2,19 @@
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from random import Random
 from typing import Any
 
 import numpy as np
 
-from engine.host.disk import Disk
+from engine.host.disk import Disk, MemoryDisk
 from engine.host.journal import JournalError
 from engine.host.ledger_machine import LedgerMachine
 from engine.host.machines import Machine
-from engine.host.messages import Answered, Batch, Envelope, Message, Move, Tick
-from engine.host.replica import Care, Replica, Role
+from engine.host.messages import Answered, Batch, Envelope, Message, Move, Refusal, Refused, Tick
+from engine.host.replica import Care, Promise, Replica, Role
 from engine.host.shard_machine import ShardMachine
 from engine.host.snapshots import SnapshotError
 from engine.host.supervisor import Patience, Seating, Supervisor
@@ -30,7 +30,8 @@ SHARDS = 2
 PARTITION_CUSTOMERS = 16
 AGAIN_MS = 300
 DISASTERS_FOR_MS, ENDS_WITHIN_MS = 10_000, 60_000
-CARE = Care(records_between_snapshots=4, segment_bytes=4_000)  # so that there are many of both
+INTERVAL_MS = 400
+CARE = Care(interval_ms=INTERVAL_MS, records_between_snapshots=4, segment_bytes=4_000)  # so that there are many of both
 PATIENCE = Patience(lost=600, starting=1_500)
 
 
@@ -45,33 +46,52 @@ class Truth:
 
 @dataclass
 class Client:
-    """Sends each shard its batches in order, again and again until they are answered, and remembers what was."""
+    """Sends each shard its batches in order, again and again until they are answered, and remembers what was. Where
+    answers may be forgotten, it does not believe that the last one is not, and is told where the shard is."""
 
     batches: dict[int, list[Batch]]  # by shard
     truth: dict[tuple[int, int], Answered] = field(default_factory=dict)
     answered: dict[int, int] = field(default_factory=Counter)  # by shard: how many
     answers: dict[tuple[int, int], Answered] = field(default_factory=dict)
     sent_ms: dict[int, int] = field(default_factory=dict)
+    promise: Promise = Promise.DURABLE
+    forgotten: int = 0  # batches that were answered, and are sent again
 
     def receive(self, message: Message, now: int) -> list[Envelope]:
         if isinstance(message, Answered):
             self._take(message)
-            self.sent_ms.pop(message.shard, None)
+            if self.answered[message.shard] < len(self.batches[message.shard]):
+                self.sent_ms.pop(message.shard, None)
             return self._send(message.shard, now)
+        if isinstance(message, Refused) and self.promise != Promise.DURABLE:
+            return self._refused(message, now)
         if isinstance(message, Tick):
             return [envelope for shard in self.batches for envelope in self._send(shard, now)]
         return []
 
     def _send(self, shard: int, now: int) -> list[Envelope]:
         done = self.answered[shard]
+        if done == len(self.batches[shard]) and self.promise != Promise.DURABLE:
+            done -= 1
         if done == len(self.batches[shard]) or now < self.sent_ms.get(shard, -AGAIN_MS) + AGAIN_MS:
             return []
         self.sent_ms[shard] = now
         return [Envelope(f"shard-{shard}", self.batches[shard][done])]
 
+    def _refused(self, refused: Refused, now: int) -> list[Envelope]:
+        shard, done = refused.shard, self.answered[refused.shard]
+        if refused.reason not in (Refusal.GAP, Refusal.FORGOTTEN) or refused.number not in (done, done + 1):
+            return []  # it is of a batch that is not the latest any more
+        self.forgotten += max(0, done - refused.expected + 1)
+        self.answered[shard] = refused.expected - 1
+        self.sent_ms.pop(shard, None)
+        return self._send(shard, now)
+
     def _take(self, answer: Answered) -> None:
         key = answer.shard, answer.number
         if answer.number > self.answered[answer.shard] + 1:
+            if self.promise != Promise.DURABLE:
+                return  # from before it was forgotten
             raise Disaster(f"batch {answer.number} of shard {answer.shard} was answered before the one before it")
         expected = self.truth.get(key)
         if expected is not None and not same_answer(expected, answer):
@@ -129,9 +149,10 @@ class Theatre:
     def boot(self, host: str, disk: Disk, now: Callable[[], int]) -> Any:
         if host == SUPERVISOR:
             placed = {host: NODES[host.endswith(".2")] for host in self.hosts()}
-            return Supervisor(disk, self.seating(), PATIENCE, self.standby, now(), placed)
+            return Supervisor(disk, self.seating(), PATIENCE, self.standby, now(), placed, promise=self.care.promise)
         seat = host.split(".")[0]
-        replica = self.replica(host, seat, self.machine(seat), disk, self.care)
+        disk = MemoryDisk() if self.care.promise == Promise.MEMORY else disk
+        replica = self.replica(host, seat, lambda fresh: self.machine(seat), disk, self.care)
         try:
             replica.recover()
         except (JournalError, SnapshotError) as error:
@@ -155,7 +176,7 @@ class Outcome:
 def play(theatre: Theatre, case: Case, truth: Truth | None = None) -> Outcome:
     """One run through a weather; Disaster where a promise was broken."""
     batches = {shard: theatre.traffic.batches(shard, *bound) for shard, bound in enumerate(theatre.bounds)}
-    client = Client(batches, truth.answers if truth is not None else {})
+    client = Client(batches, truth.answers if truth is not None else {}, promise=theatre.care.promise)
     stage = staged(theatre, case, client)
     try:
         for name in (SUPERVISOR, *theatre.hosts()):
@@ -167,15 +188,18 @@ def play(theatre: Theatre, case: Case, truth: Truth | None = None) -> Outcome:
         stage.settle_down()
         if not stage.run(lambda: client.is_done, ENDS_WITHIN_MS):
             raise Disaster(f"not everything is answered {ENDS_WITHIN_MS:,} ms after the last disaster")
-        digests = wait_for_digests(stage, theatre)
+        digests = wait_for_digests(stage, theatre, {shard: len(of) for shard, of in batches.items()})
         compare_standbys(stage, theatre)
-        recover_all(stage, theatre)
+        if theatre.care.promise != Promise.MEMORY:
+            wait_for_syncs(stage, theatre)
+            recover_all(stage, theatre)
     except Disaster as disaster:
         raise Disaster(f"at {stage.now:,} ms: {disaster}") from disaster
     if truth is not None:
         for seat, digest in truth.digests.items():
             if digests[seat] != digest:
                 raise Disaster(f"{seat} ends with another digest than undisturbed")
+    stage.happened["answered batch forgotten and sent again"] += client.forgotten
     return Outcome(stage.happened, digests, client.answers, stage.now, stage.trace.hexdigest())
 
 
@@ -189,7 +213,7 @@ def staged(theatre: Theatre, case: Case, client: Client) -> Stage:
         return node
 
     happened: Counter[str] = Counter()
-    witness = Onlooker(client.answered, happened)
+    witness = Onlooker(client.answered, happened, theatre.care)
     stage = Stage(case.seed, case.weather, boot, Tick(), witness, happened)
     witness.stage = stage
     return stage
@@ -205,6 +229,17 @@ def compare_standbys(stage: Stage, theatre: Theatre) -> None:
                 stage.happened["follower compared with its leader"] += 1
                 if follower.machine.digest() != leader.machine.digest():
                     raise Disaster(f"{follower.host} ends with another digest than {leader.host}, which it follows")
+
+
+def wait_for_syncs(stage: Stage, theatre: Theatre) -> None:
+    """Where answers may wait for the end of an interval, it comes; those who learn may still be at it."""
+
+    def is_kept() -> bool:
+        replicas = [one for seat in theatre.seats for one in replicas_of(stage, seat)]
+        return all(stage.places[one.host].disk.keeps(f"{one.seat}.journal-") for one in replicas)
+
+    if not stage.run(is_kept, 10 * INTERVAL_MS):
+        raise Disaster(f"not everything is on disk {10 * INTERVAL_MS:,} ms after the last answer")
 
 
 def recover_all(stage: Stage, theatre: Theatre) -> None:
@@ -230,17 +265,22 @@ def replicas_of(stage: Stage, seat: str) -> list[Replica]:
     ]
 
 
-def wait_for_digests(stage: Stage, theatre: Theatre) -> dict[str, str]:
-    """Of each seat's leader, once all have taken in the last settlement."""
+def wait_for_digests(stage: Stage, theatre: Theatre, batches: dict[int, int]) -> dict[str, str]:
+    """Of each seat's leader, once all have taken in the last settlement. batches: how many each shard has."""
     found: dict[str, str] = {}
 
     def leads(seat: str) -> bool:
-        route = stage.places[SUPERVISOR].node
-        host = route.seats[seat].leader if isinstance(route, Supervisor) else ""
-        place = stage.places.get(host)
+        supervisor = stage.places[SUPERVISOR].node
+        if not isinstance(supervisor, Supervisor) or supervisor.returning.is_on:
+            return False
+        place = stage.places.get(supervisor.seats[seat].leader)
         if place is None or not isinstance(place.node, Replica) or place.state != State.UP:
             return False
         machine = place.node.machine
+        if place.node.returning:
+            return False
+        if isinstance(machine, ShardMachine) and machine.taken.get(CLIENT, 0) < batches[machine.number]:
+            return False  # it has forgotten, and is told again
         if isinstance(machine, ShardMachine) and machine.heard + len(machine.arrived) < machine.asked:
             return False
         found[seat] = final_digest(machine)
@@ -267,6 +307,14 @@ def undisturbed(traffic: Traffic) -> Truth:
     return Truth(traffic, outcome.answers, outcome.digests)
 
 
+def care_for(promise: Promise, care: Care = CARE) -> Care:
+    """How hosts keep a promise."""
+    if promise == Promise.DURABLE:
+        return care
+    # A full segment is synced, whatever was promised: longer ones, so that more is left to be lost.
+    return replace(care, promise=promise, segment_bytes=5 * care.segment_bytes)
+
+
 class Disasters:
     """Cases of one traffic, played by hosts of one kind."""
 
@@ -280,7 +328,8 @@ class Disasters:
     def play(self, case: Case) -> Outcome:
         """Raises Disaster."""
         truth = self._truth(case.settlements)
-        return play(Theatre(truth.traffic, case.standby, self.replica, self.care), case, truth)
+        theatre = Theatre(truth.traffic, case.standby, self.replica, care_for(case.promise, self.care))
+        return play(theatre, case, truth)
 
     def fails(self, case: Case) -> str | None:
         """What went wrong, in a sentence."""

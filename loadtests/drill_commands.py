@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from engine.host.replica import Promise
-from results.drill_words import PARTS, RESULT, sentence
+from loadtests.drill_names import MAY_FORGET
+from results.drill_words import PARTS, RESULT, forgotten_words, kept_words, sentence
 from scenarios.console import complain, folder_for_runs, guarded, print_json, progress
 from scenarios.exits import Exit, UsageError
 
 CUSTOMERS_LEAST, CUSTOMERS_MOST = 100, 2_000_000
 DAYS_MOST, SHARDS_MOST, TIMES_MOST = 14, 32, 1_000
+INTERVAL_LEAST_MS, INTERVAL_MOST_MS = 10, 60_000
 HOSTS = "hosts"
 
 
@@ -69,15 +71,18 @@ def checked(name: str, names: list[str], given: dict[str, Any]) -> Any:
     if name not in names:
         wrong.append(f"a drill must be one of {', '.join(names)} (got {name})")
     bounds = {"customers": (CUSTOMERS_LEAST, CUSTOMERS_MOST), "days": (1, DAYS_MOST), "shards": (1, SHARDS_MOST),
-              "times": (1, TIMES_MOST)}  # fmt: skip
+              "times": (1, TIMES_MOST), "interval_ms": (INTERVAL_LEAST_MS, INTERVAL_MOST_MS)}  # fmt: skip
     for option, (low, high) in bounds.items():
         if not low <= given[option] <= high:
-            wrong.append(f"--{option} must be between {low:,} and {high:,} (got {given[option]:,})")
+            wrong.append(f"--{option.replace('_', '-')} must be between {low:,} and {high:,} (got {given[option]:,})")
     promises = [promise.value for promise in Promise]
     if given["promise"] not in promises:
         wrong.append(f"--promise must be one of {', '.join(promises)} (got {given['promise']})")
-    elif given["promise"] != Promise.DURABLE.value:
-        wrong.append(f"--promise {given['promise']}: drills are held to durable, which loses nothing")
+    elif given["promise"] != Promise.DURABLE.value and name in names and name not in MAY_FORGET:
+        wrong.append(
+            f"--promise must be durable for {name} (got {given['promise']}): other promises are tried by "
+            f"{', '.join(MAY_FORGET)}"
+        )
     if not given["objective_s"] > 0:
         wrong.append(f"--objective must be more than 0 s (got {given['objective_s']:g})")
     if wrong:
@@ -100,10 +105,13 @@ def as_found(held: Any) -> dict[str, Any]:
         "shards": held.options.shards,
         "standby": held.options.standby,
         "promise": held.options.promise.value,
+        "interval_s": held.options.interval_ms / 1_000 if held.options.promise == Promise.INTERVAL else None,
         "events": held.events,
         "whole": held.is_whole,
         "acknowledged": held.acknowledged,
         "lost": held.lost,
+        "forgotten": held.forgotten,
+        "forgotten_s": round(held.forgotten_s, 3),
         "doubled": held.doubled,
         "answered_otherwise": held.otherwise,
         "digest": held.digest,
@@ -149,13 +157,14 @@ def command(name: str, options: Any) -> str:
     for option in ("customers", "days", "shards"):
         words += [f"--{option}", str(getattr(options, option))]
     words += ["--standby"] if options.standby else []
+    words += ["--interval-ms", str(options.interval_ms)] if options.promise == Promise.INTERVAL else []
     words += ["--promise", options.promise.value, "--objective", f"{options.objective_s:g}"]
     return shlex.join(words + (["--address", options.address] if options.address else []))
 
 
 def told(found: dict[str, Any]) -> list[str]:
     """The answer first, in words."""
-    kept = "Nothing was lost or taken twice" if found["whole"] else "PROMISES WERE BROKEN"
+    kept = kept_words(found) if found["whole"] else "PROMISES WERE BROKEN"
     counts = f"{found['acknowledged']:,} events acknowledged, {found['lost']} lost, {found['doubled']} doubled"
     state = "equals" if found["digest_equals_undisturbed"] else "DIFFERS FROM"
     standby = "with" if found["standby"] else "without"
@@ -164,6 +173,8 @@ def told(found: dict[str, Any]) -> list[str]:
         f"The state at the end {state} that of the same run undisturbed (digest {found['digest']}).",
         sentence(f"{found['what']}: {found['customers']:,} customers, {found['shards']} shards, {standby} standbys"),
     ]
+    if (forgotten := forgotten_words(found)) is not None:
+        lines.insert(1, forgotten)
     parts = found["seconds_since_struck"]
     back = parts["answered"]
     outages = sorted(found["outages_s"])

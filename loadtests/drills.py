@@ -14,10 +14,10 @@ from random import Random
 from engine.host.journal import HEAD, MARK
 from engine.host.messages import Envelope, Move
 from engine.host.process import Recovery
-from engine.host.replica import Care
+from engine.host.replica import Care, Promise
 from engine.host.switch import SUPERVISOR
 from loadtests.company import LEDGER, Company, Setting, Undisturbed, company, undisturbed
-from loadtests.drill_disk import Trouble, make_trouble
+from loadtests.drill_disk import TORN, Trouble, make_trouble
 from loadtests.drill_names import FULL_FOR_S, MOVED_TO, SENTENCES, SLOW_S
 from loadtests.held import ANY, SHARD, Drill, DrillOptions, Found, Held, Parts, Scene, held
 from loadtests.scale_out import STEPS, EmulatedNodes, burst_of, growth_of, rate_of, schedule_of, watched
@@ -60,10 +60,12 @@ def tear(scene: Scene) -> None:
     """The process dies while it writes: half a record is at the end of its journal."""
     host = scene.company.leader(SHARD)
     scene.company.fleet.signal(host, "kill")
-    folder = scene.company.switch.folder / host
-    segment = max(folder.glob(f"{SHARD}.journal-*"))
-    with segment.open("ab") as file:
-        file.write(MARK + os.urandom(HEAD.size * 3))
+    folder, half = scene.company.switch.folder / host, MARK + os.urandom(HEAD.size * 3)
+    segments = sorted(folder.glob(f"{SHARD}.journal-*"))
+    if segments:  # there is none in memory
+        (folder / TORN).write_bytes(half)  # also for where power is lost after that
+        with segments[-1].open("ab") as file:
+            file.write(half)
 
 
 def fill(scene: Scene) -> None:
@@ -139,7 +141,7 @@ def hold(drill: Drill, options: DrillOptions, folder: Path, tell: Callable[[floa
     traffic = traffic.first(STEPS) if drill.burst else traffic
     truth = undisturbed(traffic, options.shards)
     tell(0.1)
-    care = Care(options.promise, records_between_snapshots=options.records_between_snapshots)
+    care = Care(options.promise, options.interval_ms, records_between_snapshots=options.records_between_snapshots)
     options = replace(options, standby=options.standby or drill.nodes)
     if drill.sites:
         return hold_site_failover(drill, replace(options, standby=True), folder, traffic, truth, tell)
@@ -181,6 +183,9 @@ def judged(
 ) -> Held:
     decided = sum(here.fleet.ask(here.leader(seat), "decided") for seat in here.seats if seat != LEDGER)
     recoveries = [event.told for event in here.switch.events if event.what == "recovered" and event.at > scene.struck]
+    gone = sum(event.told for event in here.switch.events if event.what == "power lost")
+    if options.promise == Promise.INTERVAL:
+        scene.notes.append(f"loss of power: what was not synced is gone ({gone:,} bytes)")
     found = Found(here.digests(), decided, scene.strikes, parts_of(here, drill, options, scene), scene.notes)
     replayed = max((one.records for one in recoveries), default=0)
     return replace(held(drill, options, traffic.events, truth, here.client, found), replayed_records=replayed)

@@ -8,11 +8,12 @@ from random import Random
 
 from engine.host.replica import Promise
 from engine.host.shard import combined
-from loadtests.client import DrillClient, Response
+from loadtests.client import DrillClient, Forgotten, Response
 from loadtests.company import Company, Undisturbed, same
 from loadtests.scale_out import Curve
 
 SHARD, ANY = "shard-0", "any"
+SLACK_S = 0.5  # an interval ends when a host has a moment, and with a sync that takes one
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class DrillOptions:
     days: int = 2
     shards: int = 2
     promise: Promise = Promise.DURABLE
+    interval_ms: int = 1_000  # that may be forgotten, where that is promised
     standby: bool = False
     objective_s: float = 1.0  # a response should take at most
     at: float = 0.5  # share of the traffic after which it strikes
@@ -97,6 +99,8 @@ class Held:
     outages: list[float]  # for each strike: the slowest response from then on until the next
     responses: list[Response]
     notes: list[str]
+    forgotten: int = 0  # events that were acknowledged, and were sent again because nobody knew of them
+    forgotten_s: float = 0.0  # for how long the oldest of them had been acknowledged when it struck
     replayed_records: int = 0
     curve: Curve | None = None  # of a burst, on emulated nodes …
     unheld: Curve | None = None  # … and on nodes that are not held back
@@ -138,15 +142,20 @@ def held(
 ) -> Held:
     """The judgement: what clients were answered, and what is there, against the same run undisturbed."""
     struck = found.strikes[-1] if found.strikes else 0.0
+    ages = [(one.events, age_of(one, found.strikes)) for one in client.forgotten]
+    allowed_s = allowed_of(options)
     seconds = [one.seconds for one in client.responses]
     return Held(
         drill,
         options,
         events=events,
         acknowledged=client.acknowledged,
-        lost=client.forgotten + max(0, truth.decided - found.decided),
+        lost=sum(events for events, age in ages if age > allowed_s) + max(0, truth.decided - found.decided),
+        forgotten=sum(events for events, _ in ages),
+        forgotten_s=max((age for _, age in ages), default=0.0),
         doubled=max(0, found.decided - truth.decided),
-        otherwise=sum(not same(answer, client.answers[key]) for key, answer in truth.answers.items()),
+        otherwise=sum(not same(answer, client.answers[key]) for key, answer in truth.answers.items())
+        + sum(not same(answer, truth.answers[answer.shard, answer.number]) for answer in client.before),
         digests_equal=found.digests == truth.digests,
         digest=combined(list(found.digests.values())),
         parts=found.parts,
@@ -157,3 +166,14 @@ def held(
         responses=client.responses,
         notes=found.notes,
     )
+
+
+def age_of(one: Forgotten, strikes: list[float]) -> float:
+    """For how many seconds a batch had been acknowledged when that struck which had it forgotten."""
+    return max(0.0, max((strike for strike in strikes if strike <= one.told), default=one.told) - one.answered)
+
+
+def allowed_of(options: DrillOptions) -> float:
+    """How old, in seconds, may be what is forgotten; below 0: nothing may be."""
+    limits = {Promise.DURABLE: -1.0, Promise.INTERVAL: options.interval_ms / 1_000 + SLACK_S, Promise.MEMORY: math.inf}
+    return limits[options.promise]

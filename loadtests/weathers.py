@@ -5,11 +5,18 @@ from dataclasses import dataclass, fields, replace
 from random import Random
 from typing import Any
 
+from engine.host.replica import Promise
 from sim.disasters.stage import SLOW_SYNC_MS, TICK_MS, Weather
 
 DURATIONS = {  # chance: how long one lasts, ms
     "late": "late_ms", "freeze": "freeze_ms", "cut": "cut_ms", "slow_disk": "slow_disk_ms", "full_disk": "full_disk_ms",
 }  # fmt: skip
+PROMISES = {Promise.DURABLE: 60, Promise.INTERVAL: 25, Promise.MEMORY: 15}  # of 100 cases
+KEPT = {
+    Promise.DURABLE: "",
+    Promise.INTERVAL: ", answers kept for good after an interval",
+    Promise.MEMORY: ", answers kept in memory only",
+}
 CHANCES = tuple(one.name for one in fields(Weather) if not one.name.endswith("_ms"))
 WORDS = {
     "lost": "a message is lost with chance {chance}",
@@ -38,6 +45,7 @@ class Case:
     standby: bool
     weather: Weather
     settlements: int  # of the traffic, from its beginning
+    promise: Promise = Promise.DURABLE
 
 
 def case_of(seed: int, settlements: int) -> Case:
@@ -53,9 +61,10 @@ def case_of(seed: int, settlements: int) -> Case:
         crash=chance(0.02), freeze=chance(0.02), freeze_ms=random.choice((100, 3_000)), cut=chance(0.02),
         cut_ms=random.choice((200, 4_000)), slow_disk=chance(0.01), slow_disk_ms=random.choice((200, 3_000)),
         full_disk=chance(0.01), full_disk_ms=random.choice((200, 3_000)), write_fails=chance(0.01),
-        sync_fails=chance(0.01), read_fails=chance(0.01), dies=chance(0.02), moved=chance(0.02),
+        sync_fails=chance(0.02), read_fails=chance(0.01), dies=chance(0.02), moved=chance(0.02),
     )  # fmt: skip
-    return Case(seed, standby, weather, settlements)
+    (promise,) = random.choices(list(PROMISES), list(PROMISES.values()))
+    return Case(seed, standby, weather, settlements, promise)
 
 
 def shrunk(case: Case, fails: Callable[[Case], str | None], most: int = 200) -> tuple[Case, str]:
@@ -81,6 +90,8 @@ def smaller_cases(case: Case) -> Iterator[Case]:
     for name in CHANCES:
         if getattr(weather, name):
             yield with_chance(case, name, 0.0)
+    if case.promise != Promise.DURABLE:
+        yield replace(case, promise=Promise.DURABLE)
     if case.standby:
         yield replace(case, standby=False)
     for settlements in sorted({1, case.settlements // 2, case.settlements - 1}):
@@ -105,4 +116,4 @@ def sentence_of(case: Case) -> str:
         for name, text in WORDS.items()
         if (chance := getattr(case.weather, name))
     ]
-    return f"{settlements}, {standbys}; {'; '.join(said) if said else 'no fault at all'}"
+    return f"{settlements}, {standbys}{KEPT[case.promise]}; {'; '.join(said) if said else 'no fault at all'}"

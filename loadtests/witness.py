@@ -24,9 +24,10 @@ from engine.host.messages import (
     Tick,
     Wanted,
 )
-from engine.host.replica import Replica, Role
+from engine.host.replica import Care, Promise, Replica, Role
 from engine.host.shard_machine import ShardMachine
 from engine.host.supervisor import Supervisor
+from loadtests.return_watch import ReturnWatch
 from loadtests.traffic import CLIENT
 from sim.disasters.disk import SeededDisk
 from sim.disasters.stage import SUPERVISOR, Disaster, Place, Stage, State, Witness
@@ -35,10 +36,12 @@ OF_AN_EPOCH = (Lead, Copy, Kept, Wanted, Seed)
 
 
 class Onlooker(Witness):
-    """Of one disaster. `answered` is what the client has been answered, by shard: the number of its latest batch."""
+    """Of one disaster. `answered` is what the client has been answered, by shard: the number of its latest batch.
+    care: how the hosts keep what they are told."""
 
-    def __init__(self, answered: dict[int, int], happened: Counter[str]) -> None:
-        self.answered, self.happened = answered, happened
+    def __init__(self, answered: dict[int, int], happened: Counter[str], care: Care) -> None:
+        self.answered, self.happened, self.care = answered, happened, care
+        self.returns = ReturnWatch(care, happened)
         self.stage: Stage | None = None
         self.epoch = 0  # the highest that anybody heard of
         self.leaders: dict[tuple[str, int], str] = {}  # by seat and epoch
@@ -54,7 +57,8 @@ class Onlooker(Witness):
         if not isinstance(place.node, Replica):
             return
         replica = place.node
-        if replica.journal.number < self.promised.get(place.disk, 0):
+        self.returns.booted(place, replica, self._now)
+        if self.care.promise == Promise.DURABLE and replica.journal.number < self.promised.get(place.disk, 0):
             raise Disaster(
                 f"{name} recovers {replica.journal.number} records; before, it had gone on from record "
                 f"{self.promised[place.disk]}"
@@ -66,6 +70,8 @@ class Onlooker(Witness):
 
     def delivered(self, name: str, place: Place, message: Message, out: list[Envelope]) -> None:
         node = place.node
+        if isinstance(node, Replica):
+            self.returns.worked(name, place, node, out, self._now)
         if isinstance(message, Tick) and not out:
             return  # nothing is said or begun
         if isinstance(node, Replica):
@@ -74,16 +80,20 @@ class Onlooker(Witness):
         elif isinstance(node, Supervisor):
             self._hear_epoch(node)
             self._hold_standbys(node)
+            self.returns.supervised(node, self._leaders(node))
             self._notice_supervisor(node, message, out)
         elif isinstance(message, Answered):
+            self._note_answer(message)
             self._count("batch answered twice", message.number < self.answered[message.shard])
 
     def crashed(self, name: str, place: Place) -> None:
         node = place.node
         if isinstance(node, Supervisor):
             self._count("crash of the supervisor in a move", bool(node.moves))
+            self._count("crash of the supervisor in a return", node.returning.is_on)
         if not isinstance(node, Replica):
             return
+        self.returns.crashed(place)
         self._count("crash in a move", node.seat in self.moving)
         self._count("crash in the middle of a snapshot", bool(node.snapshots.fresh))
         self._count("crash between a write and its sync", node.journal.durable < node.journal.number)
@@ -103,7 +113,8 @@ class Onlooker(Witness):
             return
         if replica.role == Role.LEADS:
             self._hold_leader(name, replica)
-        if out and not place.disk.keeps(f"{replica.seat}.journal-"):
+        is_durable = self.care.promise == Promise.DURABLE
+        if out and is_durable and not place.disk.keeps(f"{replica.seat}.journal-"):
             what = type(out[0].message).__name__
             raise Disaster(f"{name} sends {what} while a loss of power would take records from its journal")
         self.promised[place.disk] = replica.journal.number
@@ -133,6 +144,8 @@ class Onlooker(Witness):
 
     def _hold_to_answers(self, who: str, machine: Machine) -> None:
         """What the client was answered is where it will be found."""
+        if self.care.promise != Promise.DURABLE:
+            return
         if isinstance(machine, ShardMachine):
             known = {machine.number: machine.taken.get(CLIENT, 0)}
         else:
@@ -201,6 +214,26 @@ class Onlooker(Witness):
             name == seating.leader for seating in supervisor.seats.values()
         )
 
+    def _leaders(self, supervisor: Supervisor) -> dict[str, Replica]:
+        """By seat, those that are seated and have power."""
+        nodes = {seat: self._places().get(seating.leader) for seat, seating in supervisor.seats.items()}
+        return {
+            seat: place.node for seat, place in nodes.items() if place is not None and isinstance(place.node, Replica)
+        }
+
+    def _note_answer(self, answer: Answered) -> None:
+        """Of a shard that knows it."""
+        supervisor = self._places()[SUPERVISOR].node
+        if isinstance(supervisor, Supervisor):
+            leader = self._leaders(supervisor).get(f"shard-{answer.shard}")
+            machine = leader.machine if leader is not None else None
+            if isinstance(machine, ShardMachine) and answer.number <= machine.taken.get(CLIENT, 0):
+                self.returns.acknowledged[answer.shard, answer.number] = self._now
+
+    @property
+    def _now(self) -> int:
+        return self.stage.now if self.stage is not None else 0
+
     def _places(self) -> dict[str, Place]:
         assert self.stage is not None
         return self.stage.places
@@ -237,6 +270,12 @@ SOMETIMES: dict[str, tuple[str, ...]] = {
     "moving": (
         "seat led from another node", "move given up", "crash in a move", "crash of the supervisor in a move",
     ),
+    "returning": (
+        "return", "return in which nobody goes back", "Ledger goes back", "shard goes back",
+        "return to the beginning", "crash of the supervisor in a return",
+        "host lost in a return", "snapshot held back", "acknowledged batch forgotten",
+        "answered batch forgotten and sent again", "host back without a loss",
+    ),
     "who was thought dead": (
         "freeze", "thaw", "old leader thawed that believed it led", "replaced leader speaks",
         "replaced host told to end",
@@ -247,7 +286,8 @@ SOMETIMES: dict[str, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 RARELY = (  # less than once in 500 disasters, but in 10 000
-    "rename undone", "Seed of an older epoch refused", "follower too far behind for its leader",
+    "rename undone", "heard settlement given up", "Seed of an older epoch refused",
+    "follower too far behind for its leader",
 )  # fmt: skip
 
 

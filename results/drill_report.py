@@ -11,7 +11,7 @@ from results.comparison_marks import head, right, row, rows_table
 from results.drill_burst import burst
 from results.drill_measures import Drilled, ShardFigures
 from results.drill_pictures import recovery, responses
-from results.drill_words import PROMISES, RESULT, TROUBLE, listed, sentence
+from results.drill_words import PROMISES, RESULT, TROUBLE, forgotten_words, kept_words, listed, sentence
 from results.markup import computed, words
 from results.markup import sentence as said
 from results.pages import TEMPLATES, rendered, written
@@ -89,7 +89,7 @@ def objective(drilled: Drilled) -> Markup:
 # --- the answer -------------------------------------------------------------------------------------------------------
 def kept(drilled: Drilled) -> Markup:
     if drilled.whole:
-        return Markup("Nothing was lost or taken twice.")
+        return words(" ".join(filter(None, [f"{kept_words(drilled.found)}.", forgotten_words(drilled.found)])))
     broken = [counted(drilled, name) for name in drilled.breaches]
     if not drilled.found["digest_equals_undisturbed"]:
         broken.append(Markup("the state at the end is not that of the same run undisturbed"))

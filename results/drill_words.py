@@ -1,6 +1,7 @@
 """The words of a drill, for the terminal and for its report."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 RESULT = "drill.json"
 KEYS = (  # without which there is nothing to report
@@ -21,6 +22,10 @@ PROMISES = {
     "durable": "an answer outlives a loss of power",
     "interval": "what is older than the interval outlives a loss of power",
     "memory": "an answer outlives nothing",
+}
+FORGIVES = {
+    "interval": "`interval` promises that it is at most {seconds:g} s",
+    "memory": "`memory` promises nothing of what a lost process knew",
 }
 TROUBLE = {  # by drill: what of it was real, and what was made to look like it
     "kill-shard": "The process was killed by a real SIGKILL.",
@@ -45,3 +50,22 @@ def sentence(words: str) -> str:
 def listed(words: Sequence[str]) -> str:
     """a, b and c."""
     return " and ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))
+
+
+def kept_words(found: Mapping[str, Any]) -> str:
+    """Of a drill in which the promise was kept."""
+    if not found.get("forgotten"):
+        return "Nothing was lost or taken twice"
+    return "The promise was kept, nothing was taken twice, and what was forgotten was sent again"
+
+
+def forgotten_words(found: Mapping[str, Any]) -> str | None:
+    """What was acknowledged and forgotten, beside what the promise lets be; None where that is nothing at all."""
+    if found["promise"] not in FORGIVES:
+        return None
+    allowed = FORGIVES[found["promise"]].format(seconds=found.get("interval_s") or 0.0)
+    many = found.get("forgotten", 0)
+    if not many:
+        return f"No acknowledged event was forgotten; {allowed}."
+    since = f"acknowledged at most {found['forgotten_s']:.2f} s before it struck"
+    return f"{many:,} acknowledged events were forgotten, {since}; {allowed}."

@@ -47,14 +47,14 @@ def lived_and_replayed(run: Recorded) -> tuple[float, float, int]:
     """Seconds of both, and how many events. The replay must end where the live run did."""
     build, batches = LiveShards(run.plan, run.profiles), batches_of(run, 0, BATCH, EVENTS)
     with tempfile.TemporaryDirectory(dir=Path.cwd(), prefix=".bench-") as folder:
-        live = Replica(SEAT, SEAT, build(SEAT, True), FolderDisk(Path(folder)), CARE)
+        live = Replica(SEAT, SEAT, lambda fresh: build(SEAT, fresh), FolderDisk(Path(folder)), CARE)
         live.recover()
         live.receive(Lead(1, ((SEAT, SEAT),)), 0)
         began = time.perf_counter()
         for batch in batches:
             live.receive(batch, 0)
         lived = time.perf_counter() - began
-        again = Replica(SEAT, SEAT, build(SEAT, True), FolderDisk(Path(folder)), CARE)
+        again = Replica(SEAT, SEAT, lambda fresh: build(SEAT, fresh), FolderDisk(Path(folder)), CARE)
         began = time.perf_counter()
         records = again.recover()
         replayed = time.perf_counter() - began

@@ -58,7 +58,7 @@ class Journal:
         Raises JournalError where a durable record is damaged, missing, of another version or of a lower epoch.
         """
         segment, torn = self._first, False
-        while (data := self._read(segment)) is not None:
+        while segment <= self._last and (data := self._read(segment)) is not None:
             if torn:
                 raise JournalError(
                     f"{self.file(segment - 1)}: record {self.number + 1} is damaged, and {self.file(segment)} follows"
@@ -74,8 +74,8 @@ class Journal:
         self.durable, self._ready = self.number, True
 
     def _in_segment(self, segment: int, data: bytes) -> Iterator[Record]:
-        """The good ones from the front. A segment that is not listed has just been begun: nothing is in it."""
-        if segment > self._last or len(data) < SEGMENT_HEAD.size:
+        """The good ones from the front."""
+        if len(data) < SEGMENT_HEAD.size:
             return
         magic, version, first = SEGMENT_HEAD.unpack_from(data)
         if magic != MAGIC or version != VERSION:
@@ -118,12 +118,15 @@ class Journal:
         """
         data = self._read(self._segment)
         if data is None or self._size == 0:
-            self.disk.remove(self.file(self._segment))
             self._begin(self._segment)
         else:
             self._replace(self.file(self._segment), data[: self._size])
         for segment in range(self._lowest, self._first):
             self.disk.remove(self.file(segment))
+        segment = self._segment + 1
+        while self._read(segment) is not None:  # it was begun and not listed yet, or cut off and not removed yet
+            self.disk.remove(self.file(segment))
+            segment += 1
 
     def _read(self, segment: int) -> bytes | None:
         try:
@@ -163,6 +166,35 @@ class Journal:
         self.number = self.durable = number
         self._guarded("begin", self._begin, self._segment + 1)
         self._guarded("begin", self._list, self._lowest, self._segment, self._segment)
+
+    def cut_back(self, number: int) -> None:
+        """Take back every record after `number`: whatever comes next has their numbers. Raises JournalError."""
+        self._check_writable()
+        if number < self.number:
+            self._guarded("cut back", self._cut_back, number)
+
+    def _cut_back(self, number: int) -> None:
+        """A crash in between leaves some of the records, from the front; they are cut off again by whoever cuts."""
+        last, keeps = self._segment, self._segment
+        while keeps > self._first and self._first_record(keeps) > number + 1:
+            keeps -= 1
+        data, end = self.disk.read(self.file(keeps)), SEGMENT_HEAD.size
+        while (found := parsed(data, end)) is not None and found[0].number <= number:
+            end = found[2]
+        self._list(self._lowest, self._first, keeps)  # what follows is not listed: nothing in it counts
+        self._replace(self.file(keeps), data[:end])
+        for segment in range(keeps + 1, last + 1):
+            self.disk.remove(self.file(segment))
+        self.number = self.durable = number
+        self._segment, self._size = keeps, end
+        self._recent.clear()
+
+    def clear(self) -> None:
+        """Take back everything; only a new Journal can be written after that."""
+        for segment in range(self._lowest, self._segment + 1):
+            self.disk.remove(self.file(segment))
+        self.disk.remove(self.name)
+        self._ready = False
 
     def read_from(self, number: int, most: int) -> list[Record]:
         """Records from a number on, at most so many; none where they are not kept any more."""
@@ -208,6 +240,7 @@ class Journal:
 
     def _begin(self, segment: int) -> None:
         head = SEGMENT_HEAD.pack(MAGIC, VERSION, self.number + 1)
+        self.disk.remove(self.file(segment))  # cut off before a crash that brought it back
         self.disk.append(self.file(segment), head)
         self.disk.sync(self.file(segment))
         self._segment, self._size = segment, len(head)

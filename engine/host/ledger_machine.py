@@ -14,6 +14,7 @@ from engine.host.messages import (
     Moment,
     Order,
     Ordered,
+    Reach,
 )
 from engine.host.packing import Value, flat, unflat
 from engine.host.posts import Post
@@ -93,6 +94,13 @@ class LedgerMachine:
     @property
     def decided(self) -> int:
         return self.ledger.number
+
+    # --- returns ------------------------------------------------------------------------------------------------------
+    def reach(self) -> Reach:
+        return Reach(settled=tuple((shard, post.taken) for shard, post in enumerate(self.ledger.posts)))
+
+    def settles(self, payload: bytes) -> Sequence[tuple[int, int]]:
+        return [(part.shard, part.number) for part in read_ledger_record(payload).contributions]
 
     # --- snapshots ----------------------------------------------------------------------------------------------------
     def pieces(self) -> int:

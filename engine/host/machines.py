@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from engine.host.messages import Envelope, Message
+from engine.host.messages import Envelope, Message, Reach
 from engine.host.packing import Value
 
 
@@ -41,6 +41,13 @@ class Machine(Protocol):
     @property
     def decided(self) -> int:
         """Events, or requests, that the state knows of."""
+
+    # --- returns ------------------------------------------------------------------------------------------------------
+    def reach(self) -> Reach:
+        """How far it has come; what it has heard and not yet journaled counts."""
+
+    def settles(self, payload: bytes) -> Sequence[tuple[int, int]]:
+        """(shard, contribution) of all that a record settles, or takes up the settlement of."""
 
     # --- snapshots: pieces taken between records, one after the other -------------------------------------------------
     def pieces(self) -> int:

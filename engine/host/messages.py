@@ -159,6 +159,21 @@ class Seed:
 
 
 @dataclass(frozen=True)
+class Reach:
+    """How far a machine has come, in contributions: (shard, number)."""
+
+    asked: tuple[tuple[int, int], ...] = ()  # the latest that it made; a Ledger makes none
+    settled: tuple[tuple[int, int], ...] = ()  # the latest that it settled, or has heard the settlement of
+
+
+@dataclass(frozen=True)
+class Return:
+    """Nobody promises anything until all are where they know of the same settlements."""
+
+    bound: tuple[tuple[int, int], ...] = ()  # (shard, contribution): who has settled a later one goes back before it
+
+
+@dataclass(frozen=True)
 class Beat:
     """A sign of life."""
 
@@ -170,6 +185,8 @@ class Beat:
     in_step: bool = False  # of a leader: its follower has all that was ever promised
     caught_up: bool = False  # of a leader: its learner has almost all
     error: str = ""  # why it takes nothing any more
+    reach: Reach = Reach()
+    kept: Reach = Reach()  # what a loss of power would leave of it
 
 
 @dataclass(frozen=True)
@@ -180,6 +197,9 @@ class Lead:
     leaders: tuple[tuple[str, str], ...]  # (seat, host), every seat
     followers: tuple[tuple[str, str], ...] = ()  # nothing is promised that they have not kept
     learners: tuple[tuple[str, str], ...] = ()  # are to follow once they have caught up; nobody waits for them
+    returning: Return | None = None
+    since: int = 0  # epoch in which the latest return was over: what was said before it holds no more
+    floor: tuple[tuple[int, int], ...] = ()  # (shard, contribution): nobody will return to before it was settled
 
     def leader(self, seat: str) -> str:
         return dict(self.leaders)[seat]

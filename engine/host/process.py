@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from engine.host.disk import Disk, FolderDisk, MemoryDisk
@@ -45,8 +46,7 @@ class HostProcess:
         """Become a host, and recover what its folder has."""
         began = time.time()
         files = MemoryDisk() if care.promise == Promise.MEMORY else disk(Path(folder))
-        fresh = not (Path(folder) / f"{seat}.snapshot").exists()
-        self.replica = Replica(host, seat, build(seat, fresh), files, care, ThreadPoolExecutor(1))
+        self.replica = Replica(host, seat, partial(build, seat), files, care, ThreadPoolExecutor(1))
         records = self.replica.recover()
         return Recovery(os.getpid(), began, self.replica.loaded, time.time(), records)
 

@@ -5,7 +5,7 @@ follows from it goes out.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from enum import Enum
@@ -13,7 +13,7 @@ from enum import Enum
 from engine.host.disk import Disk
 from engine.host.journal import SEGMENT_BYTES, Journal, JournalError
 from engine.host.machines import Machine
-from engine.host.messages import Beat, Copy, Envelope, Kept, Lead, Message, Seed, Tick, Wanted
+from engine.host.messages import Beat, Copy, Envelope, Kept, Lead, Message, Reach, Seed, Tick, Wanted
 from engine.host.packing import packed, unpacked
 from engine.host.snapshots import Snapshot, SnapshotError, Snapshots
 
@@ -28,6 +28,9 @@ class Promise(Enum):
     DURABLE = "durable"  # it outlives a loss of power
     INTERVAL = "interval"  # what is older than the interval does
     MEMORY = "memory"  # it outlives nothing
+
+
+Build = Callable[[bool], Machine]  # whether it begins with nothing, so that its customers are needed
 
 
 class Role(Enum):
@@ -53,12 +56,13 @@ class Replica:
     """One process's part in a seat. `receive(message, now) -> envelopes`; now: ms of its own clock."""
 
     def __init__(
-        self, host: str, seat: str, machine: Machine, disk: Disk, care: Care, writer: Executor | None = None
+        self, host: str, seat: str, build: Build, disk: Disk, care: Care, writer: Executor | None = None
     ) -> None:
         """writer: of snapshots, beside the records; without, they are written between them."""
-        self.host, self.seat, self.machine, self.care = host, seat, machine, care
+        self.host, self.seat, self.build, self.care = host, seat, build, care
         self.journal = Journal(disk, f"{seat}.journal", care.segment_bytes)
         self.snapshots = Snapshots(disk, f"{seat}.snapshot", writer)
+        self.machine = build(not self.snapshots.numbers)
         self.role, self.epoch, self.leader, self.follower, self.learner = Role.WAITS, 0, "", "", ""
         self.waiting: dict[int, list[Envelope]] = {}  # what goes out once the follower has kept the record
         self.error = ""
@@ -67,19 +71,31 @@ class Replica:
         self._has: dict[str, int] = {}  # by host that follows or learns: its latest record
         self.loaded = 0.0  # when the snapshot was taken up, in seconds of wall clock
         self._synced_ms, self._beat_ms, self._again_ms = 0, 0, 0
+        self.returning = False  # all wait for all: nothing is taken and nothing promised
+        self._since, self._floor = 0, dict[int, int]()  # of the latest Lead
+        self._on_disk = self._seen = Reach()  # what a loss of power would leave; what the whole snapshot has
         self._due, self._turn = 0, self.snapshots.turn  # record after which the next snapshot is begun; the latest one
 
     # --- recovery -----------------------------------------------------------------------------------------------------
     def recover(self) -> int:
         """Take up what the disk has; returns how many records were applied. Raises JournalError, SnapshotError."""
+        return self._recovered(None)
+
+    def _recovered(self, bound: Mapping[int, int] | None) -> int:
+        """bound: by shard, a contribution; the first record that settles a later one, and all behind it, go."""
         snapshot, replayed = self.snapshots.read(), 0
         if snapshot is not None:
             self._restore(snapshot)
         self.loaded = time.time()
+        end: int | None = None
         for record in self.journal.records():
-            if record.number > self._numbers[0]:
+            if bound is not None and end is None and is_beyond(self.machine.settles(record.payload), bound):
+                end = record.number - 1
+            if end is None and record.number > self._numbers[0]:
                 self._replay(record.number, record.payload)
                 replayed += 1
+        if end is not None:
+            self._cut_back(end)
         if self.journal.number < self._numbers[-1]:
             if self.journal.number or self._numbers[0] != self._numbers[-1]:
                 raise JournalError(
@@ -87,8 +103,30 @@ class Replica:
                     f"record {self._numbers[-1]}"
                 )
             self.journal.begin_at(self._numbers[-1])  # power was lost between the snapshot and the journal's beginning
-        self.epoch, self._due = self.journal.epoch, self.journal.number + self.care.records_between_snapshots
+        self.epoch = max(self.epoch, self.journal.epoch)
+        self._due, self._on_disk = self.journal.number + self.care.records_between_snapshots, self.machine.reach()
         return replayed
+
+    def _cut_back(self, end: int) -> None:
+        if end < self._numbers[-1]:
+            raise JournalError(
+                f"{self.journal.name} cannot return to record {end}: {self.snapshots.name} has record "
+                f"{self._numbers[-1]}"
+            )
+        self.journal.cut_back(end)
+
+    def _go_back(self, bound: Mapping[int, int]) -> None:
+        """Be where a contribution after the bound is not settled yet: a new machine takes up what may stay."""
+        in_memory = self.care.promise == Promise.MEMORY  # then who came back came back with nothing: all begin anew
+        if not (self.journal.number if in_memory else is_beyond(self.machine.reach().settled, bound)):
+            return
+        self.snapshots.drop()
+        if in_memory:
+            self.snapshots.clear()
+            self.journal.clear()
+        self.journal = Journal(self.journal.disk, self.journal.name, self.care.segment_bytes)
+        self.machine, self._numbers, self._turn = self.build(not self.snapshots.numbers), [0], self.snapshots.turn
+        self._recovered(bound)
 
     def _restore(self, snapshot: Snapshot) -> None:
         self.machine.restore(snapshot.pieces)
@@ -111,7 +149,11 @@ class Replica:
         if self.role == Role.BROKEN:
             return []
         try:
-            return self._received(message, now)
+            out = self._received(message, now)
+            if self.care.promise == Promise.INTERVAL and now >= self._synced_ms + self.care.interval_ms:
+                self._sync()
+                self._synced_ms = now
+            return out
         except (JournalError, SnapshotError, OSError) as error:
             self.role, self.error = Role.BROKEN, str(error)
             return [Envelope(SUPERVISOR, Beat(self.host, self.seat, self.epoch, 0, False, error=self.error))]
@@ -125,12 +167,14 @@ class Replica:
             return self._copy(message)
         if isinstance(message, Seed):
             return self._take_seed(message)
-        if self.role != Role.LEADS:
+        if self.role != Role.LEADS or getattr(message, "epoch", self._since) < self._since:
             return []
         if isinstance(message, Kept):
             return self._kept(message)
         if isinstance(message, Wanted):
             return self._copies(message)
+        if self.returning:
+            return []
         admission = self.machine.admit(message, now)
         out = list(admission.out) if not self._withholds() else self._withhold(admission.out)
         for payload in admission.payloads:
@@ -167,18 +211,25 @@ class Replica:
 
     # --- one leads ----------------------------------------------------------------------------------------------------
     def _lead(self, lead: Lead) -> list[Envelope]:
+        if lead.epoch >= self.epoch:
+            self._floor = dict(lead.floor) or self._floor
         if lead.epoch < self.epoch or (lead.epoch == self.epoch and self.role != Role.WAITS):
             return []
-        self.epoch, self.leader = lead.epoch, lead.leader(self.seat)
+        self.epoch, self.leader, self._since = lead.epoch, lead.leader(self.seat), lead.since
+        self.returning = lead.returning is not None
         if self.leader != self.host:
             follows = self.host in (lead.follower(self.seat), lead.learner(self.seat))
             self.role = Role.FOLLOWS if follows else Role.WAITS
             self.waiting = {}
             return []
         self.role, self.follower, self.learner = Role.LEADS, lead.follower(self.seat), lead.learner(self.seat)
+        if lead.returning is not None and lead.returning.bound:
+            self._go_back(dict(lead.returning.bound))
         self.machine.lead(lead.epoch)
         waiting, self.waiting = self.waiting, {}
         self._in_step, self._caught_up, self._led_from, self._has = False, False, self.journal.number, {}
+        if self.returning:  # what waited is asked for again
+            return [Envelope(SUPERVISOR, self._alive())]
         out = [envelope for number in sorted(waiting) for envelope in waiting[number]]
         out += self.machine.unanswered()
         if not self.follower:
@@ -256,7 +307,7 @@ class Replica:
         self._restore(Snapshot(pieces, list(seed.numbers)))
         for payload in seed.records:
             self._replay(self.journal.append(self.epoch, payload), payload)
-        self.journal.sync()
+        self._sync()
         self._due = self.journal.number + self.care.records_between_snapshots
         return [self._wanted()]
 
@@ -266,9 +317,6 @@ class Replica:
         if now >= self._beat_ms + self.care.beat_ms:
             self._beat_ms = now
             out.append(Envelope(SUPERVISOR, self._alive()))
-        if self.care.promise == Promise.INTERVAL and now >= self._synced_ms + self.care.interval_ms:
-            self.journal.sync()
-            self._synced_ms = now
         if now >= self._again_ms + self.care.again_ms:
             self._again_ms = now
             out += self._again()
@@ -276,14 +324,20 @@ class Replica:
         return out
 
     def _alive(self) -> Beat:
-        leads, number = self.role == Role.LEADS, self.journal.number
-        return Beat(self.host, self.seat, self.epoch, number, leads, self._in_step, self._caught_up)
+        leads, number, reach = self.role == Role.LEADS, self.journal.number, self.machine.reach()
+        return Beat(
+            self.host, self.seat, self.epoch, number, leads, self._in_step, self._caught_up, "", reach, self._on_disk
+        )
+
+    def _sync(self) -> None:
+        self.journal.sync()
+        self._on_disk = self.machine.reach()
 
     def _again(self) -> list[Envelope]:
         """What may have been lost on the way."""
         if self.role == Role.FOLLOWS:
             return [self._wanted()]
-        if self.role != Role.LEADS:
+        if self.role != Role.LEADS or self.returning:
             return []
         if not self.waiting:
             return self.machine.unanswered()
@@ -297,9 +351,16 @@ class Replica:
         if self.snapshots.turn > self._turn:
             self._turn, self._due = self.snapshots.turn, number + self.care.records_between_snapshots
             self.journal.keep_from(min(self.snapshots.numbers[0], self._is_needed_from(number)) + 1)
-        if number >= self._due or self.snapshots.fresh:
-            self.journal.sync()
-            self.snapshots.take(number, self.machine.pieces(), self.machine.piece)
+        if self.snapshots.is_whole:
+            if not is_beyond(self._seen.settled, self._floor):
+                self._sync()
+                self.snapshots.hold()
+        elif number >= self._due or self.snapshots.fresh:
+            waits = self.care.promise == Promise.INTERVAL  # a return may still be to before it
+            if not waits:
+                self.journal.sync()
+            self.snapshots.take(number, self.machine.pieces(), self.machine.piece, holds=not waits)
+            self._seen = self.machine.reach()
 
     def _is_needed_from(self, number: int) -> int:
         """The latest record that all who follow or learn have; `number` where nobody has begun."""
@@ -307,3 +368,8 @@ class Replica:
             return number
         begun = [self._has[host] for host in self._others if host in self._has]
         return min([number, *begun, *([0] if self.follower and self.follower not in self._has else [])])
+
+
+def is_beyond(settled: Iterable[tuple[int, int]], bound: Mapping[int, int]) -> bool:
+    """Whether a contribution after the bound of its shard is among those that are settled."""
+    return any(number > bound.get(shard, 0) for shard, number in settled)

@@ -9,7 +9,7 @@ import numpy as np
 
 from engine.coupon_records import RECEIPT, RequestKind
 from engine.host.machines import Admission
-from engine.host.messages import Answered, Batch, Contribution, Envelope, Message, Refusal, Refused, Settled
+from engine.host.messages import Answered, Batch, Contribution, Envelope, Message, Reach, Refusal, Refused, Settled
 from engine.host.packing import Value, flat, unflat
 from engine.host.partitions import Partition, put_all, taken
 from engine.host.posts import NO_REPLIES
@@ -192,6 +192,13 @@ class ShardMachine:
     @property
     def decided(self) -> int:
         return int(self.shard.tallies.decisions.sum())
+
+    # --- returns ------------------------------------------------------------------------------------------------------
+    def reach(self) -> Reach:
+        return Reach(((self.number, self.asked),), ((self.number, self.heard + len(self.arrived)),))
+
+    def settles(self, payload: bytes) -> Sequence[tuple[int, int]]:
+        return [(self.number, settled.contribution) for settled in read_shard_record(payload).settled]
 
     # --- snapshots ----------------------------------------------------------------------------------------------------
     def pieces(self) -> int:

@@ -43,16 +43,41 @@ class Snapshots:
         self.disk, self.name, self.writer = disk, name, writer or AtOnce()
         self.turn, self.numbers = self._listed()
         self.fresh: list[int] = []  # numbers of the pieces of the snapshot that is being taken
+        self.is_whole = False  # all its pieces were taken, and it does not hold yet
         self._writing: Future[None] | None = None
 
     # --- written ------------------------------------------------------------------------------------------------------
-    def take(self, number: int, pieces: int, piece: Callable[[int], Mapping[str, Value]]) -> None:
-        """Take the next piece, after record `number`. The one before must have been written."""
-        assert self.is_written(), "one piece at a time"
+    def take(self, number: int, pieces: int, piece: Callable[[int], Mapping[str, Value]], holds: bool = True) -> None:
+        """Take the next piece, after record `number`. The one before must have been written. holds: with its last
+        piece it takes the place of the snapshot before; otherwise once `hold` says so."""
+        assert self.is_written() and not self.is_whole, "one piece at a time"
         at = len(self.fresh)
         self.fresh.append(number)
         last = len(self.fresh) == pieces
-        self._writing = self.writer.submit(self._guarded, self._keep, self._file(self.turn + 1, at), piece(at), last)
+        self.is_whole = last and not holds
+        name = self._file(self.turn + 1, at)
+        self._writing = self.writer.submit(self._guarded, self._keep, name, piece(at), last and holds)
+
+    def hold(self) -> None:
+        """Have a whole one take the place of the one before."""
+        assert self.is_written() and self.is_whole, "all pieces of a snapshot are written before it holds"
+        self.is_whole = False
+        self._writing = self.writer.submit(self._guarded, self._hold)
+
+    def drop(self) -> None:
+        """The one that is being taken is of no use any more."""
+        if self._writing is not None:
+            writing, self._writing = self._writing, None
+            writing.result()
+        self.fresh, self.is_whole = [], False
+
+    def clear(self) -> None:
+        """Nor is the one that holds."""
+        self.drop()
+        self.disk.remove(self.name)
+        for at in range(len(self.numbers)):
+            self.disk.remove(self._file(self.turn, at))
+        self.numbers = []
 
     def is_written(self) -> bool:
         """Whether the latest piece is on disk; raises what went wrong with it."""

@@ -10,6 +10,8 @@ from engine.host.disk import Disk
 from engine.host.growth import Burden, Growth
 from engine.host.journal import Journal
 from engine.host.messages import Beat, Envelope, Lead, Load, Message, Move, Replace, Tick
+from engine.host.replica import Promise
+from engine.host.returning import Numbers, Returning
 
 CARRIER = "carrier"  # starts and ends processes
 EVERYBODY = "everybody"
@@ -53,6 +55,7 @@ class Supervisor:
         nodes: Sequence[str] = (),
         site: str = "",
         epoch: int = 0,
+        promise: Promise = Promise.DURABLE,
     ) -> None:
         """seats: as the first epoch has them, and placed the node of each host; the journal knows better if there is
         one. growth: nodes that may be taken into use; nodes: those that are in use, also where nobody sits yet. site:
@@ -68,6 +71,7 @@ class Supervisor:
         self.coming: dict[str, Replace] = {}  # by host: how it was started
         self.in_step: dict[str, bool] = {}  # by seat: its follower has all that was promised
         is_new = True
+        self.returning = Returning(promise)
         for record in self.journal.records():
             is_new = False
             self.epoch = record.epoch
@@ -99,6 +103,9 @@ class Supervisor:
             order = self.coming.pop(beat.host)
             self.seen[beat.host] = now
             changed = replace(seating, learner=beat.host) if order.afresh else replace(seating, leader=beat.host)
+            if not order.afresh and self.returning.begin():
+                self.seats[beat.seat] = changed
+                return self._return({}, [beat.seat], now)
             return self._begin_epoch({beat.seat: changed}, now)
         if beat.host not in seating.hosts:
             if any(beat.host in order.ended for order in self.coming.values()):
@@ -107,9 +114,12 @@ class Supervisor:
         if beat.error:
             return self._lost(beat.seat, beat.host, now)
         self.seen[beat.host] = now
+        self.returning.keep(beat)
         if beat.leads and beat.epoch == self.epoch and beat.host == seating.leader:
             self.in_step[beat.seat] = beat.in_step
-            if seating.learner and beat.caught_up:
+            if self.returning.is_on:
+                return self._go_on_returning(beat, now)
+            if seating.learner and beat.caught_up and self.returning.may_follow(seating.learner):
                 return self._graduate(beat.seat, now)
         return []
 
@@ -123,9 +133,8 @@ class Supervisor:
         for host in list(self.coming):
             if now - self.seen[host] > self.patience.starting:
                 out += self._did_not_come(host, now)
-        for seat in self.seats:
-            out += self._tend(seat, now)
-        out += self._grow(now)
+        if not self.returning.is_on:
+            out += [envelope for seat in self.seats for envelope in self._tend(seat, now)] + self._grow(now)
         if now - self._told_ms >= self.patience.again:
             out += self._tell(now)
         return out
@@ -217,6 +226,22 @@ class Supervisor:
         self._write()
         return [Envelope(CARRIER, self.coming[host])]
 
+    # --- returns ------------------------------------------------------------------------------------------------------
+    def _go_on_returning(self, beat: Beat, now: int) -> list[Envelope]:
+        """Once all leaders have spoken, whoever is beyond what the others know goes back."""
+        found = self.returning.heard_of(beat, self.seats)
+        if found is None:
+            return []
+        bound, beyond = found
+        return self._return(bound, beyond, now) if beyond else self._begin_epoch({}, now)
+
+    def _return(self, bound: Numbers, seats: list[str], now: int) -> list[Envelope]:
+        """An epoch in which some seats are not where they were; who follows them begins afresh."""
+        left = {seat: replace(self.seats[seat], follower="", learner="") for seat in seats}
+        ended = [(seat, tuple(filter(None, (self.seats[seat].follower, self.seats[seat].learner)))) for seat in seats]
+        out = [Envelope(CARRIER, Replace(seat, hosts)) for seat, hosts in ended if hosts]
+        return out + self._begin_epoch(left, now, bound)
+
     # --- nodes --------------------------------------------------------------------------------------------------------
     def _move(self, move: Move, now: int) -> list[Envelope]:
         if move.seat not in self.seats:
@@ -258,11 +283,14 @@ class Supervisor:
         return [envelope for seat, host in followers for envelope in self._without(seat, (host,), now)]
 
     # --- epochs -------------------------------------------------------------------------------------------------------
-    def _begin_epoch(self, changed: Mapping[str, Seating], now: int = 0) -> list[Envelope]:
+    def _begin_epoch(
+        self, changed: Mapping[str, Seating], now: int = 0, bound: Numbers | None = None
+    ) -> list[Envelope]:
         # A follower that is in step stays so while its leader is the same: nothing is promised without it.
         self.in_step = {seat: true for seat, true in self.in_step.items() if seat not in changed}
         self.seats |= changed
         self.epoch += 1
+        self.returning.epoch_begins(self.epoch, bound)
         self._write()
         return self._tell(now)
 
@@ -275,6 +303,7 @@ class Supervisor:
             "placed": self.placed,
             "moves": self.moves,
             "used": self.used,
+            "returning": self.returning.record,
         }
         self.journal.append(self.epoch, json.dumps(said).encode())
         self.journal.sync()
@@ -284,12 +313,14 @@ class Supervisor:
         orders = [Replace(seat, tuple(ended), *rest) for seat, ended, *rest in said["coming"]]
         self.coming = {order.started: order for order in orders}
         self.placed, self.moves, self.used = said["placed"], said["moves"], said["used"]
+        self.returning.read(said["returning"])
 
     def _known(self) -> list[str]:
         return [*self.coming, *(host for one in self.seats.values() for host in one.hosts)]
 
     def _tell(self, now: int) -> list[Envelope]:
         self._told_ms = now
+        self.returning.raise_floor(host for one in self.seats.values() for host in (one.leader, one.follower) if host)
         orders = [Envelope(CARRIER, order) for order in self.coming.values()]
         return [*orders, Envelope(EVERYBODY, self.lead)]
 
@@ -299,4 +330,4 @@ class Supervisor:
             hosts = ((seat, getattr(seating, part)) for seat, seating in self.seats.items())
             return tuple((seat, host) for seat, host in hosts if host)
 
-        return Lead(self.epoch, named("leader"), named("follower"), named("learner"))
+        return Lead(self.epoch, named("leader"), named("follower"), named("learner"), **self.returning.told)

@@ -11,7 +11,7 @@ import pytest
 
 from engine.host.journal import JournalError
 from engine.host.machines import Admission
-from engine.host.messages import Beat, Copy, Envelope, Kept, Lead, Message, Order, Ordered, Seed, Tick, Wanted
+from engine.host.messages import Beat, Copy, Envelope, Kept, Lead, Message, Order, Ordered, Reach, Seed, Tick, Wanted
 from engine.host.replica import COPIES_AT_ONCE, SUPERVISOR, Care, Promise, Replica, Role
 from engine.host.snapshots import SnapshotError
 from sim.disasters.disk import Faults, SeededDisk
@@ -49,7 +49,18 @@ class Tape:
 
     @property
     def decided(self) -> int:
-        return len(self.seen[0]) + len(self.seen[1])
+        return len(self.seen[0] + self.seen[1])
+
+    def reach(self) -> Reach:
+        return Reach(((0, self.latest),), ((0, self.latest - 1),))
+
+    def settles(self, payload: bytes) -> Sequence[tuple[int, int]]:
+        """Order n is contribution n, and takes up the settlement of the one before."""
+        return [(0, int(payload) - 1)]
+
+    @property
+    def latest(self) -> int:
+        return max([0, *self.seen[0], *self.seen[1]])
 
     def pieces(self) -> int:
         return 2
@@ -77,7 +88,7 @@ def order(number: int) -> Order:
 
 
 def replica(host: str, disk: SeededDisk | None = None, care: Care = CARE) -> Replica:
-    one = Replica(host, SEAT, Tape(), disk if disk is not None else SeededDisk(Random(1)), care)
+    one = Replica(host, SEAT, lambda fresh: Tape(), disk if disk is not None else SeededDisk(Random(1)), care)
     one.recover()
     return one
 
@@ -330,7 +341,7 @@ def test_records_that_only_some_pieces_have_seen_are_caught_up() -> None:
     disk = SeededDisk(Random(1))
     leader = leader_with(30, disk)
     assert leader.snapshots.numbers[0] < leader.snapshots.numbers[1]
-    again = Replica("b", SEAT, Tape(), disk, replace(CARE))
+    again = Replica("b", SEAT, lambda fresh: Tape(), disk, replace(CARE))
     replayed = again.recover()
     assert replayed == 30 - leader.snapshots.numbers[0]
     assert again.machine.digest() == leader.machine.digest()

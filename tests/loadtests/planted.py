@@ -10,10 +10,10 @@ import numpy as np
 
 from engine.host.disk import Disk
 from engine.host.journal import SEGMENT_HEAD, Journal
-from engine.host.machines import Admission, Machine
+from engine.host.machines import Admission
 from engine.host.messages import Batch, Copy, Envelope, Kept, Lead, Message, Seed, Wanted
 from engine.host.packing import Value
-from engine.host.replica import Care, Replica, Role
+from engine.host.replica import Build, Care, Replica, Role
 from engine.host.shard_machine import ShardMachine
 from sim.disasters.disk import SeededDisk
 
@@ -26,8 +26,8 @@ class Unsynced(Journal):
 class SkipsTheFsync(Replica):
     """Its journal says that it has synced."""
 
-    def __init__(self, host: str, seat: str, machine: Machine, disk: Disk, care: Care) -> None:
-        super().__init__(host, seat, machine, disk, care)
+    def __init__(self, host: str, seat: str, build: Build, disk: Disk, care: Care) -> None:
+        super().__init__(host, seat, build, disk, care)
         self.journal = Unsynced(disk, f"{seat}.journal", care.segment_bytes)
 
 
@@ -53,8 +53,8 @@ class ForgetsWhatItHasTaken(Replica):
 class AnswersBeforeTheJournal(Replica):
     """A record is written when the next message comes."""
 
-    def __init__(self, host: str, seat: str, machine: Machine, disk: Disk, care: Care) -> None:
-        super().__init__(host, seat, machine, disk, care)
+    def __init__(self, host: str, seat: str, build: Build, disk: Disk, care: Care) -> None:
+        super().__init__(host, seat, build, disk, care)
         self.later: list[bytes] = []
 
     def _received(self, message: Message, now: int) -> list[Envelope]:

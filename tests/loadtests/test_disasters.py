@@ -17,6 +17,7 @@ from loadtests.weathers import CHANCES, WORDS, Case, sentence_of, shrunk, smalle
 from loadtests.witness import RARELY, SOMETIMES, never
 from sim.disasters.stage import Disaster, Weather
 from tests.loadtests.planted import FAULTS, INVARIANTS, DoesNotWaitForItsStandby
+from tests.loadtests.planted_returns import RETURN_FAULTS
 
 MANY, VERY_MANY = 500, 10_000
 
@@ -88,6 +89,18 @@ def test_a_seed_is_the_same_disaster_every_time(disasters: Disasters) -> None:
 def test_a_planted_fault_is_caught(disasters: Disasters, fault: str) -> None:
     seed, said = caught(FAULTS[fault], disasters.traffic)
     print(f"a host that {fault}: caught by seed {seed}: {said}")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("fault", RETURN_FAULTS)
+def test_a_planted_fault_of_returns_is_caught(disasters: Disasters, fault: str) -> None:
+    replica, promise = RETURN_FAULTS[fault]
+    faulty = Disasters(disasters.traffic, replica)
+    for seed in range(MANY):
+        if (said := faulty.fails(replace(faulty.case(seed), promise=promise))) is not None:
+            print(f"a host that {fault}: caught by seed {seed}: {said}")
+            return
+    pytest.fail(f"not caught within {MANY} disasters")
 
 
 @pytest.mark.long

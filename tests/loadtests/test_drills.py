@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from engine.host.journal import MARK
-from engine.host.replica import Care
+from engine.host.replica import Care, Promise
 from loadtests.company import same, undisturbed
 from loadtests.drill_commands import as_found, drill, told
 from loadtests.drills import DRILLS, POLICY, POPULATION, STEP_MS, hold
@@ -53,6 +53,42 @@ def test_a_lost_promise_is_seen(tmp_path: Path) -> None:
     found = held(Drill("forgetful", SHARD, "a shard forgets", forget_two_records), tmp_path)
     assert not found.is_whole and found.lost > 0
     assert "PROMISES WERE BROKEN" in told(as_found(found))[0]
+
+
+@pytest.mark.usefixtures("ray_cluster")
+def test_an_interval_is_forgotten_and_sent_again(tmp_path: Path) -> None:
+    found = held(DRILLS["kill-shard"], tmp_path, replace(SMALL, promise=Promise.INTERVAL, interval_ms=10_000))
+    assert found.is_whole and found.acknowledged == found.events
+    assert 0 < found.forgotten < found.events and 0.0 < found.forgotten_s < 10.0
+    first, second, *_, last = told(as_found(found))
+    assert "The promise was kept" in first and "`interval` promises that it is at most 10 s" in second
+    assert last.startswith("Loss of power: what was not synced is gone (")
+
+
+@pytest.mark.long
+@pytest.mark.usefixtures("ray_cluster")
+def test_what_is_older_than_the_interval_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host that is told another interval than the client syncs too seldom, and is found out."""
+    monkeypatch.setattr("loadtests.held.allowed_of", lambda options: 0.01)
+    found = held(DRILLS["kill-shard"], tmp_path, replace(SMALL, promise=Promise.INTERVAL, interval_ms=10_000))
+    assert not found.is_whole and 0 < found.lost <= found.forgotten
+    assert found.digests_equal, "all was sent again"
+
+
+MAY_FORGET_LONG = [
+    (name, promise)
+    for promise in (Promise.INTERVAL, Promise.MEMORY)
+    for name in ("kill-ledger", "random-kills", "torn-tail", "freeze-shard", "lose-node")
+]
+
+
+@pytest.mark.long
+@pytest.mark.usefixtures("ray_cluster")
+@pytest.mark.parametrize(("name", "promise"), MAY_FORGET_LONG)
+def test_every_promise_is_kept(name: str, promise: Promise, tmp_path: Path) -> None:
+    found = held(DRILLS[name], tmp_path, replace(SMALL, promise=promise, interval_ms=300, times=5))
+    assert found.is_whole and found.acknowledged == found.events
+    assert promise == Promise.INTERVAL or name == "lose-node" or found.forgotten > 0
 
 
 LONG: list[tuple[str, Callable[[Held], bool]]] = [
@@ -169,17 +205,28 @@ def test_a_site_that_is_cut_off_is_missed_by_nobody_and_fed_again(tmp_path: Path
 
 
 GIVEN = {
-    "customers": 500, "days": 1, "shards": 2, "standby": False, "promise": "durable", "objective_s": 5.0, "times": 1,
-    "seed": 1, "address": None,
+    "customers": 500, "days": 1, "shards": 2, "standby": False, "promise": "durable", "interval_ms": 1_000,
+    "objective_s": 5.0, "times": 1, "seed": 1, "address": None,
 }  # fmt: skip
 
 
 def test_wrong_use_says_everything_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    wrong = {"customers": 5, "promise": "x", "objective_s": 0.0}
+    wrong = {"customers": 5, "promise": "x", "interval_ms": 5, "objective_s": 0.0}
     assert drill("kill-shar", tmp_path / "runs", False, **GIVEN | wrong) == Exit.WRONG_USE
     said = capsys.readouterr().err.splitlines()
-    assert [line.split(" must")[0] for line in said] == ["a drill", "--customers", "--promise", "--objective"]
+    assert [line.split(" must")[0] for line in said] == [
+        "a drill",
+        "--customers",
+        "--interval-ms",
+        "--promise",
+        "--objective",
+    ]
     assert not (tmp_path / "runs").exists()
+
+
+def test_what_is_not_tried_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert drill("kill-worker", tmp_path / "runs", False, **GIVEN | {"promise": "memory"}) == Exit.WRONG_USE
+    assert capsys.readouterr().err.startswith("--promise must be durable for kill-worker (got memory): ")
 
 
 @pytest.mark.usefixtures("ray_cluster")

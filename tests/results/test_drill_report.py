@@ -217,7 +217,7 @@ def test_a_drill_ends_with_where_its_report_is(
 
     monkeypatch.setattr("loadtests.drills.hold", hold)
     given = {"customers": 5_000, "days": 2, "shards": 2, "standby": False, "promise": "durable", "objective_s": 1.0}
-    given |= {"times": 1, "seed": 1, "address": None}
+    given |= {"times": 1, "seed": 1, "address": None, "interval_ms": 1_000}
     assert drill("kill-shard", tmp_path, as_json=False, **given) == Exit.FINE
     report = Path(capsys.readouterr().out.splitlines()[-1])
     assert report.parent.parent == tmp_path
