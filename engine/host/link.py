@@ -7,8 +7,9 @@ import json
 import socket
 import struct
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from enum import IntEnum
+from types import NoneType, UnionType
 from typing import Any, get_args, get_type_hints
 
 import numpy as np
@@ -23,7 +24,6 @@ from engine.host.messages import (
     Hello,
     Kept,
     Lead,
-    Message,
     Refused,
     Replace,
     Said,
@@ -142,13 +142,15 @@ def encoded(envelope: Envelope) -> bytes:
     message = envelope.message
     kind = type(message).__name__
     assert kind in KINDS, f"{kind} does not go over a link"
-    parts: dict[str, Value] = {"to": envelope.to, "kind": kind}
-    for one in fields(message):
-        parts |= field_parts(one.name, getattr(message, one.name))
-    return packed(parts)
+    return packed({"to": envelope.to, "kind": kind} | field_parts("message", message))
 
 
 def field_parts(name: str, value: Any) -> dict[str, Value]:
+    if is_dataclass(value):
+        parts: dict[str, Value] = {name: True}
+        for one in fields(value):
+            parts |= field_parts(f"{name}.{one.name}", getattr(value, one.name))
+        return parts
     if isinstance(value, bytes):
         return {name: np.frombuffer(value, np.uint8)}
     if isinstance(value, tuple) and any(isinstance(one, bytes) for one in value):
@@ -167,16 +169,20 @@ def decoded(data: bytes) -> Envelope:
     kind = KINDS.get(str(parts.get("kind")))
     if kind is None:
         raise LinkError(f"a message must be one of {', '.join(KINDS)} (got {parts.get('kind')!r})")
-    hints = get_type_hints(kind)
     try:
-        message: Message = kind(**{one.name: field_value(one.name, hints[one.name], parts) for one in fields(kind)})
-        return Envelope(str(parts["to"]), message)
+        return Envelope(str(parts["to"]), field_value("message", kind, parts))
     except (KeyError, ValueError, TypeError) as error:
         raise LinkError(f"{kind.__name__}: {error}") from error
 
 
 def field_value(name: str, hint: Any, parts: Mapping[str, Any]) -> Any:
     value = parts[name]
+    if isinstance(hint, UnionType):
+        (hint,) = (one for one in get_args(hint) if one is not NoneType)
+        return None if value is None else field_value(name, hint, parts)
+    if is_dataclass(hint):
+        hints = get_type_hints(hint)
+        return hint(**{one.name: field_value(f"{name}.{one.name}", hints[one.name], parts) for one in fields(hint)})  # type: ignore[operator]
     if hint is bytes:
         return value.tobytes()
     if hint == tuple[bytes, ...]:
