@@ -127,6 +127,8 @@ class Replica:
         self.journal = Journal(self.journal.disk, self.journal.name, self.care.segment_bytes)
         self.machine, self._numbers, self._turn = self.build(not self.snapshots.numbers), [0], self.snapshots.turn
         self._recovered(bound)
+        if is_beyond(self.machine.reach().settled, bound):
+            raise JournalError(f"{self.journal.name} cannot return: {self.snapshots.name} is of later settlements")
 
     def _restore(self, snapshot: Snapshot) -> None:
         self.machine.restore(snapshot.pieces)
