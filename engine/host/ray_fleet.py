@@ -45,9 +45,11 @@ class RayFleet:
         self._spares = {node: [self._process(HostProcess, node, self._warm) for _ in range(spares)] for node in nodes}
 
     def _process(self, make: Callable[..., Any], node: str | None, *arguments: Any) -> Any:
-        """An actor on a node, or elsewhere once that is gone; without a node, where the cluster's head is."""
-        to = node if node is not None else living_nodes()[0]
-        strategy = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(to, soft=True)
+        """An actor on a node; where the cluster's head is when that is gone, and without a node."""
+        # Not `soft`: of what needs no CPU, Ray puts half somewhere else then.
+        living = living_nodes()
+        to = node if node in living else living[0]
+        strategy = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(to, soft=False)
         actor = self._ray.remote(num_cpus=0, max_restarts=0, max_task_retries=0)(make)
         return actor.options(scheduling_strategy=strategy).remote(*arguments)
 

@@ -68,6 +68,7 @@ class Supervisor:
         )  # nodes, in the order in which they were taken into use
         self.moves: dict[str, str] = {}  # by seat: the node it is to be led from
         self.burden = Burden(growth) if growth is not None else None
+        self.silent: dict[str, int] = {}  # by node: when a host there was last taken for dead because it was silent
         self.coming: dict[str, Replace] = {}  # by host: how it was started
         self.in_step: dict[str, bool] = {}  # by seat: its follower has all that was promised
         is_new = True
@@ -129,6 +130,7 @@ class Supervisor:
         for seat, seating in list(self.seats.items()):
             for host in seating.hosts:
                 if now - self.seen[host] > self.patience.lost and host in self.seats[seat].hosts:
+                    self.silent[self.placed.get(host, "")] = now
                     out += self._lost(seat, host, now)
         for host in list(self.coming):
             if now - self.seen[host] > self.patience.starting:
@@ -208,13 +210,21 @@ class Supervisor:
         if target is not None:
             return self._start(seat, (), True, target, now) if seat == next(iter(self.moves)) else []
         if self.standby and not seating.follower:
-            return self._start(seat, (), True, self._apart_from(seating.leader), now)
+            return self._start(seat, (), True, self._apart_from(seating.leader, now), now)
         return []
 
-    def _apart_from(self, leader: str) -> str:
-        """Another node than the leader's, if there is one: that with the fewest hosts."""
+    def _apart_from(self, leader: str, now: int) -> str:
+        """Another node than the leader's, if there is one that does not seem to be gone: that with the fewest hosts."""
         own, nodes = self.placed.get(leader, ""), list(self.placed.values())
-        return min((node for node in self.used if node != own), key=nodes.count, default=own)
+        others = [node for node in self.used if node != own and not self._seems_gone(node, now)]
+        return min(others, key=nodes.count, default=own)
+
+    def _seems_gone(self, node: str, now: int) -> bool:
+        """Hosts there have just fallen silent, or are about to."""
+        if node in self.silent and now - self.silent[node] < self.patience.starting:
+            return True
+        hosts = (host for one in self.seats.values() for host in one.hosts if self.placed.get(host, "") == node)
+        return any(now - self.seen[host] > self.patience.lost // 2 for host in hosts)
 
     def _start(self, seat: str, ended: tuple[str, ...], afresh: bool, node: str, now: int) -> list[Envelope]:
         """A new host: it takes over the disk of one that is ended, or begins afresh and follows."""
