@@ -22,6 +22,9 @@ class WorkerProcess:
         now = time.time()
         self.recovery = Recovery(os.getpid(), now, now, now, 0)
 
+    def pulse(self) -> None:
+        """It runs."""
+
     def how_recovered(self) -> Recovery:
         return self.recovery
 

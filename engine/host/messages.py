@@ -190,6 +190,13 @@ class Beat:
 
 
 @dataclass(frozen=True)
+class Pulse:
+    """A process runs, whatever it is busy with: its carrier has asked it beside its work."""
+
+    host: str
+
+
+@dataclass(frozen=True)
 class Lead:
     """The supervisor says who leads which seat, and who follows, from an epoch on."""
 
@@ -274,7 +281,7 @@ class Said:
 
 Message = (
     Contribution | Settled | Refused | Batch | Answered | Order | Ordered | Copy | Kept | Wanted | Seed | Beat | Lead
-    | Replace | Move | Load | Tick | Hello | TakeOver | Ask | Said
+    | Replace | Move | Load | Pulse | Tick | Hello | TakeOver | Ask | Said
 )  # fmt: skip
 
 

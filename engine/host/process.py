@@ -40,6 +40,9 @@ class HostProcess:
         """The id of the process."""
         return os.getpid()
 
+    def pulse(self) -> None:
+        """Answered beside whatever else is being done: the process runs."""
+
     def take_seat(
         self, build: Build, host: str, seat: str, folder: str, care: Care, disk: MakeDisk = FolderDisk
     ) -> Recovery:

@@ -14,6 +14,7 @@ from engine.host.process import HostProcess
 from engine.host.ray_cluster import living_nodes
 
 GOES_WITHIN_S = 0.2
+PULSE = "pulse"  # group of calls that an actor answers beside the others
 SIGNALS = {"freeze": signal.SIGSTOP, "thaw": signal.SIGCONT, "kill": signal.SIGKILL}
 
 
@@ -41,6 +42,7 @@ class RayFleet:
         self._warm = ray.put(warm)
         self._actors: dict[str, _Actor] = {}
         self._running: dict[Any, str] = {}  # host, by the call that is under way
+        self._pulses: dict[Any, str] = {}  # host, by the question whether it runs
         nodes = [None, *living_nodes()[1:]] if spares else []  # the first is where whatever is not placed goes
         self._spares = {node: [self._process(HostProcess, node, self._warm) for _ in range(spares)] for node in nodes}
 
@@ -50,7 +52,8 @@ class RayFleet:
         living = living_nodes()
         to = node if node in living else living[0]
         strategy = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(to, soft=False)
-        actor = self._ray.remote(num_cpus=0, max_restarts=0, max_task_retries=0)(make)
+        groups = {PULSE: 1}
+        actor = self._ray.remote(num_cpus=0, max_restarts=0, max_task_retries=0, concurrency_groups=groups)(make)
         return actor.options(scheduling_strategy=strategy).remote(*arguments)
 
     def seat(self, host: str, *arguments: Any, node: str | None = None) -> None:
@@ -94,6 +97,17 @@ class RayFleet:
         done, _ = self._ray.wait(list(self._running), num_returns=len(self._running), timeout=0)
         return [(self._running.pop(call), self._result(call)) for call in done]
 
+    def feel(self) -> list[str]:
+        """Ask every host beside its work whether it runs; those that have answered since the last time."""
+        asked = set(self._pulses.values())
+        for host in self._actors.keys() - asked:
+            self._pulses[self._actors[host].handle.pulse.options(concurrency_group=PULSE).remote()] = host
+        if not self._pulses:
+            return []
+        done, _ = self._ray.wait(list(self._pulses), num_returns=len(self._pulses), timeout=0)
+        answered = [(self._pulses.pop(call), self._result(call)) for call in done]
+        return [host for host, result in answered if not isinstance(result, Lost)]
+
     def _result(self, call: Any) -> "list[Envelope] | Any | Lost":
         try:
             return self._ray.get(call)
@@ -118,8 +132,9 @@ class RayFleet:
             return
         self._ray.kill(actor.handle, no_restart=True)
         _wait_for_end(actor.process)
-        for call in [call for call, of in self._running.items() if of == host]:
-            del self._running[call]
+        for calls in (self._running, self._pulses):
+            for call in [call for call, of in calls.items() if of == host]:
+                del calls[call]
 
     def close(self) -> None:
         """End all of them."""

@@ -9,7 +9,7 @@ from typing import Any
 from engine.host.disk import Disk
 from engine.host.growth import Burden, Growth
 from engine.host.journal import Journal
-from engine.host.messages import Beat, Envelope, Lead, Load, Message, Move, Replace, Tick
+from engine.host.messages import Beat, Envelope, Lead, Load, Message, Move, Pulse, Replace, Tick
 from engine.host.replica import Promise
 from engine.host.returning import Numbers, Returning
 
@@ -36,6 +36,7 @@ class Patience:
     """ms."""
 
     lost: int = 1_000  # without a sign of life
+    stuck: int = 60_000  # with signs of life, and without a word
     starting: int = 60_000  # until a process that was started must have shown one
     again: int = 200  # between two tellings of who leads
 
@@ -77,7 +78,8 @@ class Supervisor:
             is_new = False
             self.epoch = record.epoch
             self._read(json.loads(record.payload))
-        self.seen = dict.fromkeys(self._known(), now)
+        self.seen = dict.fromkeys(self._known(), now)  # by host: its latest sign of life …
+        self.spoke = dict(self.seen)  # … and word
         self._told_ms = self._ticked_ms = now
         if is_new:
             self._begin_epoch({})
@@ -90,6 +92,8 @@ class Supervisor:
             return self._tick(now)
         if isinstance(message, Move):
             return self._move(message, now)
+        if isinstance(message, Pulse) and message.host in self.spoke:
+            self.seen[message.host] = now
         if isinstance(message, Load) and self.burden is not None:
             self.burden.heard(message, now)
         return []
@@ -102,7 +106,7 @@ class Supervisor:
             return self._did_not_come(beat.host, now)
         if beat.host in self.coming:
             order = self.coming.pop(beat.host)
-            self.seen[beat.host] = now
+            self.seen[beat.host] = self.spoke[beat.host] = now
             changed = replace(seating, learner=beat.host) if order.afresh else replace(seating, leader=beat.host)
             if not order.afresh and self.returning.begin():
                 self.seats[beat.seat] = changed
@@ -114,7 +118,7 @@ class Supervisor:
             return [Envelope(CARRIER, Replace(beat.seat, (beat.host,)))]  # it was replaced, and does not know
         if beat.error:
             return self._lost(beat.seat, beat.host, now)
-        self.seen[beat.host] = now
+        self.seen[beat.host] = self.spoke[beat.host] = now
         self.returning.keep(beat)
         if beat.leads and beat.epoch == self.epoch and beat.host == seating.leader:
             self.in_step[beat.seat] = beat.in_step
@@ -129,7 +133,7 @@ class Supervisor:
         out: list[Envelope] = []
         for seat, seating in list(self.seats.items()):
             for host in seating.hosts:
-                if now - self.seen[host] > self.patience.lost and host in self.seats[seat].hosts:
+                if self._is_silent(host, now) and host in self.seats[seat].hosts:
                     self.silent[self.placed.get(host, "")] = now
                     out += self._lost(seat, host, now)
         for host in list(self.coming):
@@ -141,11 +145,15 @@ class Supervisor:
             out += self._tell(now)
         return out
 
+    def _is_silent(self, host: str, now: int) -> bool:
+        return now - self.seen[host] > self.patience.lost or now - self.spoke[host] > self.patience.stuck
+
     def _forgive(self, now: int) -> None:
         """While we were not listening ourselves, nobody was silent."""
         deaf, self._ticked_ms = now - self._ticked_ms, now
         if deaf > self.patience.lost // 4:
             self.seen = {host: seen + deaf for host, seen in self.seen.items()}
+            self.spoke = {host: spoke + deaf for host, spoke in self.spoke.items()}
 
     def _coming_to(self, seat: str) -> list[Replace]:
         return [order for order in self.coming.values() if order.seat == seat]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from engine.host.messages import Batch, Beat, Envelope, Lead, Message, Replace, Tick
+from engine.host.messages import Batch, Beat, Envelope, Lead, Message, Pulse, Replace, Tick
 from engine.host.process import Recovery
 from engine.host.ray_fleet import Lost, RayFleet
 from engine.host.second_site import Deputy
@@ -15,6 +15,7 @@ from engine.host.supervisor import CARRIER, EVERYBODY, Supervisor
 
 SUPERVISOR = "supervisor"
 TICK_S = 0.02
+PULSE_S = 0.2  # between two questions whether a host runs
 LINK_S = 0.002  # until what has come over a link is looked at
 MESSAGES_MAX = 10_000  # that wait for one host; more are dropped, and sent again by whoever needs them
 
@@ -81,7 +82,7 @@ class Switch:
         self.nodes: set[str] | None = None  # that are ours to start hosts on; None: all
         self.beyond: Beyond | None = None
         self.overhear: Callable[[Envelope], None] = lambda envelope: None  # everything that is carried
-        self._ticked = 0.0
+        self._ticked = self._felt = 0.0
 
     @property
     def now(self) -> int:
@@ -215,6 +216,10 @@ class Switch:
         for box in self.boxes.values():
             if not box.busy:
                 box.waiting.append(Tick())
+        if self._ticked - self._felt >= PULSE_S:
+            self._felt = self._ticked
+            for host in self.fleet.feel():
+                self._take_in(Envelope(SUPERVISOR, Pulse(host)))
 
     def _take(self, host: str, result: Any) -> None:
         box = self.boxes.get(host)

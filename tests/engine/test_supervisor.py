@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from engine.host.growth import Growth
-from engine.host.messages import Beat, Envelope, Lead, Load, Move, Replace, Tick
+from engine.host.messages import Beat, Envelope, Lead, Load, Move, Pulse, Replace, Tick
 from engine.host.supervisor import CARRIER, EVERYBODY, Patience, Seating, Supervisor
 from sim.disasters.disk import SeededDisk
 
@@ -136,6 +136,24 @@ def test_who_lives_is_left_alone() -> None:
     scene = Scene()
     assert orders(scene.passes(20_000, "ledger.1", "ledger.2", in_step=True)) == []
     assert scene.supervisor.epoch == 1
+
+
+def test_who_is_busy_is_not_dead() -> None:
+    """Its process answers beside its work; but not for ever."""
+    scene = Scene()
+    scene.passes(500, "ledger.1", "ledger.2", in_step=True)
+    stuck = PATIENCE.stuck - PATIENCE.stuck % 100
+    for _ in range(0, stuck - 500, 500):
+        scene.supervisor.receive(Pulse("ledger.1"), scene.now)
+        assert orders(scene.passes(500, "ledger.2")) == []
+    out = []
+    for _ in range(3):
+        scene.supervisor.receive(Pulse("ledger.1"), scene.now)
+        out += scene.passes(500, "ledger.2")
+    assert Replace(SEAT, ("ledger.1",)) in orders(out)
+    scene.supervisor.receive(Pulse("ledger.1"), scene.now)
+    scene.supervisor.receive(Pulse("nobody.1"), scene.now)
+    assert scene.seating.leader == "ledger.2"
 
 
 # --- what it knows outlives it ----------------------------------------------------------------------------------------
