@@ -31,7 +31,9 @@ PARTITION_CUSTOMERS = 16
 AGAIN_MS = 300
 DISASTERS_FOR_MS, ENDS_WITHIN_MS = 10_000, 60_000
 INTERVAL_MS = 400
-CARE = Care(interval_ms=INTERVAL_MS, records_between_snapshots=4, segment_bytes=4_000)  # so that there are many of both
+CARE = Care(  # so that there are many of all
+    interval_ms=INTERVAL_MS, records_between_snapshots=4, segment_bytes=4_000, seed_bytes=2_000
+)
 PATIENCE = Patience(lost=600, starting=1_500)
 
 

@@ -171,7 +171,9 @@ class Onlooker(Witness):
         self._count("host gives up its disk", before != Role.BROKEN and replica.role == Role.BROKEN)
         if isinstance(message, OF_AN_EPOCH) and message.epoch < replica.epoch:
             self._count(f"{type(message).__name__} of an older epoch refused")
-        is_taken = isinstance(message, Seed) and bool(out)
+        is_heard = isinstance(message, Seed) and bool(out)
+        is_taken = is_heard and replica.journal.number > 0
+        self._count("part of a snapshot taken from the leader", is_heard and not is_taken)
         self._count("snapshot taken from the leader", is_taken)
         self._count("follower too far behind for its leader", bool(replica.error) and isinstance(message, Seed))
         self._count("snapshot of different records taken from the leader", is_taken and len(set(message.numbers)) > 1)  # type: ignore[union-attr]
@@ -264,6 +266,7 @@ SOMETIMES: dict[str, tuple[str, ...]] = {
     "coming back": (
         "restart", "restart from a disk", "recovery from a snapshot", "recovery from pieces of different records",
         "fresh follower", "snapshot sent to a follower", "snapshot taken from the leader",
+        "part of a snapshot taken from the leader",
         "snapshot of different records taken from the leader", "follower asks for what it lacks",
         "promotion of a follower", "follower compared with its leader", "start that came to nothing",
     ),

@@ -144,18 +144,22 @@ class Wanted:
     seat: str
     number: int
     host: str
+    turn: int = 0  # of a snapshot that it has begun to take …
+    piece: int = 0  # … and which piece comes next
 
 
 @dataclass(frozen=True)
 class Seed:
-    """A leader's snapshot, for a follower that has nothing, and the records that only some of its pieces have seen:
-    with less, the follower would be nowhere, and could be promoted there."""
+    """Some pieces of a leader's snapshot, for a follower that has nothing; with the last of them the records that only
+    some pieces have seen: with less, the follower would be nowhere, and could be promoted there."""
 
     epoch: int
     seat: str
     numbers: tuple[int, ...]  # of the record after which each piece was taken
     pieces: tuple[bytes, ...]  # packed
     records: tuple[bytes, ...]  # after the first of the numbers, up to the last
+    turn: int = 0  # which snapshot
+    first: int = 0  # piece of those that are here
 
 
 @dataclass(frozen=True)

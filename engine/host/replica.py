@@ -14,11 +14,12 @@ from engine.host.disk import Disk
 from engine.host.journal import SEGMENT_BYTES, Journal, JournalError
 from engine.host.machines import Machine
 from engine.host.messages import Beat, Copy, Envelope, Kept, Lead, Message, Reach, Seed, Tick, Wanted
-from engine.host.packing import packed, unpacked
-from engine.host.snapshots import Snapshot, SnapshotError, Snapshots
+from engine.host.packing import unpacked
+from engine.host.snapshots import Snapshot, SnapshotError, Snapshots, Sprout
 
 SUPERVISOR = "supervisor"
 COPIES_AT_ONCE = 16  # records a follower is sent in one answer
+SEED_BYTES = 4 * 1024 * 1024
 ALMOST = 4  # records a learner may lack when it is made a follower
 
 
@@ -50,6 +51,7 @@ class Care:
     beat_ms: int = 100
     again_ms: int = 500  # until what is not answered is asked again
     segment_bytes: int = SEGMENT_BYTES  # of a file of the journal; whole ones are forgotten
+    seed_bytes: int = SEED_BYTES  # of a snapshot that a follower is sent at once
 
 
 class Replica:
@@ -71,6 +73,7 @@ class Replica:
         self._has: dict[str, int] = {}  # by host that follows or learns: its latest record
         self.loaded = 0.0  # when the snapshot was taken up, in seconds of wall clock
         self._synced_ms, self._beat_ms, self._again_ms = 0, 0, 0
+        self._sprout, self._seeds_until = Sprout(), 0  # a snapshot that comes; until when ours is being sent
         self.returning = False  # all wait for all: nothing is taken and nothing promised
         self._since, self._floor = 0, dict[int, int]()  # of the latest Lead
         self._on_disk = self._seen = Reach()  # what a loss of power would leave; what the whole snapshot has
@@ -174,7 +177,7 @@ class Replica:
         if isinstance(message, Kept):
             return self._kept(message)
         if isinstance(message, Wanted):
-            return self._copies(message)
+            return self._copies(message, now)
         if self.returning:
             return []
         admission = self.machine.admit(message, now)
@@ -222,7 +225,7 @@ class Replica:
         if self.leader != self.host:
             follows = self.host in (lead.follower(self.seat), lead.learner(self.seat))
             self.role = Role.FOLLOWS if follows else Role.WAITS
-            self.waiting = {}
+            self.waiting, self._sprout = {}, Sprout()
             return []
         self.role, self.follower, self.learner = Role.LEADS, lead.follower(self.seat), lead.learner(self.seat)
         if lead.returning is not None and lead.returning.bound:
@@ -253,28 +256,32 @@ class Replica:
                 out += self.waiting.pop(number)
         return out
 
-    def _copies(self, wanted: Wanted) -> list[Envelope]:
+    def _copies(self, wanted: Wanted, now: int) -> list[Envelope]:
         if wanted.epoch != self.epoch or wanted.host not in self._others:
             return []
         out = self._kept(Kept(wanted.epoch, wanted.seat, wanted.number - 1, wanted.host))
-        again = self._sent_again(wanted.number, wanted.host)
+        again = self._sent_again(wanted.number, wanted.host) if not wanted.piece else []
         if not again and wanted.number <= self.journal.number:
-            again = self._seed(wanted.host)
+            again = self._seed(wanted, now)
         return out + again
 
     def _sent_again(self, number: int, host: str) -> list[Envelope]:
         records = self.journal.read_from(number, COPIES_AT_ONCE)
         return [Envelope(host, Copy(self.epoch, self.seat, one.number, one.payload)) for one in records]
 
-    def _seed(self, host: str) -> list[Envelope]:
-        """The journal does not reach back that far: the snapshot does."""
-        snapshot = self.snapshots.read()
-        if snapshot is None:
+    def _seed(self, wanted: Wanted, now: int) -> list[Envelope]:
+        """The journal does not reach back that far: the snapshot does, and stays as it is while it is asked for."""
+        turn, numbers = self.snapshots.turn, tuple(self.snapshots.numbers)
+        if not numbers:
             return []
-        pieces = tuple(packed(piece) for piece in snapshot.pieces)
-        first, last = snapshot.numbers[0], snapshot.numbers[-1]
-        records = tuple(one.payload for one in self.journal.read_from(first + 1, last - first))
-        return [Envelope(host, Seed(self.epoch, self.seat, tuple(snapshot.numbers), pieces, records))]
+        self._seeds_until = now + 2 * self.care.again_ms
+        first = wanted.piece if wanted.turn == turn else 0
+        records: tuple[bytes, ...] = ()
+        pieces = tuple(self.snapshots.packed_from(first, self.care.seed_bytes))
+        if first + len(pieces) == len(numbers):
+            seen = numbers[0]
+            records = tuple(one.payload for one in self.journal.read_from(seen + 1, numbers[-1] - seen))
+        return [Envelope(wanted.host, Seed(self.epoch, self.seat, numbers, pieces, records, turn, first))]
 
     # --- one follows --------------------------------------------------------------------------------------------------
     def _copy(self, copy: Copy) -> list[Envelope]:
@@ -291,7 +298,8 @@ class Replica:
 
     def _wanted(self) -> Envelope:
         """What comes next."""
-        return Envelope(self.leader, Wanted(self.epoch, self.seat, self.journal.number + 1, self.host))
+        turn, piece = self._sprout.turn, len(self._sprout.pieces)
+        return Envelope(self.leader, Wanted(self.epoch, self.seat, self.journal.number + 1, self.host, turn, piece))
 
     def _take_seed(self, seed: Seed) -> list[Envelope]:
         if seed.epoch != self.epoch or self.role != Role.FOLLOWS:
@@ -303,7 +311,11 @@ class Replica:
                     f"follows than a snapshot of record {seed.numbers[0]}"
                 )
             return []
-        pieces = [unpacked(piece) for piece in seed.pieces]
+        if not self._sprout.take(seed.turn, seed.first, seed.pieces):
+            return []
+        if len(self._sprout.pieces) < len(seed.numbers):
+            return [self._wanted()]
+        pieces, self._sprout = [unpacked(piece) for piece in self._sprout.pieces], Sprout()
         self.snapshots.adopt(list(seed.numbers), pieces)
         self.journal.begin_at(seed.numbers[0])
         self._restore(Snapshot(pieces, list(seed.numbers)))
@@ -322,7 +334,8 @@ class Replica:
         if now >= self._again_ms + self.care.again_ms:
             self._again_ms = now
             out += self._again()
-        self._snapshot()
+        if now >= self._seeds_until:
+            self._snapshot()
         return out
 
     def _alive(self) -> Beat:

@@ -8,7 +8,7 @@ pieces was taken. It is renamed into place when all pieces are synced.
 import json
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from engine.host.disk import Disk
@@ -25,6 +25,23 @@ class Snapshot:
 
     pieces: Sequence[Mapping[str, Any]]
     numbers: list[int]
+
+
+@dataclass
+class Sprout:
+    """Another replica's snapshot, as far as it has come."""
+
+    turn: int = 0
+    pieces: list[bytes] = field(default_factory=list)
+
+    def take(self, turn: int, first: int, pieces: Sequence[bytes]) -> bool:
+        """Whether these were the ones to come; the first ones of another snapshot take the place of what was there."""
+        if first == 0 and turn != self.turn:
+            self.turn, self.pieces = turn, []
+        if turn != self.turn or first != len(self.pieces):
+            return False
+        self.pieces += pieces
+        return True
 
 
 class AtOnce(Executor):
@@ -124,11 +141,30 @@ class Snapshots:
             return None
         return Snapshot([self._read(self._file(self.turn, at)) for at in range(len(self.numbers))], self.numbers)
 
+    def packed_from(self, first: int, size: int) -> list[bytes]:
+        """Pieces of the one that holds, as they lie on disk: until they have so many bytes, but one at least."""
+        found: list[bytes] = []
+        for at in range(first, len(self.numbers)):
+            found.append(self._data(self._file(self.turn, at)))
+            if sum(map(len, found)) >= size:
+                break
+        return found
+
     def _read(self, name: str) -> Mapping[str, Any]:
+        return self._unpacked(name, self._data(name))
+
+    def _data(self, name: str) -> bytes:
+        """Of a file that can be unpacked."""
         try:
-            return unpacked(self.disk.read(name))
+            data = self.disk.read(name)
         except FileNotFoundError:
             raise SnapshotError(f"{name} is missing, and {self.name} says that it holds") from None
+        self._unpacked(name, data)
+        return data
+
+    def _unpacked(self, name: str, data: bytes) -> Mapping[str, Any]:
+        try:
+            return unpacked(data)
         except PackingError as error:
             raise SnapshotError(f"{name} {error}") from None
 

@@ -52,7 +52,7 @@ MESSAGES: list[Message] = [
     Kept(2, "ledger", 9, "ledger.2"),
     Wanted(2, "ledger", 9, "ledger.2"),
     Seed(2, "shard-0", (4, 4, 5), (b"one", b"", b"three"), (b"record",)),
-    Seed(2, "shard-0", (4,), (b"one",), ()),
+    Seed(2, "shard-0", (4,), (b"one",), (), 3, 1),
     Beat("shard-0.1", "shard-0", 3, 17, True, True, False, "no space left"),
     Beat("ledger.1", "ledger", 3, 17, True, reach=Reach(((0, 4),), ((0, 3), (1, 2))), kept=Reach()),
     Lead(3, (("ledger", "ledger.1"),), returning=Return(((0, 7), (1, 8))), since=2, floor=((0, 5),)),
