@@ -23,7 +23,7 @@ class ReturnWatch:
     def __init__(self, care: Care, happened: Counter[str]) -> None:
         self.care, self.happened = care, happened
         self.acknowledged: dict[tuple[int, int], int] = {}  # when each batch was, by shard and number
-        self.is_on = self.is_bound = self.went_back = False
+        self.is_on = self.is_bound = self.went_back = self.is_due = False
         self.numbers: dict[str, int] = {}  # by host: its latest record
         self.machines: dict[str, Machine] = {}
         self.kept: dict[SeededDisk, tuple[int, int]] = {}  # when all was on it last, and how many records that were
@@ -82,15 +82,16 @@ class ReturnWatch:
         if was_on and not self.is_on:
             self.happened["return"] += 1
             self.happened["return in which nobody goes back"] += not self.went_back
-            self.went_back = False
-            self._over(leaders)
+            self.went_back, self.is_due = False, True
         if not self.is_on and len(leaders) == len(supervisor.seats):
             self._agree(leaders)
+            if self.is_due:  # who has died again meanwhile is asked when it is back
+                self.is_due = False
+                self._over(leaders)
 
     def _over(self, leaders: Mapping[str, Replica]) -> None:
         """What was acknowledged and is known to nobody now, the promise must have left open."""
-        disks = [one.journal.disk for one in leaders.values()]
-        losses = [self.lost.pop(disk) for disk in disks if isinstance(disk, SeededDisk) and disk in self.lost]
+        losses, self.lost = list(self.lost.values()), {}  # also of who led, and has died again
         forgotten = []
         for one in leaders.values():
             if isinstance(one.machine, ShardMachine):

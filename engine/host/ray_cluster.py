@@ -45,6 +45,7 @@ def cluster(address: str | None = None) -> Iterator[None]:
         ray.init(address=address, log_to_driver=False, logging_level="ERROR", runtime_env={"env_vars": environment})
     else:
         ray.init(
+            address="local",  # not one that somebody happens to have started on this machine
             num_cpus=max(os.cpu_count() or 1, 1),
             include_dashboard=False,
             object_store_memory=_OBJECT_STORE_BYTES,

@@ -112,7 +112,10 @@ class RayFleet:
         try:
             return self._ray.get(call)
         except self._ray.exceptions.RayTaskError as error:
-            raise error.as_instanceof_cause() from None
+            cause = error.as_instanceof_cause()
+            if isinstance(cause, OSError):
+                return Lost(str(error).splitlines()[-1])  # its disk failed while it recovered
+            raise cause from None
         except self._ray.exceptions.RayError as error:
             return Lost(str(error).splitlines()[0])
 

@@ -3,6 +3,8 @@
 import contextlib
 import json
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -22,6 +24,7 @@ from loadtests.site_drill import STATE, sites
 from loadtests.traffic import record_traffic
 from scenarios.exits import Exit
 
+ROOT = Path(__file__).resolve().parent.parent.parent
 SMALL = DrillOptions(customers=1_000, days=1)
 
 
@@ -78,7 +81,7 @@ def test_what_is_older_than_the_interval_is_lost(tmp_path: Path, monkeypatch: py
 MAY_FORGET_LONG = [
     (name, promise)
     for promise in (Promise.INTERVAL, Promise.MEMORY)
-    for name in ("kill-ledger", "random-kills", "torn-tail", "freeze-shard", "lose-node")
+    for name in ("kill-ledger", "random-kills", "torn-tail", "freeze-shard")
 ]
 
 
@@ -88,7 +91,18 @@ MAY_FORGET_LONG = [
 def test_every_promise_is_kept(name: str, promise: Promise, tmp_path: Path) -> None:
     found = held(DRILLS[name], tmp_path, replace(SMALL, promise=promise, interval_ms=300, times=5))
     assert found.is_whole and found.acknowledged == found.events
-    assert promise == Promise.INTERVAL or name == "lose-node" or found.forgotten > 0
+    assert promise == Promise.INTERVAL or found.forgotten > 0
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("promise", Promise)
+def test_a_lost_node_loses_nothing(promise: Promise, tmp_path: Path) -> None:
+    """In a process of its own: two nodes need a Ray of their own."""
+    command = [sys.executable, "-m", "windtunnel", "drill", "lose-node", "--customers", "1000", "--days", "1"]
+    command += ["--promise", promise.value, "--objective", "30", "--json", "--out", str(tmp_path)]
+    found = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, cwd=ROOT).stdout)
+    assert found["whole"] and found["acknowledged"] == found["events"]
+    assert found["seconds_since_struck"]["answered"] is not None, "standbys lead"
 
 
 LONG: list[tuple[str, Callable[[Held], bool]]] = [
