@@ -1,7 +1,8 @@
 """Hosts with one fault each, of the kind that a reviewer misses and a simulator must not.
 
-A Ledger that took contributions of a lower epoch is not among them. In a stepped run the contribution of a number is
-the same whoever brings it, and brought by nobody who could lose it; the refusal guards live runs.
+Two faults that take what is of a lower epoch are not among them. A Ledger's contribution of a number is, in a stepped
+run, the same whoever brings it, and brought by nobody who could lose it; the refusal guards live runs. And whoever
+follows has begun under its leader and ends with it, so that copies of an older epoch say what those of this one do.
 """
 
 from collections.abc import Mapping
@@ -11,7 +12,7 @@ import numpy as np
 from engine.host.disk import Disk
 from engine.host.journal import SEGMENT_HEAD, Journal
 from engine.host.machines import Admission
-from engine.host.messages import Batch, Copy, Envelope, Kept, Lead, Message, Seed, Wanted
+from engine.host.messages import Batch, Copy, Envelope, Lead, Message
 from engine.host.packing import Value
 from engine.host.replica import Build, Care, Replica, Role
 from engine.host.shard_machine import ShardMachine
@@ -82,15 +83,6 @@ class DoesNotWaitForItsStandby(Replica):
         return copies + (self.waiting.pop(self.journal.number, []) if self.follower else [])
 
 
-class TakesAnyEpoch(Replica):
-    """Whatever another one sends is of the present epoch."""
-
-    def _received(self, message: Message, now: int) -> list[Envelope]:
-        if isinstance(message, Copy | Kept | Wanted | Seed):
-            vars(message)["epoch"] = self.epoch
-        return super()._received(message, now)
-
-
 class FollowsOldLeads(Replica):
     """An old word of who leads is as good as a new one."""
 
@@ -151,7 +143,6 @@ FAULTS: Mapping[str, type[Replica]] = {
     "forgets the dedupe table": ForgetsWhatItHasTaken,
     "answers before the journal": AnswersBeforeTheJournal,
     "acks without the standby": DoesNotWaitForItsStandby,
-    "takes copies of a lower epoch": TakesAnyEpoch,
     "takes leads of a lower epoch": FollowsOldLeads,
 }
 
