@@ -18,10 +18,10 @@ from engine.host.machines import Machine
 from engine.host.messages import Answered, Batch, Envelope
 from engine.host.ray_cluster import TwoNodes, cluster, living_nodes, two_nodes
 from engine.host.ray_fleet import RayFleet
-from engine.host.replica import Care, Promise
+from engine.host.replica import SUPERVISOR, Care, Promise
 from engine.host.shard_machine import ShardMachine
 from engine.host.supervisor import Patience, Seating, Supervisor
-from engine.host.switch import SUPERVISOR, Pace, Switch
+from engine.host.switch import Pace, Switch
 from engine.records import EVENT, NONE, PARTITIONS, EventKind, records
 from loadtests.client import DrillClient
 from loadtests.drill_disk import DrillDisk, PoweredDisk, lose_power
@@ -34,6 +34,7 @@ SPARES = 1  # processes that wait for a seat
 WARM_CUSTOMERS = 64
 GO = "go"
 STARTS_WITHIN_S = 600.0  # on a machine that has compiled nothing yet
+STALLS_FOR_S = 180.0  # without an answer: nobody will come back any more
 PATIENCE = Patience(lost=1_000, starting=120_000)
 
 

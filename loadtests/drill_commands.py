@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.host.replica import Promise
-from loadtests.drill_names import MAY_FORGET
+from loadtests.drill_names import MAY_FORGET, NO_ADDRESS
 from results.drill_words import PARTS, RESULT, forgotten_words, kept_words, sentence
 from scenarios.console import complain, folder_for_runs, guarded, print_json, progress
 from scenarios.exits import Exit, UsageError
@@ -83,6 +83,10 @@ def checked(name: str, names: list[str], given: dict[str, Any]) -> Any:
             f"--promise must be durable for {name} (got {given['promise']}): other promises are tried by "
             f"{', '.join(MAY_FORGET)}"
         )
+    if given["address"] and name in NO_ADDRESS:
+        wrong.append(f"--address has no meaning for {name} (got {given['address']}): it starts clusters of its own")
+    if name == "scale-out" and given["shards"] == 1:
+        wrong.append("--shards must be at least 2 for scale-out (got 1): one of them moves to the node that is added")
     if not given["objective_s"] > 0:
         wrong.append(f"--objective must be more than 0 s (got {given['objective_s']:g})")
     if wrong:
@@ -156,6 +160,8 @@ def command(name: str, options: Any) -> str:
     words = ["windtunnel", "drill", name]
     for option in ("customers", "days", "shards"):
         words += [f"--{option}", str(getattr(options, option))]
+    words += ["--times", str(options.times)] if options.times > 1 else []
+    words += ["--seed", str(options.seed)]
     words += ["--standby"] if options.standby else []
     words += ["--interval-ms", str(options.interval_ms)] if options.promise == Promise.INTERVAL else []
     words += ["--promise", options.promise.value, "--objective", f"{options.objective_s:g}"]

@@ -18,6 +18,7 @@ SENTENCES = {
     "site-failover": "the first of two sites is gone, and a person has the second take over",
     "scale-out": "a burst comes that one node cannot bear (emulated nodes of a fixed rate)",
 }
+NO_ADDRESS = ("lose-node", "site-failover")  # these bring clusters of their own
 MAY_FORGET = (  # drills that are also held to a promise that lets something be forgotten
     "kill-shard", "kill-ledger", "random-kills", "torn-tail", "freeze-shard", "lose-node",
 )  # fmt: skip

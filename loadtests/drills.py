@@ -14,9 +14,8 @@ from random import Random
 from engine.host.journal import HEAD, MARK
 from engine.host.messages import Envelope, Move
 from engine.host.process import Recovery
-from engine.host.replica import Care, Promise
-from engine.host.switch import SUPERVISOR
-from loadtests.company import LEDGER, Company, Setting, Undisturbed, company, undisturbed
+from engine.host.replica import SUPERVISOR, Care, Promise
+from loadtests.company import LEDGER, STALLS_FOR_S, Company, Setting, Undisturbed, company, undisturbed
 from loadtests.drill_disk import TORN, Trouble, make_trouble
 from loadtests.drill_names import FULL_FOR_S, MOVED_TO, SENTENCES, SLOW_S
 from loadtests.held import ANY, SHARD, Drill, DrillOptions, Found, Held, Parts, Scene, held
@@ -26,7 +25,6 @@ from loadtests.traffic import CLIENT, Traffic, record_traffic
 
 POLICY = POPULATION = "coupon_shop"
 STEP_MS = 10 * 60_000
-STALLS_FOR_S = 180.0  # without an answer: nobody will come back any more
 
 
 # --- what is broken ---------------------------------------------------------------------------------------------------

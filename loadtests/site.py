@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import multiprocessing
 import os
 import time
 from collections.abc import Iterator
@@ -13,17 +14,16 @@ from engine.host.link import Link, LinkError, Listener, connected
 from engine.host.messages import Ask, Envelope, Hello, Said, TakeOver
 from engine.host.ray_cluster import cluster
 from engine.host.ray_fleet import RayFleet
-from engine.host.replica import Care
+from engine.host.replica import SUPERVISOR, Care
 from engine.host.second_site import Deputy, SiteError
-from engine.host.supervisor import EVERYBODY, Patience, Seating, Supervisor
-from engine.host.switch import SUPERVISOR, Switch
-from loadtests.company import LEDGER, Build, seats_of
+from engine.host.supervisor import EVERYBODY, Seating, Supervisor
+from engine.host.switch import Switch
+from loadtests.company import LEDGER, PATIENCE, Build, seats_of
 from loadtests.drill_disk import DrillDisk
 from loadtests.traffic import CLIENT, Traffic
 
 FIRST, SECOND = "first", "second"
 PORT = "port"
-PATIENCE = Patience(lost=1_000, starting=120_000)
 ENDS = "end"
 AGAIN_S = 0.5  # until a site that is out of reach is tried again
 
@@ -170,6 +170,12 @@ class Site:
         self.links.send(Envelope(CLIENT, Said(what, json.dumps(told))))
 
 
+def is_wanted() -> bool:
+    """Whoever started this process still runs: without them nobody would ever ask it to end."""
+    parent = multiprocessing.parent_process()
+    return parent is None or parent.is_alive()
+
+
 def run_site(setting: SiteSetting) -> None:
     """The whole life of a site's process."""
     os.environ.pop("RAY_ADDRESS", None)
@@ -184,7 +190,7 @@ def run_site(setting: SiteSetting) -> None:
             site.begin()
             (setting.folder / f"{PORT}.new").write_text(str(listener.port))
             (setting.folder / f"{PORT}.new").rename(setting.folder / PORT)
-            while not site.is_over:
+            while not site.is_over and is_wanted():
                 site.turn()
         finally:
             fleet.close()

@@ -17,14 +17,13 @@ from engine.host.link import Link, connected
 from engine.host.messages import Ask, Envelope, Hello, Lead, Said, TakeOver, Tick
 from engine.host.replica import Care
 from loadtests.client import DrillClient
-from loadtests.company import STARTS_WITHIN_S, DrillError, Undisturbed
+from loadtests.company import STALLS_FOR_S, STARTS_WITHIN_S, DrillError, Undisturbed
 from loadtests.held import Drill, DrillOptions, Found, Held, Parts, held
 from loadtests.site import ENDS, FIRST, PORT, SECOND, SiteSetting, run_site
 from loadtests.traffic import CLIENT, Traffic, bounds_of
 
 STATE = "state"
 ASK_S, TICK_S, ENDS_WITHIN_S = 0.2, 0.002, 30.0
-STALLS_FOR_S = 180.0  # without an answer: nobody will come back any more
 
 
 @dataclass

@@ -24,6 +24,14 @@ def said(found: dict[str, Any]) -> Markup:
     def figure(name: str, spec: str) -> Markup:
         return computed(RESULT, f"burst.{name}", found[name], spec)
 
+    if found["added_s"] is None:
+        text = (
+            "NO NODE WAS ADDED. A batch waited {worst} at most on the one emulated node, which was held to {rate} "
+            "events a second."
+        )
+        return sentence(
+            text, worst=figure("worst_wait_s", "seconds:2"), rate=figure("events_per_second_of_node", "count")
+        )
     given_back = "; the last of them was given back {back} after traffic began" if found["given_back_s"] else ""
     text = (
         "{most} nodes were in use at most, the second from {added} on{given_back}. A batch waited {worst} at most on "

@@ -1,6 +1,7 @@
 """Opens the folder of a run that someone names: what is missing or broken in it is told, not run into."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,30 +50,29 @@ def existing_comparison(folder: Path) -> Path:
 
 def existing_drill(folder: Path) -> Path:
     """The folder of a drill. Raises UsageError where its result is not as a drill writes it."""
-    file = folder / RESULT
-    try:
-        found = json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{file}: a drill's result must be JSON as a drill writes it (got {error})") from None
-    missing = [key for key in KEYS if not isinstance(found, dict) or key not in found]
-    if missing:
-        raise UsageError(f"{file}: a drill's result must be as a drill writes it (got none of {', '.join(missing)})")
+    written_as(folder / RESULT, "a drill's result", "a drill", KEYS)
     return folder
 
 
 def manifest_of(file: Path) -> dict[str, Any]:
-    try:
-        manifest = json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{file}: the manifest must be JSON as a run writes it (got {error})") from None
-    missing = [key for key in MANIFEST_KEYS if not isinstance(manifest, dict) or key not in manifest]
-    if missing:
-        raise UsageError(f"{file}: the manifest must be as a run writes it (got none of {', '.join(missing)})")
+    manifest = written_as(file, "the manifest", "a run", MANIFEST_KEYS)
     if "failed" in manifest:
         raise UsageError(
             f"{file.parent}: this run broke down ({manifest['failed']}); repeat it with {manifest['command']}"
         )
-    return dict(manifest)
+    return manifest
+
+
+def written_as(file: Path, what: str, writer: str, keys: Sequence[str]) -> dict[str, Any]:
+    """A JSON object with these keys. Raises UsageError where it is none or lacks some."""
+    try:
+        found = json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{file}: {what} must be JSON as {writer} writes it (got {error})") from None
+    missing = [key for key in keys if not isinstance(found, dict) or key not in found]
+    if missing:
+        raise UsageError(f"{file}: {what} must be as {writer} writes it (got none of {', '.join(missing)})")
+    return dict(found)
 
 
 def table_problems(run: Run, name: str) -> list[str]:

@@ -15,7 +15,7 @@ from engine.host.ray_cluster import living_nodes
 
 GOES_WITHIN_S = 0.2
 PULSE = "pulse"  # group of calls that an actor answers beside the others
-SIGNALS = {"freeze": signal.SIGSTOP, "thaw": signal.SIGCONT, "kill": signal.SIGKILL}
+SIGNALS = {"freeze": signal.SIGSTOP, "kill": signal.SIGKILL}
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ class RayFleet:
         self._actors[host].process = process
 
     def signal(self, host: str, what: str) -> None:
-        """Freeze, thaw or kill a host's process by its id."""
+        """Freeze or kill a host's process by its id."""
         with contextlib.suppress(ProcessLookupError):
             os.kill(self._actors[host].process, SIGNALS[what])
 

@@ -10,10 +10,10 @@ from typing import Any, Protocol
 from engine.host.messages import Batch, Beat, Envelope, Lead, Message, Pulse, Replace, Tick
 from engine.host.process import Recovery
 from engine.host.ray_fleet import Lost, RayFleet
+from engine.host.replica import SUPERVISOR
 from engine.host.second_site import Deputy
 from engine.host.supervisor import CARRIER, EVERYBODY, Supervisor
 
-SUPERVISOR = "supervisor"
 TICK_S = 0.02
 PULSE_S = 0.2  # between two questions whether a host runs
 LINK_S = 0.002  # until what has come over a link is looked at

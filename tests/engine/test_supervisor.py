@@ -256,6 +256,28 @@ def test_a_leader_is_replaced_while_its_seat_moves() -> None:
     assert fleet.nodes == {"shard-0": "first"}
 
 
+def test_no_standby_is_placed_on_a_node_that_has_just_fallen_silent() -> None:
+    fleet = Fleet(2, standby=True)
+    fleet.supervisor.used.append("second")
+    fleet.passes(2_000)
+    assert set(fleet.followers.values()) == {"second"}
+    for seating in fleet.supervisor.seats.values():
+        fleet.lost.add(seating.follower)
+    fleet.passes(2_000)
+    assert set(fleet.followers.values()) == {"first"}, "where the leader is, for there is no other that lives"
+
+
+def test_who_cannot_recover_is_started_again() -> None:
+    scene = Scene("")
+    scene.passes(500, "ledger.1")
+    scene.passes(1_200)
+    out = scene.beat("ledger.3", error="input/output error")
+    assert orders(out) == [Replace(SEAT, ("ledger.1", "ledger.3"), "ledger.4")]
+    assert scene.seating.leader == "ledger.1"
+    scene.beat("ledger.4")
+    assert scene.seating.leader == "ledger.4"
+
+
 SHARDS = tuple(f"shard-{shard}" for shard in range(4))
 GROWTH = Growth(("second",), SHARDS, busy_ms=500, busy_for_ms=500, calm_ms=100, calm_for_ms=2_000, calm_load=0.7)
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -241,6 +242,21 @@ def test_wrong_use_says_everything_at_once(tmp_path: Path, capsys: pytest.Captur
 def test_what_is_not_tried_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert drill("kill-worker", tmp_path / "runs", False, **GIVEN | {"promise": "memory"}) == Exit.WRONG_USE
     assert capsys.readouterr().err.startswith("--promise must be durable for kill-worker (got memory): ")
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "said"),
+    [
+        ("lose-node", {"address": "10.0.0.1:6379"}, "--address has no meaning for lose-node (got 10.0.0.1:6379): "),
+        ("site-failover", {"address": "auto"}, "--address has no meaning for site-failover (got auto): "),
+        ("scale-out", {"shards": 1}, "--shards must be at least 2 for scale-out (got 1): "),
+    ],
+)
+def test_what_has_no_meaning_for_a_drill_is_refused(
+    name: str, given: dict[str, Any], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert drill(name, tmp_path / "runs", False, **GIVEN | given) == Exit.WRONG_USE
+    assert capsys.readouterr().err.startswith(said)
 
 
 @pytest.mark.usefixtures("ray_cluster")

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from loadtests.client import Response
 from loadtests.drill_commands import as_found, drill
 from loadtests.drills import DRILLS
 from loadtests.held import DrillOptions, Held, Parts
+from loadtests.scale_out import Curve
 from results.drill_measures import Drilled
 from results.drill_pictures import POINTS_MOST, drawn_rows
 from results.drill_report import BATCHES, render
@@ -195,6 +197,28 @@ def test_the_chart_is_valid_plotly(tmp_path: Path) -> None:
     assert [note.text for note in figure.layout.annotations] == ["it struck", "back after 4.08 s", "objective: 1 s"]
 
 
+CALM = [(0.0, 1, 0.1), (4.0, 1, 0.4)]
+GROWN = [*CALM, (5.0, 2, 2.1), (9.0, 2, 0.3), (11.0, 1, 0.2)]
+ADDED = """2 nodes were in use at most, the second from 5.0 s on; the last of them was given back 11.0 s after traffic
+began. A batch waited 2.10 s at most on emulated nodes, each held to 1,234 events a second, and 0.40 s where the same
+burst met this machine as it is, with 1 in use."""
+NONE_ADDED = """NO NODE WAS ADDED. A batch waited 0.40 s at most on the one emulated node, which was held to 1,234
+events a second."""
+
+
+@pytest.mark.parametrize(
+    ("samples", "said", "marks"),
+    [(GROWN, ADDED, ["2 nodes", "1 node"]), (CALM, NONE_ADDED, [])],
+    ids=["added and given back", "none added"],
+)
+def test_a_burst_is_told_and_drawn(tmp_path: Path, samples: Any, said: str, marks: list[str]) -> None:
+    burst = replace(held("scale-out", NOBODY, QUICK), curve=Curve(samples), unheld=Curve(CALM), node_rate=1_234.0)
+    page = page_of(tmp_path, as_found(burst))
+    assert " ".join(said.split()) in " ".join(page.words.split())
+    drawn = next(json.loads(text) for text in page.scripts if text.startswith('{"data"') and "longest wait" in text)
+    assert [one["text"] for one in drawn["layout"]["annotations"]] == marks
+
+
 def test_what_people_wrote_is_escaped(tmp_path: Path) -> None:
     page = page_of(tmp_path, result() | {"notes": ["<script>alert(1)</script>"]})
     assert "<script>alert(1)</script>" in page.words
@@ -203,8 +227,10 @@ def test_what_people_wrote_is_escaped(tmp_path: Path) -> None:
 def test_the_command_repeats_it() -> None:
     found = result()
     assert set(KEYS) <= set(found)
+    many = replace(held("random-kills", REPLACED, QUICK), options=DrillOptions(times=7, seed=3))
+    assert "--times 7 --seed 3" in as_found(many)["command"]
     assert found["command"] == (
-        "windtunnel drill kill-shard --customers 5000 --days 2 --shards 2 --promise durable --objective 1"
+        "windtunnel drill kill-shard --customers 5000 --days 2 --shards 2 --seed 1 --promise durable --objective 1"
     )
 
 
