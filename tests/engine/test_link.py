@@ -152,8 +152,10 @@ def test_what_waits_is_bounded(ends: tuple[Link, Link], monkeypatch: pytest.Monk
     assert found == list(range(len(found)))
 
 
+HELLO = encoded(Envelope("x", Hello("first")))
 WRONG = {
     "another language": b"GET / HTTP/1.1\r\n\r\n",
+    "another version of it": b"WTL0" + FRAME.pack(MAGIC, len(HELLO))[len(MAGIC) :] + HELLO,
     "longer than any": struct.pack("<4sI", MAGIC, links.FRAME_MAX + 1),
     "no message": FRAME.pack(MAGIC, 5) + b"hello",
     "an unknown kind": b"",
@@ -166,10 +168,10 @@ def test_nonsense_is_refused(what: str, ends: tuple[Link, Link]) -> None:
     here, there = ends
     data = WRONG[what]
     if what == "an unknown kind":
-        body = encoded(Envelope("x", Hello("first"))).replace(b"Hello", b"Jello")
+        body = HELLO.replace(b"Hello", b"Jello")
         data = FRAME.pack(MAGIC, len(body)) + body
     if what == "a field that is missing":
-        body = encoded(Envelope("x", Hello("first"))).replace(b"Hello", b"Said ").replace(b'"Said "', b'"Said" ')
+        body = HELLO.replace(b"Hello", b"Said ").replace(b'"Said "', b'"Said" ')
         data = FRAME.pack(MAGIC, len(body)) + body
     assert isinstance(here._connection, socket.socket)
     here._connection.sendall(data)

@@ -13,7 +13,7 @@ from engine.host.journal import JournalError
 from engine.host.machines import Admission
 from engine.host.messages import Beat, Copy, Envelope, Kept, Lead, Message, Order, Ordered, Reach, Seed, Tick, Wanted
 from engine.host.replica import COPIES_AT_ONCE, SUPERVISOR, Care, Promise, Replica, Role
-from engine.host.snapshots import SnapshotError
+from engine.host.snapshots import SnapshotError, Sprout
 from sim.disasters.disk import Faults, SeededDisk
 
 SEAT = "tape"
@@ -345,3 +345,23 @@ def test_records_that_only_some_pieces_have_seen_are_caught_up() -> None:
     replayed = again.recover()
     assert replayed == 30 - leader.snapshots.numbers[0]
     assert again.machine.digest() == leader.machine.digest()
+
+
+SENT = {  # (snapshot, first piece, pieces) in the order they come, and what is there afterwards
+    "in order": (((1, 0, "ab"), (1, 2, "c")), "abc"),
+    "one again": (((1, 0, "ab"), (1, 0, "ab"), (1, 2, "c"), (1, 2, "c")), "abc"),
+    "one too soon": (((1, 0, "ab"), (1, 3, "d"), (1, 2, "c")), "abc"),
+    "the middle of another": (((1, 0, "ab"), (2, 2, "z")), "ab"),
+    "another from its beginning": (((1, 0, "ab"), (2, 0, "xy"), (1, 2, "c"), (2, 2, "z")), "xyz"),
+}
+
+
+@pytest.mark.parametrize("how", SENT)
+def test_a_snapshot_is_put_together_of_its_own_pieces(how: str) -> None:
+    came, there = SENT[how]
+    sprout = Sprout()
+    for turn, first, pieces in came:
+        had = list(sprout.pieces)
+        taken = sprout.take(turn, first, [piece.encode() for piece in pieces])
+        assert taken == (sprout.pieces != had)
+    assert b"".join(sprout.pieces).decode() == there

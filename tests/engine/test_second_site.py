@@ -63,6 +63,7 @@ def test_its_hosts_lead_above_any_epoch_of_the_first_site() -> None:
     disk = SeededDisk(Random(1))
     supervisor = deputy(*FED).take_over(disk, PATIENCE, 0)
     assert supervisor.lead == Lead(5 + EPOCHS_BETWEEN_SITES, FOLLOWERS)
+    assert EPOCHS_BETWEEN_SITES > 50_000, "one a second for half a day, by somebody who cannot be heard"
     disk.crash()
     again = deputy(*FED).take_over(disk, PATIENCE, 0)
     assert again.lead == supervisor.lead, "what it began is on its disk"
