@@ -106,7 +106,8 @@ class Company:
             for look in self.turns:
                 look()
             if time.monotonic() > end:
-                raise DrillError(f"{what} took more than {within_s:.0f} s")
+                lost = [f"no disk of {' or '.join(of)} was found" for of in self.switch.diskless.values()]
+                raise DrillError("; ".join([f"{what} took more than {within_s:.0f} s", *lost]))
 
     def digests(self) -> dict[str, str]:
         """Of the leaders of all seats."""

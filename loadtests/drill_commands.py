@@ -160,7 +160,7 @@ def command(name: str, options: Any) -> str:
     words = ["windtunnel", "drill", name]
     for option in ("customers", "days", "shards"):
         words += [f"--{option}", str(getattr(options, option))]
-    words += ["--times", str(options.times)] if options.times > 1 else []
+    words += ["--times", str(options.times)] if name == "random-kills" else []
     words += ["--seed", str(options.seed)]
     words += ["--standby"] if options.standby else []
     words += ["--interval-ms", str(options.interval_ms)] if options.promise == Promise.INTERVAL else []

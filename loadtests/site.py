@@ -115,7 +115,7 @@ class Site:
     def begin(self) -> None:
         """The first site leads from here on; the second listens."""
         if self.setting.name == SECOND:
-            self.switch.deputy = Deputy(SECOND)
+            self.switch.deputy = Deputy(SECOND, self.switch.boxes)
             return
         seating = {seat: Seating(f"{seat}.1", started=1) for seat in self.seats}
         for seat, one in seating.items():
@@ -124,9 +124,7 @@ class Site:
             self.switch.turn()
         placed = {one.leader: FIRST for one in seating.values()}
         disk = FolderDisk(self.setting.folder / SUPERVISOR)
-        self.switch.supervisor = Supervisor(
-            disk, seating, PATIENCE, True, self.switch.now, placed, nodes=[FIRST, SECOND]
-        )
+        self.switch.supervisor = Supervisor(disk, seating, PATIENCE, True, self.switch.now, placed, feeds=SECOND)
 
     def turn(self) -> None:
         self.switch.turn()

@@ -24,8 +24,8 @@ PROMISES = {
     "memory": "an answer outlives nothing",
 }
 FORGIVES = {
-    "interval": "`interval` promises that it is at most {seconds:g} s",
-    "memory": "`memory` promises nothing of what a lost process knew",
+    "interval": "at most {seconds:g} s is what was promised",
+    "memory": "of what a lost process knew nothing was promised",
 }
 TROUBLE = {  # by drill: what of it was real, and what was made to look like it
     "kill-shard": "The process was killed by a real SIGKILL.",

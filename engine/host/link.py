@@ -24,6 +24,7 @@ from engine.host.messages import (
     Hello,
     Kept,
     Lead,
+    Pulse,
     Refused,
     Replace,
     Said,
@@ -41,7 +42,7 @@ READ = 1 << 20
 KINDS: dict[str, type] = {
     one.__name__: one
     for one in (
-        Answered, Ask, Batch, Beat, Copy, Hello, Kept, Lead, Refused, Replace, Said, Seed, TakeOver, Wanted
+        Answered, Ask, Batch, Beat, Copy, Hello, Kept, Lead, Pulse, Refused, Replace, Said, Seed, TakeOver, Wanted
     )
 }  # fmt: skip
 

@@ -1,6 +1,8 @@
 """The supervisor of a second site. It listens, and takes over when a person says so: nobody else can know that the
 first site is gone, and not just out of reach."""
 
+from collections.abc import Container
+
 from engine.host.disk import Disk
 from engine.host.messages import Beat, Envelope, Lead, Message
 from engine.host.supervisor import Patience, Seating, Supervisor
@@ -15,8 +17,9 @@ class SiteError(Exception):
 class Deputy:
     """`receive(message, now) -> envelopes`, none of them: it decides nothing until it takes over."""
 
-    def __init__(self, site: str) -> None:
-        self.site = site
+    def __init__(self, site: str, hosts: Container[str]) -> None:
+        """hosts: those of this site."""
+        self.site, self.hosts = site, hosts
         self.lead: Lead | None = None  # the first site's latest
         self.in_step: dict[str, bool] = {}  # by seat, of that epoch: our host has all that was promised
         self.heard_ms = 0  # when we last heard of one of its leaders; what it does unheard, we do not have
@@ -36,7 +39,7 @@ class Deputy:
         """What keeps this site from having everything that was promised."""
         if self.lead is None:
             return ["nothing was ever heard of the first site"]
-        followers = dict(self.lead.followers)
+        followers = {seat: host for seat, host in self.lead.followers if host in self.hosts}
         return [
             f"{seat}: no host here follows it" if seat not in followers else f"{seat}: {followers[seat]} lacks records"
             for seat, _ in self.lead.leaders

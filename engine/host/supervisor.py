@@ -2,7 +2,7 @@
 before anybody hears of them; without it nobody is promoted."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import astuple, dataclass, replace
 from typing import Any
 
@@ -53,20 +53,19 @@ class Supervisor:
         now: int,
         placed: Mapping[str, str] | None = None,
         growth: Growth | None = None,
-        nodes: Sequence[str] = (),
+        feeds: str = "",
         site: str = "",
         epoch: int = 0,
         promise: Promise = Promise.DURABLE,
     ) -> None:
         """seats: as the first epoch has them, and placed the node of each host; the journal knows better if there is
-        one. growth: nodes that may be taken into use; nodes: those that are in use, also where nobody sits yet. site:
-        begins the numbers of the hosts we start. epoch: the latest before our first."""
+        one. growth: nodes that may be taken into use; feeds: the second site, a node where all standbys are, which
+        only a person promotes. site: begins the numbers of the hosts we start. epoch: the latest before our first."""
         self.journal, self.patience, self.standby = Journal(disk, "supervisor.journal"), patience, standby
         self.seats, self.epoch, self.site = dict(seats), epoch, site
         self.placed = dict(placed or {})  # by host: its node
-        self.used = list(
-            dict.fromkeys([*self.placed.values(), *nodes])
-        )  # nodes, in the order in which they were taken into use
+        self.feeds = feeds
+        self.used = list(dict.fromkeys(self.placed.values()))  # nodes, in the order in which they were taken into use
         self.moves: dict[str, str] = {}  # by seat: the node it is to be led from
         self.burden = Burden(growth) if growth is not None else None
         self.silent: dict[str, int] = {}  # by node: when a host there was last taken for dead because it was silent
@@ -170,7 +169,7 @@ class Supervisor:
             return self._without(seat, (host,), now) + self._tend(seat, now)
         if self._is_replaced(seat):
             return []
-        if seating.follower and self.in_step.get(seat):
+        if seating.follower and self.in_step.get(seat) and not self.feeds:
             return self._promote(seat, now) + self._tend(seat, now)
         return self._start(seat, (host,), False, self.placed.get(host, ""), now)
 
@@ -222,7 +221,10 @@ class Supervisor:
         return []
 
     def _apart_from(self, leader: str, now: int) -> str:
-        """Another node than the leader's, if there is one that does not seem to be gone: that with the fewest hosts."""
+        """Another node than the leader's, if there is one that does not seem to be gone: that with the fewest hosts.
+        The second site, where we feed one, even while it is out of reach: only what is there can take over from us."""
+        if self.feeds:
+            return self.feeds
         own, nodes = self.placed.get(leader, ""), list(self.placed.values())
         others = [node for node in self.used if node != own and not self._seems_gone(node, now)]
         return min(others, key=nodes.count, default=own)

@@ -79,6 +79,7 @@ class Switch:
         self.deputy: Deputy | None = None  # of a second site, as long as it only listens
         self.lead: Lead | None = None
         self.events: list[Event] = []
+        self.diskless: dict[str, tuple[str, ...]] = {}  # not started, for the disks they were to take over are not here
         self.nodes: set[str] | None = None  # that are ours to start hosts on; None: all
         self.beyond: Beyond | None = None
         self.overhear: Callable[[Envelope], None] = lambda envelope: None  # everything that is carried
@@ -94,6 +95,7 @@ class Switch:
     # --- hosts --------------------------------------------------------------------------------------------------------
     def start(self, host: str, seat: str, node: str = "") -> None:
         folder = self.folder / host
+        folder.mkdir(parents=True, exist_ok=True)  # whoever was started has one
         self.boxes[host] = Box(seat, folder, node)
         self.note("started", host, node)
         self._start(host, seat, folder, node)
@@ -111,10 +113,14 @@ class Switch:
         for host in order.ended:
             if host in self.boxes:
                 self.end(host)
-        if order.started and held and not order.afresh:
+        if not order.started or not (self.nodes is None or order.node in self.nodes):
+            return
+        if not order.afresh and not held:
+            self.diskless[order.started] = order.ended
+            return
+        if not order.afresh:
             (self.folder / held[-1]).rename(self.folder / order.started)
-        if order.started and (self.nodes is None or order.node in self.nodes):
-            self.start(order.started, order.seat, order.node)
+        self.start(order.started, order.seat, order.node)
 
     # --- messages -----------------------------------------------------------------------------------------------------
     def post(self, envelopes: Iterable[Envelope]) -> None:
@@ -218,8 +224,7 @@ class Switch:
                 box.waiting.append(Tick())
         if self._ticked - self._felt >= PULSE_S:
             self._felt = self._ticked
-            for host in self.fleet.feel():
-                self._take_in(Envelope(SUPERVISOR, Pulse(host)))
+            self.post(Envelope(SUPERVISOR, Pulse(host)) for host in self.fleet.feel())
 
     def _take(self, host: str, result: Any) -> None:
         box = self.boxes.get(host)

@@ -19,7 +19,7 @@ def beat(seat: str, epoch: int = 4, host: str = "", in_step: bool = True) -> Bea
 
 
 def deputy(*messages: Lead | Beat) -> Deputy:
-    found = Deputy("second")
+    found = Deputy("second", dict(FOLLOWERS).values())
     for message in messages:
         assert found.receive(message, 0) == []
     return found
@@ -31,6 +31,9 @@ LACKING = {
     "only who leads": (FED[:1], ["ledger: ledger.2 lacks records", "shard-0: shard-0.2 lacks records"]),
     "one follows not yet": (
         (Lead(4, LEADERS, FOLLOWERS[:1], FOLLOWERS[1:]), *FED[1:]), ["shard-0: no host here follows it"],
+    ),
+    "one follows at the first site": (
+        (Lead(4, LEADERS, (FOLLOWERS[0], ("shard-0", "shard-0.7"))), *FED[1:]), ["shard-0: no host here follows it"],
     ),
     "one is behind": ((*FED, beat("shard-0", in_step=False)), ["shard-0: shard-0.2 lacks records"]),
     "an epoch has begun since": ((*FED, Lead(5, LEADERS, FOLLOWERS)), ["ledger: ledger.2", "shard-0: shard-0.2"]),

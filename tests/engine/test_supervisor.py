@@ -267,6 +267,24 @@ def test_no_standby_is_placed_on_a_node_that_has_just_fallen_silent() -> None:
     assert set(fleet.followers.values()) == {"first"}, "where the leader is, for there is no other that lives"
 
 
+def test_a_second_site_is_fed_and_not_led_from() -> None:
+    """Nobody but a person says that the first site is gone, and a standby that is not there is of no use for that."""
+    seats = {SEAT: Seating("ledger.1", started=1)}
+    supervisor = Supervisor(SeededDisk(Random(1)), seats, PATIENCE, True, 0, {"ledger.1": "first"}, feeds="second")
+    fleet = Fleet(0)
+    fleet.supervisor = supervisor
+    fleet.passes(1_000)
+    assert fleet.followers == {SEAT: "second"}
+    fleet.lost.add(supervisor.seats[SEAT].follower)
+    fleet.passes(3_000)
+    assert fleet.followers == {SEAT: "second"}, "another one, where the lost one was"
+    fleet.lost.add("ledger.1")
+    fleet.passes(3_000)
+    assert fleet.nodes == {SEAT: "first"}
+    led = supervisor.seats[SEAT].leader
+    assert Replace(SEAT, ("ledger.1",), led, node="first") in orders(fleet.told), "its disk has all that was promised"
+
+
 def test_who_cannot_recover_is_started_again() -> None:
     scene = Scene("")
     scene.passes(500, "ledger.1")

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import shutil
 import socket
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import pytest
 
 from engine.host.journal import MARK
 from engine.host.replica import Care, Promise
-from loadtests.company import same, undisturbed
+from loadtests.company import DrillError, same, undisturbed
 from loadtests.drill_commands import as_found, drill, told
 from loadtests.drills import DRILLS, POLICY, POPULATION, STEP_MS, hold
 from loadtests.held import SHARD, Drill, DrillOptions, Held, Scene
@@ -60,12 +61,26 @@ def test_a_lost_promise_is_seen(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("ray_cluster")
+def test_a_disk_that_is_gone_is_not_made_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host that began with an empty one would have forgotten everything, and nobody would hear of it."""
+
+    def take_disk(scene: Scene) -> None:
+        host = scene.company.leader(SHARD)
+        scene.company.fleet.signal(host, "kill")
+        shutil.rmtree(scene.company.switch.folder / host)
+
+    monkeypatch.setattr("loadtests.drills.STALLS_FOR_S", 3.0)
+    with pytest.raises(DrillError, match=r"an answer took more than 3 s; no disk of shard-0\.1 was found"):
+        held(Drill("diskless", SHARD, "a disk is gone", take_disk), tmp_path)
+
+
+@pytest.mark.usefixtures("ray_cluster")
 def test_an_interval_is_forgotten_and_sent_again(tmp_path: Path) -> None:
     found = held(DRILLS["kill-shard"], tmp_path, replace(SMALL, promise=Promise.INTERVAL, interval_ms=10_000))
     assert found.is_whole and found.acknowledged == found.events
     assert 0 < found.forgotten < found.events and 0.0 < found.forgotten_s < 10.0
     first, second, *_, last = told(as_found(found))
-    assert "The promise was kept" in first and "`interval` promises that it is at most 10 s" in second
+    assert "The promise was kept" in first and "at most 10 s is what was promised" in second
     assert last.startswith("Loss of power: what was not synced is gone (")
 
 
