@@ -9,29 +9,28 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.coupon_records import ASK, LINE
-from engine.fraud_records import ORIGIN
 from engine.host.disk import FolderDisk
 from engine.host.growth import Growth
 from engine.host.ledger_machine import LedgerMachine
-from engine.host.machines import Machine
-from engine.host.messages import Answered, Batch, Envelope
+from engine.host.machines import Machine, exchanged
+from engine.host.messages import Answered, Envelope
+from engine.host.partitions import bounds_of
 from engine.host.ray_cluster import TwoNodes, cluster, living_nodes, two_nodes
 from engine.host.ray_fleet import RayFleet
 from engine.host.replica import SUPERVISOR, Care, Promise
 from engine.host.shard_machine import ShardMachine
 from engine.host.supervisor import Patience, Seating, Supervisor
 from engine.host.switch import Pace, Switch
-from engine.records import EVENT, NONE, PARTITIONS, EventKind, records
+from engine.host.warming import WARM_CUSTOMERS, warm_up
+from engine.records import PARTITIONS
 from loadtests.client import DrillClient
 from loadtests.drill_disk import DrillDisk, PoweredDisk, lose_power
-from loadtests.traffic import CLIENT, Traffic, bounds_of, ledger_of, profiles_of, shard_of
+from loadtests.traffic import CLIENT, Traffic, ledger_of, profiles_of, shard_of
 from loadtests.worker_process import WorkerProcess
 from scenarios.worker import RunPlan, owned
 
 LEDGER, FIRST = "ledger", "node-1"
 SPARES = 1  # processes that wait for a seat
-WARM_CUSTOMERS = 64
 GO = "go"
 STARTS_WITHIN_S = 600.0  # on a machine that has compiled nothing yet
 STALLS_FOR_S = 180.0  # without an answer: nobody will come back any more
@@ -60,20 +59,9 @@ class Build:
         return ShardMachine(number, shard, -(-self.customers // PARTITIONS))
 
     def warm(self) -> None:
-        """Have everything loaded that a host calls: one step of a few customers, and a snapshot of it."""
+        """Have everything loaded that a host calls."""
         few = Build(self.plan, WARM_CUSTOMERS, 1)
-        ledger, shard = few(LEDGER, True), few("shard-0", True)
-        events = records(1, EVENT)
-        events.time_ms, events.kind, events.ask, events.origin = self.plan.spans.start, EventKind.LOGIN, NONE, NONE
-        batch = Batch(
-            CLIENT, 0, 1, self.plan.spans.start, events, records(0, ASK), records(0, LINE), records(0, ORIGIN)
-        )
-        (told,) = shard.apply(shard.admit(batch, 0).payloads[0])
-        (settled,) = ledger.apply(ledger.admit(told.message, 0).payloads[0])
-        shard.admit(settled.message, 0)
-        for machine in (ledger, shard):
-            machine.restore([machine.piece(at) for at in range(machine.pieces())])
-            machine.caught_up()
+        warm_up({seat: few(seat, True) for seat in (LEDGER, "shard-0")}, self.plan.spans.start)
 
 
 @dataclass
@@ -218,17 +206,9 @@ def undisturbed(traffic: Traffic, shards: int) -> Undisturbed:
     answers: dict[tuple[int, int], Answered] = {}
     batches = [traffic.batches(shard, *bound) for shard, bound in enumerate(bounds_of(traffic.customers, shards))]
     for step in zip(*batches, strict=True):
-        waiting = [Envelope(f"shard-{batch.shard}", batch) for batch in step]
-        while waiting:
-            envelope = waiting.pop(0)
+        for envelope in exchanged(machines, [Envelope(f"shard-{batch.shard}", batch) for batch in step]):
             if isinstance(envelope.message, Answered):
                 answers[envelope.message.shard, envelope.message.number] = envelope.message
-                continue
-            machine = machines[envelope.to]
-            admission = machine.admit(envelope.message, 0)
-            waiting += admission.out
-            for payload in admission.payloads:
-                waiting += machine.apply(payload)
     decided = sum(machine.decided for seat, machine in machines.items() if seat != LEDGER)
     return Undisturbed(answers, {seat: machine.digest() for seat, machine in machines.items()}, decided)
 

@@ -14,11 +14,12 @@ from engine.host.journal import JournalError
 from engine.host.ledger_machine import LedgerMachine
 from engine.host.machines import Machine
 from engine.host.messages import Answered, Batch, Envelope, Message, Move, Refusal, Refused, Tick
+from engine.host.partitions import bounds_of
 from engine.host.replica import Care, Promise, Replica, Role
 from engine.host.shard_machine import ShardMachine
 from engine.host.snapshots import SnapshotError
 from engine.host.supervisor import Patience, Seating, Supervisor
-from loadtests.traffic import CLIENT, Traffic, bounds_of, ledger_of
+from loadtests.traffic import CLIENT, Traffic, ledger_of
 from loadtests.weathers import Case, case_of
 from loadtests.witness import Onlooker
 from sim.disasters.disk import SeededDisk

@@ -15,12 +15,13 @@ from typing import Any
 
 from engine.host.link import Link, connected
 from engine.host.messages import Ask, Envelope, Hello, Lead, Said, TakeOver, Tick
+from engine.host.partitions import bounds_of
 from engine.host.replica import Care
 from loadtests.client import DrillClient
 from loadtests.company import STALLS_FOR_S, STARTS_WITHIN_S, DrillError, Undisturbed
 from loadtests.held import Drill, DrillOptions, Found, Held, Parts, held
 from loadtests.site import ENDS, FIRST, PORT, SECOND, SiteSetting, run_site
-from loadtests.traffic import CLIENT, Traffic, bounds_of
+from loadtests.traffic import CLIENT, Traffic
 
 STATE = "state"
 ASK_S, TICK_S, ENDS_WITHIN_S = 0.2, 0.002, 30.0

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import pairwise
 
 import numpy as np
 
@@ -59,11 +58,6 @@ class Traffic:
             batch_of(step, client, shard, number, time_ms, first, end)
             for number, (step, time_ms) in enumerate(zip(self.steps, self.times, strict=True), 1)
         ]
-
-
-def bounds_of(customers: int, shards: int) -> list[tuple[int, int]]:
-    """[first, end) of each shard."""
-    return list(pairwise(customers * shard // shards for shard in range(shards + 1)))
 
 
 def profiles_of(plan: RunPlan, first: int, end: int) -> np.ndarray:

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from engine.host.messages import Envelope, Message
+from engine.host.partitions import bounds_of
 from engine.host.process import Recovery
 from loadtests.client import DrillClient
-from loadtests.traffic import Traffic, bounds_of
+from loadtests.traffic import Traffic
 
 
 class WorkerProcess:

@@ -13,6 +13,7 @@ from engine.coupon_records import ASK, LINE
 from engine.fraud_records import ORIGIN
 from engine.host.machines import Machine
 from engine.host.messages import Answered, Batch, Lead
+from engine.host.partitions import bounds_of
 from engine.host.ray_cluster import cluster
 from engine.host.ray_fleet import Lost, RayFleet
 from engine.host.replica import Care
@@ -59,20 +60,16 @@ class LiveShards:
 
     def __call__(self, seat: str, fresh: bool) -> Machine:
         plan, number = owned(self.plan), int(seat.removeprefix("shard-"))
-        first, end = bounds_of(len(self.profiles))[number]
+        first, end = bounds_of(len(self.profiles), SHARDS)[number]
         shard = CustomerShard(first, end - first, plan.policy.tables, plan.policy.registry.slots)
         shard.customers[:] = self.profiles[first:end]
         shard.arrays.rings[:] = 0  # every page is there, as in a shard that has been at work
         return ShardMachine(number, shard, -(-len(self.profiles) // PARTITIONS), live=True)
 
 
-def bounds_of(customers: int) -> list[tuple[int, int]]:
-    return [(customers * shard // SHARDS, customers * (shard + 1) // SHARDS) for shard in range(SHARDS)]
-
-
 def batches_of(run: Recorded, shard: int, size: int, most: int) -> list[Batch]:
     """The first `most` events of a shard's customers in their order, `size` to a batch."""
-    first, end = bounds_of(len(run.profiles))[shard]
+    first, end = bounds_of(len(run.profiles), SHARDS)[shard]
     events = run.events[(run.events["customer"] >= first) & (run.events["customer"] < end)][:most]
     return [batch(shard, number, events[low : low + size]) for number, low in enumerate(range(0, len(events), size), 1)]
 

@@ -10,7 +10,7 @@ from engine.coupon_records import Inbox
 from engine.host.messages import Settled
 from engine.host.shard import Account, CustomerShard
 from engine.policy.tables import CompiledPolicy
-from engine.records import Bulletin, Tables, Tallies
+from engine.records import Bulletin, Tallies
 from results.estimators import bin_edges
 from scenarios.build import model_of
 from scenarios.inline import compiled_waves
@@ -79,13 +79,9 @@ class WorkerResult:
 
 
 def owned(plan: RunPlan) -> RunPlan:
-    """The plan with arrays of one's own: what Ray hands over is read-only, for which Numba would compile anew."""
-
-    def copied(compiled: CompiledPolicy) -> CompiledPolicy:
-        return replace(compiled, tables=Tables(*(array.copy() for array in compiled.tables)))
-
-    policy = copied(plan.policy)
-    return replace(plan, policy=policy, baseline=policy if plan.baseline is plan.policy else copied(plan.baseline))
+    """The plan with arrays of one's own."""
+    policy = plan.policy.owned()
+    return replace(plan, policy=policy, baseline=policy if plan.baseline is plan.policy else plan.baseline.owned())
 
 
 class CohortWorker:

@@ -23,10 +23,13 @@ import engine.records
 import sim.model
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("engine", "sim", "scenarios", "results", "loadtests")
+PACKAGES = ("engine", "sim", "scenarios", "results", "loadtests", "gateway")
 OURS = (*PACKAGES, "windtunnel", "tests")
 
-RECORDS = ("engine.records", "engine.breaker_records", "engine.coupon_records", "engine.fraud_records")
+RECORDS = (
+    "engine.records", "engine.breaker_records", "engine.coupon_records", "engine.fraud_records",
+    "engine.profile_records",
+)  # fmt: skip
 REFERENCE = (
     "engine.reference_breaker",
     "engine.reference_checkout",
@@ -44,6 +47,7 @@ ARROWS = {
     "engine": ("engine",),
     "engine.records": (),
     "engine.breaker_records": ("engine.records",),
+    "engine.profile_records": (),
     "engine.coupon_records": ("engine.records",),
     "engine.compiled": (),
     "engine.days": ("engine.records", "engine.compiled"),
@@ -75,7 +79,8 @@ ARROWS = {
     "results": ("results", *RECORDS),
     "scenarios": ("scenarios", "engine", "sim", "results"),
     "loadtests": ("loadtests", "scenarios", "engine", "sim", "results"),
-    "windtunnel": ("scenarios", "loadtests", "results", "engine"),
+    "gateway": ("gateway", "scenarios", "engine"),
+    "windtunnel": ("scenarios", "loadtests", "results", "engine", "gateway"),
 }
 
 # Where foreign technology may be touched. One without a row needs one, and a reason in DESIGN.md.
@@ -96,6 +101,8 @@ FENCES = {
     "jinja2": ("results/pages.py",),
     "markupsafe": ("results/*.py",),
     "typer": ("windtunnel.py",),
+    "granian": ("gateway/serve.py",),
+    "msgspec": ("gateway/*.py",),
     "rich": ("scenarios/console.py", "scenarios/linting.py"),
     "pytest": ("scenarios/check.py", "scenarios/pytest_plugin.py"),
     "locust": (),

@@ -1,6 +1,7 @@
 """Where hosts keep what must not be lost: five calls, so that a simulator of disasters can stand in for them."""
 
 import errno
+import fcntl
 import os
 from pathlib import Path
 from typing import Protocol
@@ -23,6 +24,19 @@ class Disk(Protocol):
 
     def remove(self, name: str) -> None:
         """Take a file away, if there is one."""
+
+
+def locked(folder: Path) -> int:
+    """Keep every other process from using a folder: until the descriptor is closed, or we end, however we end. Raises
+    BlockingIOError where another one has it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise BlockingIOError(errno.EAGAIN, "another process uses the folder", str(folder)) from error
+    return descriptor
 
 
 class FolderDisk:

@@ -20,6 +20,23 @@ class Admission:
     out: list[Envelope] = field(default_factory=list)
 
 
+def exchanged(machines: "Mapping[str, Machine]", first: Sequence[Envelope]) -> list[Envelope]:
+    """Let machines by seat tell each other until none has anything to say, beginning with these messages, without a
+    journal or a network; returns what is for others."""
+    waiting, out = list(first), list[Envelope]()
+    while waiting:
+        envelope = waiting.pop(0)
+        if envelope.to not in machines:
+            out.append(envelope)
+            continue
+        machine = machines[envelope.to]
+        admission = machine.admit(envelope.message, 0)
+        waiting += admission.out
+        for payload in admission.payloads:
+            waiting += machine.apply(payload)
+    return out
+
+
 class Machine(Protocol):
     """The state of one seat."""
 

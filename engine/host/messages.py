@@ -6,7 +6,10 @@ from enum import IntEnum
 import numpy as np
 
 from engine.breaker_records import NO_PULSE
+from engine.profile_records import PROFILE
 from engine.records import NONE, Bulletin
+
+NO_PROFILES = np.zeros(0, PROFILE)
 
 
 class Refusal(IntEnum):
@@ -87,6 +90,18 @@ class Batch:
     asks: np.ndarray  # ASK[k], by EVENT.ask
     lines: np.ndarray  # LINE[m]
     origins: np.ndarray  # ORIGIN[o], by EVENT.origin
+    profiles: np.ndarray = field(default_factory=NO_PROFILES.copy)  # PROFILE[p]: put before the events are decided
+
+
+@dataclass(frozen=True, eq=False)
+class Decided:
+    """Live: a batch was decided and is kept; its answer is whole with the settlement of a contribution."""
+
+    shard: int
+    number: int
+    decisions: np.ndarray  # DECISION[n]
+    receipts: np.ndarray  # RECEIPT[k]
+    contribution: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -284,8 +299,8 @@ class Said:
 
 
 Message = (
-    Contribution | Settled | Refused | Batch | Answered | Order | Ordered | Copy | Kept | Wanted | Seed | Beat | Lead
-    | Replace | Move | Load | Pulse | Tick | Hello | TakeOver | Ask | Said
+    Contribution | Settled | Refused | Batch | Decided | Answered | Order | Ordered | Copy | Kept | Wanted | Seed | Beat
+    | Lead | Replace | Move | Load | Pulse | Tick | Hello | TakeOver | Ask | Said
 )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import engine.breaker_records
 import engine.coupon_records
 import engine.fraud_records
+import engine.profile_records
 import engine.records
 import engine.rules.bonds
 import engine.rules.budgets
@@ -35,7 +36,8 @@ class PackingError(Exception):
 
 
 _MODULES = (
-    engine.records, engine.coupon_records, engine.fraud_records, engine.breaker_records, engine.rules.bonds,
+    engine.records, engine.coupon_records, engine.fraud_records, engine.breaker_records, engine.profile_records,
+    engine.rules.bonds,
     engine.rules.budgets, engine.rules.counters, engine.rules.reservations, engine.rules.stock, engine.settle,
 )  # fmt: skip
 

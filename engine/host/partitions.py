@@ -5,6 +5,7 @@ warm-up, waiting requests, tallies.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -56,6 +57,11 @@ def taken(shard: CustomerShard, low: int, high: int) -> Partition:
         wallets.due_ms[here].copy(), instances, orders, lines, ids,
         sighting_heads, taken_lists(sighting_heads[:, SIGHTINGS], watch.sightings),
     )  # fmt: skip
+
+
+def bounds_of(customers: int, shards: int) -> list[tuple[int, int]]:
+    """[first, end) of each shard."""
+    return list(pairwise(customers * shard // shards for shard in range(shards + 1)))
 
 
 def places(shard: CustomerShard, low: int, high: int) -> slice:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from engine.host.disk import Disk, FolderDisk, MemoryDisk
+from engine.host.disk import Disk, FolderDisk, MemoryDisk, locked
 from engine.host.machines import Machine
 from engine.host.messages import Envelope, Message
 from engine.host.replica import Care, Promise, Replica
@@ -48,6 +48,8 @@ class HostProcess:
     ) -> Recovery:
         """Become a host, and recover what its folder has."""
         began = time.time()
+        if care.promise != Promise.MEMORY:
+            locked(Path(folder))  # an earlier process may outlive whoever started it by some seconds
         files = MemoryDisk() if care.promise == Promise.MEMORY else disk(Path(folder))
         self.replica = Replica(host, seat, partial(build, seat), files, care, ThreadPoolExecutor(1))
         records = self.replica.recover()

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy.rec  # noqa: F401  else Ray sends the class along by value, and each process has one of its own
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 _SETTINGS = {
     # Loopback only and started by us: no token to hand around. An existing cluster keeps its own setting.

@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,14 +35,16 @@ class _Actor:
 class RayFleet:
     """Each host is an actor; one call of each is under way at most."""
 
-    def __init__(self, warm: Callable[[], object], spares: int = 0) -> None:
-        """warm: what a process does before it takes a seat; spares: how many wait for one, on each node."""
+    def __init__(self, warm: Callable[[], object], spares: int = 0, wake: Callable[[], object] | None = None) -> None:
+        """warm: what a process does before it takes a seat; spares: how many wait for one, on each node. wake: called
+        in any thread when a call is over, by whoever does not wait in `done`."""
         import ray
 
         self._ray = ray
         self._warm = ray.put(warm)
         self._actors: dict[str, _Actor] = {}
         self._running: dict[Any, str] = {}  # host, by the call that is under way
+        self._wake, self._over = wake, deque[Any]()  # calls that are over
         self._pulses: dict[Any, str] = {}  # host, by the question whether it runs
         nodes = [None, *living_nodes()[1:]] if spares else []  # the first is where whatever is not placed goes
         self._spares = {node: [self._process(HostProcess, node, self._warm) for _ in range(spares)] for node in nodes}
@@ -63,13 +66,13 @@ class RayFleet:
             spares.append(self._process(HostProcess, node, self._warm))
         handle = spares.pop(0) if spares else self._process(HostProcess, node, self._warm)
         self._actors[host] = _Actor(handle)
-        self._running[handle.take_seat.remote(*arguments)] = host
+        self._began(handle.take_seat.remote(*arguments), host)
 
     def start(self, host: str, make: Callable[..., Any], *arguments: Any) -> None:
         """A process of another kind; its first answer is how it recovered."""
         handle = self._process(make, None, *arguments)
         self._actors[host] = _Actor(handle)
-        self._running[handle.how_recovered.remote()] = host
+        self._began(handle.how_recovered.remote(), host)
 
     def wait_for_spares(self) -> None:
         self._ray.get([spare.is_warm.remote() for spares in self._spares.values() for spare in spares])
@@ -80,14 +83,28 @@ class RayFleet:
 
     def send(self, host: str, messages: Sequence[Message]) -> None:
         """Hand over messages, in order; the host must not have a call under way."""
-        self._running[self._actors[host].handle.receive.remote(messages)] = host
+        self._began(self._actors[host].handle.receive.remote(messages), host)
+
+    def _began(self, call: Any, host: str) -> None:
+        self._running[call] = host
+        if self._wake is not None:
+            call.future().add_done_callback(lambda future: self._ended(call))
+
+    def _ended(self, call: Any) -> None:
+        self._over.append(call)
+        assert self._wake is not None
+        self._wake()
 
     def ask(self, host: str, method: str) -> Any:
         """Call a method and wait for the answer."""
         return self._ray.get(getattr(self._actors[host].handle, method).remote())
 
     def done(self, within_s: float) -> list[tuple[str, Any]]:
-        """(host, envelopes or Recovery or Lost) of every call that is over, waiting so long for the first."""
+        """(host, envelopes or Recovery or Lost) of every call that is over; waits so long for the first, where nobody
+        is woken."""
+        if self._wake is not None:
+            calls = [self._over.popleft() for _ in range(len(self._over))]
+            return [(self._running.pop(call), self._result(call)) for call in calls if call in self._running]
         if not self._running:
             time.sleep(within_s)
             return []
@@ -117,7 +134,8 @@ class RayFleet:
                 return Lost(str(error).splitlines()[-1])  # its disk failed while it recovered
             raise cause from None
         except self._ray.exceptions.RayError as error:
-            return Lost(str(error).splitlines()[0])
+            lines = str(error).strip().splitlines()
+            return Lost(lines[-1] if "creation task" in lines[0] else lines[0])  # what broke it is said last
 
     def process(self, host: str, process: int) -> None:
         """Note the id of a host's process."""

@@ -9,10 +9,22 @@ import numpy as np
 
 from engine.coupon_records import RECEIPT, RequestKind
 from engine.host.machines import Admission
-from engine.host.messages import Answered, Batch, Contribution, Envelope, Message, Reach, Refusal, Refused, Settled
+from engine.host.messages import (
+    Answered,
+    Batch,
+    Contribution,
+    Decided,
+    Envelope,
+    Message,
+    Reach,
+    Refusal,
+    Refused,
+    Settled,
+)
 from engine.host.packing import Value, flat, unflat
 from engine.host.partitions import Partition, put_all, taken
 from engine.host.posts import NO_REPLIES
+from engine.host.profiles import number_events, put_profiles
 from engine.host.shard import Account, CustomerShard
 from engine.host.wire import (
     contribution_fields,
@@ -79,7 +91,8 @@ class ShardMachine:
         latest = self.taken.get(batch.client, 0)
         if batch.number <= latest:
             return Admission(out=self._answer_again(batch))
-        customers = batch.events["customer"] - int(self.shard.arrays.first[0])
+        named = np.concatenate([batch.events["customer"], batch.profiles["customer"]])
+        customers = named - int(self.shard.arrays.first[0])
         if len(customers) and not 0 <= customers.min() <= customers.max() < len(self.shard.customers):
             return self._refuse(batch, Refusal.OTHER_CUSTOMERS, len(self.shard.customers))
         if batch.number > latest + 1:
@@ -132,15 +145,35 @@ class ShardMachine:
         return out + self._contribute()
 
     def _decide(self, batch: Batch) -> list[Envelope]:
-        receipts = np.zeros(len(batch.asks), RECEIPT)
-        decisions, _ = self.shard.decide(batch.events, inbox_of(batch, receipts.view(np.recarray)))
+        shard, receipts = self.shard, np.zeros(len(batch.asks), RECEIPT)
+        self._prepare(batch)
+        decisions, _ = shard.decide(batch.events, inbox_of(batch, receipts.view(np.recarray)))
         waits = not self.live or self._asks()
         answering = Answering(decisions, receipts, self.asked + 1 if waits else 0)
+        if batch.number == 1:
+            self._forget_earlier(batch.client)
         answers = self.answers.setdefault(batch.client, {})
         answers[batch.number] = answering
         answers.pop(batch.number - IN_FLIGHT, None)
         self.taken[batch.client] = batch.number
-        return [] if waits else [self._answer(batch.client, batch.number, answering)]
+        if not waits:
+            return [self._answer(batch.client, batch.number, answering)]
+        told = Decided(self.number, batch.number, decisions, receipts, self.asked + 1)
+        return [Envelope(batch.client, told)] if self.live else []
+
+    def _prepare(self, batch: Batch) -> None:
+        """What a live source leaves to the shard."""
+        shard, first = self.shard, int(self.shard.arrays.first[0])
+        if len(batch.profiles):
+            put_profiles(shard.customers, shard.arrays.rings, first, batch.profiles)
+        if self.live:
+            number_events(shard.customers, first, batch.events)
+
+    def _forget_earlier(self, client: str) -> None:
+        """A client that begins again, as `name@when`, asks no more for what it was answered under an earlier name."""
+        name = client.partition("@")[0]
+        for earlier in [one for one in self.answers if one != client and one.partition("@")[0] == name]:
+            del self.answers[earlier], self.taken[earlier]
 
     def _asks(self) -> bool:
         """Whether a customer waits for what the Ledger will say."""
@@ -261,7 +294,9 @@ class ShardMachine:
         if record.batch is not None:
             batch = record.batch
             receipts = np.zeros(len(batch.asks), RECEIPT)
+            batch = replace(batch, profiles=batch.profiles[self._lag(batch.profiles, lagging)])
             late = batch.events[self._lag(batch.events, lagging)]
+            self._prepare(replace(batch, events=late))
             self.shard.decide(late, inbox_of(batch, receipts.view(np.recarray)))
         self.shard.account(record.time_ms)
 

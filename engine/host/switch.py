@@ -82,6 +82,7 @@ class Switch:
         self.diskless: dict[str, tuple[str, ...]] = {}  # not started, for the disks they were to take over are not here
         self.nodes: set[str] | None = None  # that are ours to start hosts on; None: all
         self.beyond: Beyond | None = None
+        self.tell: Callable[[Event], None] = lambda event: None  # whatever is noted
         self.overhear: Callable[[Envelope], None] = lambda envelope: None  # everything that is carried
         self._ticked = self._felt = 0.0
 
@@ -91,6 +92,7 @@ class Switch:
 
     def note(self, what: str, host: str = "", told: Any = None) -> None:
         self.events.append(Event(time.time(), what, host, told))
+        self.tell(self.events[-1])
 
     # --- hosts --------------------------------------------------------------------------------------------------------
     def start(self, host: str, seat: str, node: str = "") -> None:

@@ -12,7 +12,7 @@ from engine.host.messages import Batch, Contribution, Moment, Order, Settled
 from engine.host.packing import Value, flat, packed, unpacked
 from engine.records import Bulletin
 
-ARRAYS = ("events", "asks", "lines", "origins")
+ARRAYS = ("events", "asks", "lines", "origins", "profiles")
 _BATCH = ("client", "shard", "number", "time_ms")
 _CONTRIBUTION = (
     "epoch", "shard", "number", "time_ms", "requests", "spend", "lives", "acknowledged", "breach", "pulse",

@@ -1,6 +1,6 @@
 """A parsed policy as the arrays that rules read."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import NamedTuple
@@ -51,6 +51,10 @@ class CompiledPolicy:
     registry: Registry
     moments: list[tuple[int, int]]
     dwells: tuple[int, ...]
+
+    def owned(self) -> "CompiledPolicy":
+        """With arrays of one's own: what Ray hands over is read-only, for which Numba would compile anew."""
+        return replace(self, tables=Tables(*(array.copy() for array in self.tables)))
 
     @property
     def coupons(self) -> dict[str, int]:
