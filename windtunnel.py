@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from gateway import commands as gateway_commands
 from loadtests import disaster_drill, drill_commands
 from loadtests.drill_names import SENTENCES
 from scenarios import commands
@@ -158,6 +159,33 @@ def answer(
 ) -> None:
     """Ask the support bot: the answer found, how sure it is, and what else it thought of."""
     finish(commands.answer(question, base, judge, as_json))
+
+
+@app.command()
+def serve(
+    policy: Annotated[Path, typer.Argument(help="A policy file.")],
+    folder: Annotated[Path, typer.Option(help="Keeps customers, journals and keys.")] = Path("gateway-data"),
+    customers: Annotated[int, typer.Option(help="Room for so many customers; fixed when the folder begins.")] = 100_000,
+    shards: Annotated[int, typer.Option(help="Shards of customers; fixed when the folder begins.")] = 2,
+    host: Annotated[str, typer.Option(help="Where it listens.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Where it listens.")] = 8080,
+    standby: Annotated[bool, typer.Option("--standby", help="A standby beside every shard and the Ledger.")] = False,
+    address: Annotated[str | None, typer.Option(help="An existing Ray cluster, as host:port.")] = None,
+) -> None:
+    """Decide for real customers over HTTP: the engine of the simulations, kept on disk."""
+    how = {"customers": customers, "shards": shards, "host": host, "port": port, "standby": standby}
+    finish(gateway_commands.serve(policy, folder, **how, address=address))
+
+
+@app.command()
+def keys(
+    folder: Annotated[Path, typer.Argument(help="The folder that `serve` uses.")],
+    name: Annotated[str | None, typer.Option(help="Make a key of this name; without, say which there are.")] = None,
+    role: Annotated[str, typer.Option(help="What it is for: client, operator, strategist, auditor.")] = "client",
+    as_json: Json = False,
+) -> None:
+    """Make an API key, which is shown once, or list those there are."""
+    finish(gateway_commands.keys(folder, name, role, as_json))
 
 
 @app.command()

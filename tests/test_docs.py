@@ -47,6 +47,10 @@ SECONDS_MAX = 600  # of one command: it may have to compile first
 
 # Commands that are not run here, and where they are.
 SHARDS = "windtunnel run scenarios/library/first_use.scenario.yaml --shards 2"
+SERVE = (
+    "windtunnel serve scenarios/library/policies/coupon_shop.yaml --folder gateway-data --customers 100000 --shards 2 "
+    "--port 8080"
+)
 ELSEWHERE = {
     "make demo": "on a fresh machine, by whoever follows the README; its one command is DEMO_ARGS of the Makefile",
     "make test": ".ci/run",
@@ -55,8 +59,9 @@ ELSEWHERE = {
     "make bench": "before a release",
     "source .venv/bin/activate": "what `make install` made",
     SHARDS: "make demo",
+    SERVE: "tests/gateway/test_serve.py, on a folder and a port of its own",
 }
-COMMANDS = ("new", "run", "compare", "check", "report", "explain", "replay", "lint", "grade", "answer", "drill")
+COMMANDS = ("new", "run", "compare", "check", "report", "explain", "replay", "lint", "grade", "answer", "drill", "keys")
 MISSED_IS_FINE = ("run", "check")  # of few customers little can be said
 FEW_WORLDS = {"--customers": "200", "--worlds": "10", "--assumption-sets": "2"}
 
@@ -220,7 +225,7 @@ def test_commands_of_a_page(page: str, tmp_path: Path) -> None:
 
 def test_pages_with_commands_are_those_expected() -> None:
     assert {page for page in PAGES if has_commands(page)} == {
-        "README.md", "docs/ci.md", "docs/engineer.md", "docs/hosts.md", "docs/strategist.md"
+        "README.md", "docs/ci.md", "docs/engineer.md", "docs/gateway.md", "docs/hosts.md", "docs/strategist.md"
     }  # fmt: skip
 
 

@@ -1,0 +1,78 @@
+"""Outcomes to bodies: what a caller is told of one customer, as far as its role may know."""
+
+import numpy as np
+
+from engine.coupon_records import Answer
+from engine.policy.quantities import yuan_text
+from engine.records import NONE, Channel, Reason
+from gateway.blocks import Outcome
+from gateway.bodies import Decision, Granted, Quote, Shown
+from gateway.dictionary import Dictionary
+
+
+class Answering:
+    """Speaks of one policy. Outcomes are of one event each."""
+
+    def __init__(self, dictionary: Dictionary) -> None:
+        self.dictionary = dictionary
+
+    def decision(self, outcome: Outcome, customer: str, tells_why: bool) -> Decision:
+        row = outcome.decisions[0]
+        reason = Reason(row["reason"])
+        return Decision(
+            customer=customer,
+            time_ms=int(row["time_ms"]),
+            show=self._shown(row) if reason is Reason.SHOWN else None,
+            late=bool(row["late"]),
+            reason=reason.name.lower() if tells_why else None,
+        )
+
+    def _shown(self, row: np.void) -> Shown:
+        campaign = self.dictionary.campaigns[int(row["campaign"])]
+        arm, creative = self.dictionary.creative(campaign, int(row["arm"]))
+        return Shown(
+            campaign=campaign,
+            channel=Channel(row["channel"]).name.lower(),
+            exposure=int(row["exposure"]),
+            arm=arm,
+            text=creative.text,
+            style=creative.style,
+            ad_label=creative.ad_label,
+            opt_out=creative.opt_out,
+        )
+
+    def granted(self, outcome: Outcome, customer: str) -> Granted:
+        """What became of a claim; what the Ledger was asked is what it replied."""
+        receipt = outcome.receipts[0]
+        told = Granted(
+            customer=customer, time_ms=int(outcome.decisions["time_ms"][0]),
+            answer=Answer(receipt["answer"]).name.lower(),
+        )  # fmt: skip
+        reply = self._reply(outcome)
+        if reply is None:
+            if receipt["number"] != NONE:  # asked again: it was granted the first time
+                told.number = int(receipt["number"])
+            return told
+        told.answer = Answer(reply["answer"]).name.lower()
+        if reply["answer"] in (Answer.DONE, Answer.FALLBACK):
+            told.coupon, told.number = self.dictionary.coupons[int(reply["coupon"])], int(reply["claim"])
+        return told
+
+    def _reply(self, outcome: Outcome) -> np.void | None:
+        """The Ledger's, to an ask that waited for it."""
+        receipt = outcome.receipts[0]
+        if receipt["answer"] != Answer.PENDING:
+            return None
+        mine = outcome.replies[(outcome.replies["claim"] == receipt["number"]) & (outcome.replies["number"] != NONE)]
+        return mine[0] if len(mine) else None
+
+    def quote(self, outcome: Outcome, customer: str, order: int | None) -> Quote:
+        receipt, known = outcome.receipts[0], self.dictionary.coupons
+        used = [name for slot, name in known.items() if int(receipt["slots"]) >> slot & 1]
+        more = int(receipt["unlock_missing"])
+        return Quote(
+            customer=customer, time_ms=int(outcome.decisions["time_ms"][0]),
+            answer=Answer(receipt["answer"]).name.lower(), paid=yuan_text(int(receipt["paid"])),
+            discount=yuan_text(int(receipt["discount"])), coupons=used, order=order,
+            add=yuan_text(more) if more else None, saves=yuan_text(int(receipt["unlock_saves"])) if more else None,
+        )  # fmt: skip

@@ -1,0 +1,185 @@
+"""Bodies to blocks: what a caller says of one customer, as records."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from datetime import date
+from ipaddress import AddressValueError, IPv4Address
+from typing import Any
+
+import numpy as np
+from msgspec import UNSET
+
+from engine.coupon_records import ASK, LINE, PRICE_MAX
+from engine.fraud_records import ORIGIN, Agent
+from engine.policy.conditions import GENDERS
+from engine.policy.quantities import yuan_text
+from engine.profile_records import PROFILE, Given
+from engine.records import NONE, Channel, EventKind, Flag
+from gateway.blocks import Block, Outcome, new_events
+from gateway.bodies import Checkout, Claim, Decide, Line, Origin, Profile
+from gateway.dictionary import Dictionary, Names
+
+Told = Callable[[Outcome], None]
+_FLAGS = {
+    "card_active": Flag.CARD_ACTIVE,
+    "card_used": Flag.CARD_USED,
+    "likely_minor": Flag.LIKELY_MINOR,
+    "high_risk": Flag.HIGH_RISK,
+}
+_IDENTITY_BYTES = 8
+
+
+def fen(yuan: str) -> int:
+    """ "20.5" is 2 050."""
+    whole, _, part = yuan.partition(".")
+    return int(whole) * 100 + int(part.ljust(2, "0") or 0)
+
+
+def identity(what: str, value: str | None) -> int:
+    """A number for something that is only ever compared: positive; NONE without one."""
+    if value is None:
+        return NONE
+    digest = hashlib.blake2b(value.encode(), digest_size=_IDENTITY_BYTES, person=what.encode()).digest()
+    return int.from_bytes(digest, "little") >> 1
+
+
+class Asking:
+    """Makes blocks of bodies under one policy. Raises BodyError with every name that the policy does not have."""
+
+    def __init__(self, dictionary: Dictionary) -> None:
+        self.dictionary = dictionary
+
+    def decide(self, body: Decide, customer: int, now: int, told: Told) -> Block:
+        names = Names(self.dictionary)
+        event = self._event(customer, now, EventKind[body.event.upper()])
+        event["page_view"], event["dwell_ms"] = body.page_view or 0, body.dwell_ms or 0
+        event["amount"] = fen(body.amount) if body.amount is not None else 0
+        event["exposure"] = NONE if body.exposure is None else body.exposure
+        event["channel"] = NONE if body.channel is None else Channel[body.channel.upper()]
+        for kind in ("page", "city", "campaign"):
+            event[kind] = names.number(kind, getattr(body, kind))
+        origins = self._origins(event, body.origin, names)
+        names.raise_if_unknown()
+        return Block(event, told, origins=origins)
+
+    def claim(self, body: Claim, customer: int, now: int, told: Told, request: int = 0) -> Block:
+        """request: the caller's id of it; 0 without."""
+        names = Names(self.dictionary)
+        event, ask = self._asking(customer, now, EventKind.CLAIM, request)
+        ask["coupon"], ask["campaign"] = names.number("coupon", body.coupon), names.number("campaign", body.campaign)
+        origins = self._origins(event, body.origin, names)
+        names.raise_if_unknown()
+        return Block(event, told, ask, origins=origins)
+
+    def checkout(self, body: Checkout, customer: int, now: int, told: Told, request: int = 0) -> Block:
+        """A quote, or an order where the body numbers one."""
+        names = Names(self.dictionary)
+        kind = EventKind.CHECKOUT if body.order is None else EventKind.ORDER
+        event, ask = self._asking(customer, now, kind, request)
+        ask["shipping"], ask["place"] = fen(body.shipping), names.number("place", body.place)
+        ask["first_line"], ask["lines"] = 0, len(body.lines)
+        ask["order"] = NONE if body.order is None else body.order
+        lines = self._lines(body.lines, names)
+        origins = self._origins(event, body.origin, names)
+        names.raise_if_unknown()
+        return Block(event, told, ask, lines, origins)
+
+    def profile(self, body: Profile, customer: int, told: Told) -> Block:
+        names, row = Names(self.dictionary), np.zeros(1, PROFILE)
+        row["customer"] = customer
+        for bit, name, value in self._said(body, names):
+            row["given"] |= bit
+            row[name] = value
+        for name, flag in _FLAGS.items():
+            self._mark(row, flag, getattr(body, name))
+        personal = body.personalisation
+        self._mark(row, Flag.PERSONALISATION_OFF, UNSET if personal is UNSET else not personal)
+        names.raise_if_unknown()
+        return Block(new_events(0), told, profiles=row)
+
+    # --- parts --------------------------------------------------------------------------------------------------------
+    def _event(self, customer: int, now: int, kind: EventKind) -> np.ndarray:
+        event = new_events(1)
+        event["customer"], event["time_ms"], event["kind"] = customer, now, kind
+        return event
+
+    def _asking(self, customer: int, now: int, kind: EventKind, request: int) -> tuple[np.ndarray, np.ndarray]:
+        event, ask = self._event(customer, now, kind), np.zeros(1, ASK)
+        for name in ("other", "order", "claim", "coupon", "place", "campaign", "rule"):
+            ask[name] = NONE
+        event["ask"], ask["id"] = 0, request
+        return event, ask
+
+    def _lines(self, lines: Sequence[Line], names: Names) -> np.ndarray:
+        rows = np.zeros(len(lines), LINE)
+        for number, (row, line) in enumerate(zip(rows, lines, strict=True)):
+            row["unit_price"], row["quantity"] = fen(line.unit_price), line.quantity
+            if row["unit_price"] > PRICE_MAX:
+                must = f"must be at most {yuan_text(PRICE_MAX)} (got {line.unit_price})"
+                names.problems.append((f"$.lines[{number}].unit_price", must))
+            for kind in ("category", "brand", "product"):
+                row[kind] = names.number(kind, getattr(line, kind), "lines", number, kind)
+        return rows
+
+    def _origins(self, event: np.ndarray, origin: Origin | None, names: Names) -> np.ndarray:
+        if origin is None:
+            return np.zeros(0, ORIGIN)
+        row = np.zeros(1, ORIGIN)
+        row["device_id"], row["card"] = identity("device", origin.device), identity("card", origin.card)
+        row["address"], row["ip"] = identity("address", origin.address), self._ip(origin.ip, names)
+        row["code"] = row["inviter"] = row["group"] = NONE
+        row["agent"] = Agent.UNKNOWN if origin.agent is None else Agent[origin.agent.upper()]
+        event["origin"] = 0
+        return row
+
+    def _ip(self, text: str | None, names: Names) -> int:
+        if text is None:
+            return NONE
+        try:
+            return int(IPv4Address(text))
+        except AddressValueError:
+            names.problems.append(("$.origin.ip", f"must be an IPv4 address like 203.0.113.7 (got {text})"))
+            return NONE
+
+    def _said(self, body: Profile, names: Names) -> list[tuple[Given, str, int]]:
+        """(bit, field, value) of what a profile says, marks apart."""
+        said: list[tuple[Given, str, Any]] = [
+            (Given.JOINED_MS, "joined_ms", body.joined_ms),
+            (Given.POINTS, "points", body.points),
+            (Given.POINTS_EXPIRE_MS, "points_expire_ms", body.points_expire_ms),
+            (Given.BALANCE, "balance", UNSET if body.balance is UNSET else fen(body.balance)),
+            (Given.HOME_CITY, "home_city", self._named("city", body.home_city, "home_city", names)),
+            (Given.TIER, "tier", self._named("tier", body.tier, "tier", names)),
+            (Given.GENDER, "gender", UNSET if body.gender is UNSET else GENDERS.index(body.gender)),
+            (Given.BIRTH_DATE, "birth_date", self._birth_date(body.birth_date, names)),
+            (Given.TAGS, "tags", self._tags(body.tags, names)),
+            (Given.CONSENT, "consent", self._consent(body.consent)),
+        ]
+        return [(bit, name, value) for bit, name, value in said if value is not UNSET]
+
+    def _named(self, kind: str, name: Any, path: str, names: Names) -> Any:
+        return UNSET if name is UNSET else names.number(kind, name, path)
+
+    def _birth_date(self, text: Any, names: Names) -> Any:
+        if text is UNSET:
+            return UNSET
+        try:
+            day = date.fromisoformat(text)
+        except ValueError:
+            names.problems.append(("$.birth_date", f"must be a date like 1990-05-17 (got {text})"))
+            return 0
+        return day.year * 10_000 + day.month * 100 + day.day
+
+    def _tags(self, tags: Any, names: Names) -> Any:
+        if tags is UNSET:
+            return UNSET
+        numbers = {names.number("tag", tag, "tags", place) for place, tag in enumerate(tags)}
+        return sum(1 << number for number in numbers if number != NONE)
+
+    def _consent(self, channels: Any) -> Any:
+        return UNSET if channels is UNSET else sum(1 << Channel[channel.upper()] for channel in set(channels))
+
+    def _mark(self, row: np.ndarray, flag: Flag, said: Any) -> None:
+        if said is not UNSET:
+            row["marks_given"] |= np.int8(flag)
+            row["marks"] |= np.int8(flag if said else 0)

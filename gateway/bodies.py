@@ -1,0 +1,165 @@
+"""What callers send and are told, as JSON. Money is yuan as text, `"20.00"`; times are ms since 1970.
+
+Bodies are strict: a field nobody knows, a number as text, a name the policy does not have is an error with its path.
+"""
+
+from typing import Annotated, Literal
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+CustomerOrderNumber = Annotated[
+    int, Meta(ge=1, le=2_000_000_000, description="Yours, of this customer: holds its coupons.")
+]
+CustomerId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._:@-]{1,64}$", description="Yours; we number customers.")]
+OrderNumber = Annotated[int, Meta(ge=1, le=2_000_000_000, description="Yours, of this customer: holds its coupons.")]
+Name = Annotated[str, Meta(min_length=1, max_length=64)]
+Yuan = Annotated[str, Meta(pattern=r"^(0|[1-9][0-9]{0,6})(\.[0-9]{1,2})?$", examples=["20.00"])]
+Whole = Annotated[int, Meta(ge=0, le=2_000_000_000)]
+Id = Annotated[int, Meta(ge=1, le=2**53)]
+
+Behaviour = Literal[
+    "login", "page_view", "page_dwell", "page_leave", "slot_view", "balance_query", "bill_viewed", "payment", "top_up",
+    "card_bound", "feature_used", "register", "instalment", "click", "close", "mute", "snooze", "complaint",
+    "not_shown", "consent_given", "consent_withdrawn", "personalisation_on", "personalisation_off", "login_failed",
+    "payment_declined", "check_in", "money_transfer", "group_join",
+]  # fmt: skip
+
+
+class Origin(Struct, forbid_unknown_fields=True, kw_only=True):
+    """Where a customer comes from, as far as it is known. Fraud rules read it; marketing conditions cannot."""
+
+    device: Name | None = None
+    ip: Annotated[str, Meta(pattern=r"^[0-9]{1,3}(\.[0-9]{1,3}){3}$")] | None = None
+    card: Annotated[Name, Meta(description="A token of yours, not the number.")] | None = None
+    address: Name | None = None
+    agent: Literal["app", "browser", "script"] | None = None
+
+
+class Decide(Struct, forbid_unknown_fields=True, kw_only=True):
+    """Something a customer does. What is said beyond customer and event is what the event has."""
+
+    customer: CustomerId
+    event: Behaviour
+    page: Name | None = None
+    page_view: Id | None = None
+    amount: Yuan | None = None
+    dwell_ms: Whole | None = None
+    city: Name | None = None
+    channel: Literal["push", "sms", "email", "voice"] | None = None
+    campaign: Name | None = None
+    exposure: Whole | None = None
+    origin: Origin | None = None
+
+
+class Claim(Struct, forbid_unknown_fields=True, kw_only=True):
+    """A customer wants a coupon."""
+
+    customer: CustomerId
+    coupon: Name
+    campaign: Name | None = None
+    origin: Origin | None = None
+
+
+class Line(Struct, forbid_unknown_fields=True, kw_only=True):
+    """So many pieces of one thing."""
+
+    unit_price: Yuan
+    quantity: Annotated[int, Meta(ge=1, le=1_000_000)]
+    category: Name | None = None
+    brand: Name | None = None
+    product: Name | None = None
+
+
+class Checkout(Struct, forbid_unknown_fields=True, kw_only=True):
+    """A cart: what it costs, with the best legal combination of the customer's coupons."""
+
+    customer: CustomerId
+    lines: Annotated[list[Line], Meta(min_length=1, max_length=32)]
+    shipping: Yuan = "0"
+    place: Name | None = None
+    order: OrderNumber | None = None
+    origin: Origin | None = None
+
+
+class Profile(Struct, forbid_unknown_fields=True, kw_only=True):
+    """What is known of a customer. What is left out stays as it is."""
+
+    joined_ms: Annotated[int, Meta(ge=0, le=2**48)] | UnsetType = UNSET
+    balance: Yuan | UnsetType = UNSET
+    points: Whole | UnsetType = UNSET
+    points_expire_ms: Annotated[int, Meta(ge=0, le=2**48)] | UnsetType = UNSET
+    tags: Annotated[list[Name], Meta(max_length=60)] | UnsetType = UNSET
+    birth_date: Annotated[str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")] | UnsetType = UNSET
+    home_city: Name | UnsetType = UNSET
+    gender: Literal["female", "male"] | UnsetType = UNSET
+    tier: Name | UnsetType = UNSET
+    consent: list[Literal["push", "sms", "email", "voice"]] | UnsetType = UNSET
+    card_active: bool | UnsetType = UNSET
+    card_used: bool | UnsetType = UNSET
+    personalisation: bool | UnsetType = UNSET
+    likely_minor: bool | UnsetType = UNSET
+    high_risk: bool | UnsetType = UNSET
+
+
+# --- answers ----------------------------------------------------------------------------------------------------------
+class Shown(Struct, kw_only=True, omit_defaults=True):
+    """A message to show."""
+
+    campaign: str
+    channel: str
+    exposure: int  # says which one, when the customer reacts
+    arm: str | None = None
+    text: str
+    style: str
+    ad_label: bool = False
+    opt_out: str | None = None
+
+
+class Decision(Struct, kw_only=True, omit_defaults=True):
+    """What came of an event."""
+
+    customer: str
+    time_ms: int  # it was taken at
+    show: Shown | None = None
+    answer: str | None = None  # to what was asked
+    late: bool = False
+    reason: str | None = None  # to who may know: why nothing was shown
+
+
+class Granted(Struct, kw_only=True, omit_defaults=True):
+    """What became of a claim."""
+
+    customer: str
+    time_ms: int
+    answer: str
+    coupon: str | None = None  # the one that was granted, which may be a weaker one
+    number: int | None = None  # of this piece among the customer's
+    expires_ms: int | None = None
+
+
+class Quote(Struct, kw_only=True, omit_defaults=True):
+    """What a cart costs."""
+
+    customer: str
+    time_ms: int
+    answer: str
+    paid: str
+    discount: str
+    coupons: list[str]
+    order: int | None = None
+    add: str | None = None  # with so much more in the cart …
+    saves: str | None = None  # … that much less is paid in the end
+
+
+class Problem(Struct, kw_only=True):
+    """What is wrong, and where."""
+
+    path: str
+    message: str
+
+
+class Refused(Struct, kw_only=True):
+    """A request that was not carried out."""
+
+    error: str
+    problems: list[Problem] = []

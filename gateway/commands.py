@@ -1,0 +1,74 @@
+"""`windtunnel serve` and `windtunnel keys`: what they check first, and what they say."""
+
+from pathlib import Path
+from typing import Any
+
+from engine.policy.tables import load_policy
+from gateway.keys import Keys, KeysError, Role
+from scenarios.console import guarded, print_json
+from scenarios.exits import Exit, UsageError
+
+CUSTOMERS_MOST, SHARDS_MOST, PORT_MOST = 10_000_000, 32, 65_535
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+def serve(policy: Path, folder: Path, **given: Any) -> int:
+    """Serve a policy until told to stop; exit code."""
+
+    def action() -> int:
+        from engine.host.ray_cluster import ClusterError
+        from gateway.engine_room import FolderError
+        from gateway.serve import ServeError, Serving
+        from gateway.serve import serve as run
+
+        check(given)
+        found = load_policy(policy)
+        try:
+            run(found, Serving(folder, **given), lambda line: print(line, flush=True))
+        except (FolderError, ServeError, KeysError, ClusterError) as error:
+            raise UsageError(str(error)) from None
+        print("stopped; everything that was taken was answered")
+        return Exit.FINE
+
+    return guarded(action)
+
+
+def check(given: dict[str, Any]) -> None:
+    """UsageError with everything that is out of bounds."""
+    bounds = {"customers": (1, CUSTOMERS_MOST), "shards": (1, SHARDS_MOST), "port": (1, PORT_MOST)}
+    wrong = [
+        f"--{option} must be between {low:,} and {high:,} (got {given[option]:,})"
+        for option, (low, high) in bounds.items()
+        if not low <= given[option] <= high
+    ]
+    if given["host"] not in LOOPBACK:
+        wrong.append(f"--host must be one of {', '.join(LOOPBACK)}: without TLS only this machine may ask "
+                     f"(got {given['host']})")  # fmt: skip
+    if wrong:
+        raise UsageError("\n".join(wrong))
+
+
+def keys(folder: Path, name: str | None, role: str, as_json: bool) -> int:
+    """Make a key and show it once, or list what there is; exit code."""
+
+    def action() -> int:
+        try:
+            there = Keys.of_folder(folder)
+            if name is None:
+                listed = [{"name": key.name, "role": key.role.value} for key in there.keys]
+                print_json(listed) if as_json else print("\n".join(f"{one['role']:12} {one['name']}" for one in listed))
+                return Exit.FINE
+            roles = [one.value for one in Role]
+            if role not in roles:
+                raise UsageError(f"--role must be one of {', '.join(roles)} (got {role})")
+            more, secret = there.made(name, Role(role))
+        except KeysError as error:
+            raise UsageError(str(error)) from None
+        more.write(folder)
+        if as_json:
+            print_json({"name": name, "role": role, "key": secret})
+        else:
+            print(f"{secret}\nThis key of role {role} is shown once: only a hash of it is kept, in {folder}.")
+        return Exit.FINE
+
+    return guarded(action)

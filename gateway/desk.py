@@ -1,0 +1,100 @@
+"""What routes do: a body goes to the shard of its customer, and the answer comes back."""
+
+import asyncio
+from collections.abc import Callable
+
+from gateway.answering import Answering
+from gateway.asking import Asking, Told, identity
+from gateway.blocks import Block, Outcome
+from gateway.bodies import Checkout, Claim, Decide, Decision, Granted, Profile, Quote
+from gateway.carrier import Carrier
+from gateway.dictionary import Dictionary
+from gateway.register import Register
+
+ANSWERED_WITHIN_S = 30.0  # else nobody knows what became of it, and the caller asks again under the same id
+
+
+class UnknownCustomerError(Exception):
+    """Nobody has this id."""
+
+
+class SlowError(Exception):
+    """It was taken, and the answer does not come."""
+
+
+class Desk:
+    """One policy, one register, one carrier."""
+
+    def __init__(
+        self, dictionary: Dictionary, register: Register, carrier: Carrier, bounds: list[tuple[int, int]]
+    ) -> None:
+        """bounds: customers [first, end) of each shard."""
+        self.asking, self.answering = Asking(dictionary), Answering(dictionary)
+        self.register, self.carrier = register, carrier
+        self.ends = [end for _, end in bounds]
+
+    async def decide(self, body: Decide, tells_why: bool, request: str | None) -> Decision:
+        customer = self._number(body.customer)
+
+        def block(told: Told) -> Block:
+            return self.asking.decide(body, customer, self._now(), told)
+
+        outcome = await self._outcome(customer, block)
+        return self.answering.decision(outcome, body.customer, tells_why)
+
+    async def claim(self, body: Claim, tells_why: bool, request: str | None) -> Granted:
+        customer, of = self._number(body.customer), request_id(request)
+
+        def block(told: Told) -> Block:
+            return self.asking.claim(body, customer, self._now(), told, of)
+
+        outcome = await self._outcome(customer, block)
+        return self.answering.granted(outcome, body.customer)
+
+    async def checkout(self, body: Checkout, tells_why: bool, request: str | None) -> Quote:
+        customer, of = self._number(body.customer), request_id(request)
+        outcome = await self._outcome(
+            customer, lambda told: self.asking.checkout(body, customer, self._now(), told, of)
+        )
+        return self.answering.quote(outcome, body.customer, body.order)
+
+    async def put(self, customer: str, body: Profile) -> bool:
+        """Write a customer's profile; whether the customer is new."""
+        self.asking.profile(
+            body, 0, lambda outcome: None
+        )  # names it does not know are an error before anything is written
+        is_new = self.register.number(customer) is None
+        (number,) = self.register.enrol([customer])
+        await self._outcome(number, lambda told: self.asking.profile(body, number, told))
+        return is_new
+
+    def _number(self, customer: str) -> int:
+        number = self.register.number(customer)
+        if number is None:
+            raise UnknownCustomerError(customer)
+        return number
+
+    def _now(self) -> int:
+        return self.carrier.dispatcher.now_ms()
+
+    def _shard(self, customer: int) -> int:
+        return next(shard for shard, end in enumerate(self.ends) if customer < end)
+
+    async def _outcome(self, customer: int, block_of: Callable[[Told], Block]) -> Outcome:
+        future: asyncio.Future[Outcome] = self.carrier.loop.create_future()
+
+        def told(outcome: Outcome) -> None:
+            if not future.done():
+                future.set_result(outcome)
+
+        self.carrier.dispatcher.submit(self._shard(customer), block_of(told))
+        self.carrier.nudge()
+        try:
+            return await asyncio.wait_for(future, ANSWERED_WITHIN_S)
+        except TimeoutError:
+            raise SlowError(f"no answer within {ANSWERED_WITHIN_S:.0f} s") from None
+
+
+def request_id(text: str | None) -> int:
+    """A caller's id of a request as a number: at most once under it; 0 without."""
+    return 0 if text is None else identity("request", text)

@@ -1,0 +1,74 @@
+"""Customers by the ids that callers give them. On disk an id is a keyed hash: whoever has the file has no ids."""
+
+import hashlib
+import os
+import secrets
+import sqlite3
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+FILE, PEPPER = "register.db", "register.key"
+TOKEN_BYTES, PEPPER_BYTES = 16, 32
+
+
+class RoomError(Exception):
+    """There are as many customers as there is room for."""
+
+
+class Register:
+    """Ids to numbers from 0, given out in order and never again. What was given out outlives a loss of power."""
+
+    def __init__(self, folder: Path, room: int) -> None:
+        self.room = room
+        self._pepper = _pepper(folder / PEPPER)
+        self._database = sqlite3.connect(folder / FILE, isolation_level=None)
+        self._database.executescript(
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+            "CREATE TABLE IF NOT EXISTS customers (number INTEGER PRIMARY KEY, token BLOB NOT NULL UNIQUE) STRICT;"
+        )
+        rows = self._database.execute("SELECT token, number FROM customers")
+        self._numbers: dict[bytes, int] = dict(rows)
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def token(self, customer: str) -> bytes:
+        """What is kept of an id."""
+        return hashlib.blake2b(customer.encode(), key=self._pepper, digest_size=TOKEN_BYTES).digest()
+
+    def number(self, customer: str) -> int | None:
+        """Number of a customer who is known."""
+        return self._numbers.get(self.token(customer))
+
+    def enrol(self, customers: Sequence[str]) -> list[int]:
+        """Numbers of customers, new ones for those who are not known. Raises RoomError, and then nobody is enrolled."""
+        tokens = [self.token(customer) for customer in customers]
+        new = dict.fromkeys(token for token in tokens if token not in self._numbers)
+        if len(self) + len(new) > self.room:
+            raise RoomError(f"there is room for {self.room:,} customers, and {len(self):,} are there")
+        if new:
+            self._write(zip(new, range(len(self), len(self) + len(new)), strict=True))
+        return [self._numbers[token] for token in tokens]
+
+    def _write(self, rows: Iterable[tuple[bytes, int]]) -> None:
+        numbered = list(rows)
+        self._database.execute("BEGIN")
+        self._database.executemany("INSERT INTO customers (token, number) VALUES (?, ?)", numbered)
+        self._database.execute("COMMIT")
+        self._numbers.update(numbered)
+
+    def close(self) -> None:
+        self._database.close()
+
+
+def _pepper(file: Path) -> bytes:
+    """The folder's, made the first time."""
+    if not file.exists():
+        new = file.with_suffix(".new")
+        new.unlink(missing_ok=True)
+        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
+            out.write(secrets.token_bytes(PEPPER_BYTES))
+            out.flush()
+            os.fsync(out.fileno())
+        new.rename(file)
+    return file.read_bytes()

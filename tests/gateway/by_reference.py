@@ -1,0 +1,85 @@
+"""What the reference says of a shard's journal: record by record, as a shard takes it."""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from engine.coupon_records import LINE, RECEIPT, REPLY
+from engine.coupon_records import Answer as ReceiptAnswer
+from engine.host.messages import Batch
+from engine.host.wire import read_shard_record
+from engine.policy.tables import CompiledPolicy
+from engine.records import DECISION, NONE, Bulletin
+from engine.reference import Reference
+from engine.reference_terms import Numbers
+from engine.reference_wallet import ASKING
+from gateway.blocks import WITH_CARTS
+
+Answers = dict[tuple[str, int], tuple[np.ndarray, np.ndarray]]  # by client and batch: DECISION[n], RECEIPT[k]
+
+
+def numbers_of(compiled: CompiledPolicy) -> Numbers:
+    terms = {name: int(compiled.tables.coupons[slot].terms) for name, slot in compiled.coupons.items()}
+    return Numbers(compiled.coupons, compiled.budgets, terms, compiled.rules)
+
+
+class ShardByReference:
+    """One shard's customers by the reference engine."""
+
+    def __init__(self, compiled: CompiledPolicy, first: int, profiles: np.ndarray, bulletin: Bulletin) -> None:
+        """profiles: CUSTOMER[n] of customers `first` … before anything."""
+        policy = compiled.policy
+        slots = {name: compiled.registry.slots[name] for name in policy.campaigns}
+        self.engine = Reference(policy, slots, int(compiled.tables.policy[0].replication), numbers_of(compiled))
+        self.sequences: dict[int, int] = {}
+        self.bulletin = bulletin
+        for customer, profile in enumerate(profiles, first):
+            self.engine.add(customer, profile)
+            self.sequences[customer] = int(profile["sequence"])
+
+    def differences(self, records: Iterable[bytes], told: Answers) -> Iterator[str]:
+        """Where what was answered is not what the reference says of the journal."""
+        for payload in records:
+            record = read_shard_record(payload)
+            for settled in record.settled:
+                self.bulletin = settled.bulletin
+                for reply in settled.replies:
+                    row = {name: int(reply[name]) for name in REPLY.names or ()}
+                    self.engine.apply(row, settled.time_ms)
+            if record.batch is not None:
+                key = record.batch.client, record.batch.number
+                yield from self._batch(record.batch, *told[key])
+            self.engine.lapse(record.time_ms)
+            self.engine.wallets.take_requests()
+
+    def _batch(self, batch: Batch, decisions: np.ndarray, receipts: np.ndarray) -> Iterator[str]:
+        counted: dict[int, int] = {}
+        latest: dict[int, int] = {}
+        for event, decision in zip(batch.events.view(np.recarray), decisions, strict=True):
+            customer = int(event.customer)
+            counted[customer] = counted.get(customer, 0) + 1
+            if event.sequence == NONE:
+                event.sequence = self.sequences[customer] + counted[customer]
+            asks = event.ask != NONE
+            ask = batch.asks[event.ask] if asks else None
+            lines = self._lines(batch, event, ask)
+            origin = batch.origins[event.origin] if event.origin != NONE else None
+            answer = self.engine.decide(event, self.bulletin, ask, lines, origin)
+            yield from unequal("decision", event, decision, answer.decision, DECISION)
+            if asks and event.kind in ASKING and answer.receipt is not None:
+                yield from unequal("receipt", event, receipts[event.ask], answer.receipt, RECEIPT)
+            if int(decision["answer"]) != ReceiptAnswer.WAITS:
+                latest[customer] = int(event.sequence)
+        self.sequences |= latest
+
+    def _lines(self, batch: Batch, event: np.record, ask: np.void | None) -> np.ndarray:
+        if ask is None or event.kind not in WITH_CARTS:
+            return np.zeros(0, LINE)
+        return batch.lines[int(ask["first_line"]) : int(ask["first_line"]) + int(ask["lines"])].view(np.recarray)
+
+
+def unequal(what: str, event: np.record, here: np.void, there: dict[str, int], kind: np.dtype) -> Iterator[str]:
+    for name in kind.names or ():
+        if name in there and int(here[name]) != int(there[name]):
+            whose = f"{what} on event {event.sequence} of customer {event.customer}"
+            yield f"{whose}: {name} {here[name]}, not {there[name]}"

@@ -1,0 +1,126 @@
+"""What callers are told is what the shards decided and keep, once each, whatever becomes of messages and machines."""
+
+import functools
+from random import Random
+
+import numpy as np
+import pytest
+
+from engine.coupon_records import Answer
+from engine.host.shard import combined
+from engine.records import NONE
+from gateway import dispatcher as dispatching
+from gateway.blocks import Block, new_events
+from gateway.dispatcher import FullError
+from loadtests.traffic import Traffic, record_traffic
+from tests.gateway.by_reference import ShardByReference
+from tests.gateway.hall import CLIENT, Hall, Network, Told, callers
+
+QUIET = Network()
+ROUGH = Network(lost=0.1, repeated=0.1, delayed=0.3)
+HOUR_MS = 3_600_000
+STEPS = 12
+
+
+@functools.cache
+def traffic() -> Traffic:
+    return record_traffic("coupon_shop", "coupon_shop", 800, 2, 4 * HOUR_MS)
+
+
+def served(network: Network, seed: int = 1, crashes: float = 0.0, most: int = 5) -> tuple[Hall, list[Told]]:
+    """Everything callers sent, answered; they come a few at a time."""
+    hall = Hall(traffic(), network, Random(seed), crashes)
+    told = list(callers(hall, STEPS, most))
+    for one in told:
+        hall.dispatcher.submit(one.shard, one.block)
+        if hall.random.random() < 0.2:
+            hall.turn()
+    hall.until_answered()
+    return hall, told
+
+
+@pytest.fixture(scope="module", params=["quiet", "rough"])
+def hall_and_told(request: pytest.FixtureRequest) -> tuple[Hall, list[Told]]:
+    return served(*((QUIET,) if request.param == "quiet" else (ROUGH, 2, 0.05)))
+
+
+def test_everybody_is_told_once_about_the_own_events(hall_and_told: tuple[Hall, list[Told]]) -> None:
+    _, told = hall_and_told
+    assert sum(len(one.block.events) for one in told) > 1_000
+    for one in told:
+        (outcome,) = one.outcomes
+        assert outcome.decisions["customer"].tolist() == one.block.events["customer"].tolist()
+        assert outcome.decisions["kind"].tolist() == one.block.events["kind"].tolist()
+
+
+def test_what_had_to_wait_was_sent_again() -> None:
+    hall, told = served(ROUGH, 3)
+    waited = [True for _, receipts in hall.answers.values() if (receipts["answer"] == Answer.WAITS).any()]
+    assert waited, "an event that reads what an open reply may change"
+    for one in told:
+        assert not (one.outcomes[0].receipts["answer"] == Answer.WAITS).any()
+
+
+def test_who_waits_for_the_ledger_hears_what_it_said(hall_and_told: tuple[Hall, list[Told]]) -> None:
+    _, told = hall_and_told
+    pending = 0
+    for one in told:
+        outcome = one.outcomes[0]
+        for row in np.flatnonzero(outcome.decisions["answer"] == Answer.PENDING):
+            receipt = outcome.receipts[one.block.events["ask"][row]]
+            mine = outcome.replies[outcome.replies["customer"] == outcome.decisions["customer"][row]]
+            assert receipt["number"] in mine["claim"]
+            pending += 1
+    assert pending > 20
+
+
+def test_every_journal_says_what_was_there(hall_and_told: tuple[Hall, list[Told]]) -> None:
+    hall, _ = hall_and_told
+    live = combined([machine.digest() for machine in hall.machines.values()])
+    assert combined([hall.again(seat).digest() for seat in hall.machines]) == live
+
+
+def test_the_reference_decides_the_same(hall_and_told: tuple[Hall, list[Told]]) -> None:
+    """The naive engine, fed with the same journal."""
+    hall, _ = hall_and_told
+    for number, (first, end) in enumerate(hall.bounds):
+        profiles = traffic().profiles[first:end]
+        twin = ShardByReference(traffic().plan.policy, first, profiles, traffic().bulletin)
+        told = {(CLIENT, one): said for (_, shard, one), said in hall.answers.items() if shard == number}
+        assert not list(twin.differences(hall.journals[f"shard-{number}"], told))
+
+
+def test_batches_grow_with_what_waits() -> None:
+    hall = Hall(traffic(), QUIET, Random(1))
+    told = list(callers(hall, 2, 3))
+    for one in told:
+        hall.dispatcher.submit(one.shard, one.block)
+    hall.until_answered()
+    events = sum(len(one.block.events) for one in told)
+    assert len([True for key in hall.answers if key[1] == 0]) < events / 20
+
+
+def test_a_full_queue_refuses_and_keeps_what_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    hall = Hall(traffic(), QUIET, Random(1))
+    monkeypatch.setattr(hall.dispatcher, "queue_max", 10)
+    told: list[int] = []
+    block = Block(new_events(4), lambda outcome: told.append(len(outcome.decisions)))
+    for _ in range(2):
+        hall.dispatcher.submit(0, block)
+    with pytest.raises(FullError, match="8 events wait for shard 0, and at most 10 may"):
+        hall.dispatcher.submit(0, block)
+    assert hall.dispatcher.open == 8
+
+
+def test_a_batch_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dispatching, "BATCH_MAX", 16)
+    hall, _ = served(QUIET)
+    assert max(len(decisions) for decisions, _ in hall.answers.values()) <= 16
+
+
+def test_nothing_is_sent_before_somebody_leads() -> None:
+    hall = Hall(traffic(), QUIET, Random(1))
+    hall.dispatcher.has_lead = False
+    hall.dispatcher.submit(0, Block(new_events(1), lambda outcome: None))
+    assert hall.dispatcher.flush(0) == []
+    assert new_events(1)["ask"][0] == NONE

@@ -1,0 +1,201 @@
+"""`windtunnel serve` as its callers meet it: over HTTP, with keys, through a kill and a stop."""
+
+import json
+import os
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from gateway.keys import Keys, Role
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+CUSTOMERS = 200
+READY_WITHIN_S = 300.0  # kernels may have to be compiled first
+
+
+def command_of_the_page() -> str:
+    """As a newcomer types it."""
+    page = (ROOT / "docs" / "gateway.md").read_text("utf-8")
+    (found,) = [line for line in page.splitlines() if line.startswith("windtunnel serve ")]
+    return found
+
+
+class Gateway:
+    """A process of its own on a folder that outlives it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.secrets = folder, dict[str, str]()
+        keys = Keys([])
+        for role in Role:
+            keys, self.secrets[role.value] = keys.made(role.value, role)
+        keys.write(folder)
+        self.process: subprocess.Popen[str] | None = None
+
+    def start(self) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = int(free.getsockname()[1])
+        ours = {"--folder": str(self.folder), "--port": str(self.port), "--customers": str(CUSTOMERS)}
+        words = [ours.get(before, word) for before, word in pairwise(shlex.split(command_of_the_page()))]
+        command = [sys.executable, "-c", "import windtunnel; windtunnel.main()", *words]
+        environment = os.environ | {"PYTHONPATH": str(ROOT)}
+        environment.pop("RAY_ADDRESS", None)
+        self.errors = (self.folder / "errors.txt").open("w")
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=self.errors, text=True, env=environment, cwd=ROOT
+        )
+        assert self.process.stdout is not None
+        self.said = self.process.stdout.readline()
+        assert "ready" in self.said, (self.folder / "errors.txt").read_text()[-2_000:]
+        self.until_ready()
+
+    def until_ready(self) -> None:
+        end = time.monotonic() + READY_WITHIN_S
+        while time.monotonic() < end:
+            try:
+                if httpx.get(f"{self.url}/readyz").status_code == 200:
+                    return
+            except httpx.TransportError:
+                pass
+            time.sleep(0.05)
+        raise AssertionError("the gateway does not become ready")
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def end(self, number: signal.Signals) -> tuple[int, str]:
+        """Exit code and what was said last."""
+        assert self.process is not None
+        self.process.send_signal(number)
+        out, _ = self.process.communicate(timeout=60)
+        self.errors.close()
+        return self.process.returncode, out
+
+    def ask(self, method: str, path: str, body: Any = None, role: str = "client", **headers: str) -> httpx.Response:
+        content = body if isinstance(body, bytes) else None if body is None else json.dumps(body).encode()
+        headers = {name.replace("_", "-"): value for name, value in headers.items()}
+        if role:
+            headers["authorization"] = f"Bearer {self.secrets.get(role, role)}"
+        return httpx.request(method, self.url + path, content=content, headers=headers, timeout=40.0)
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    found = Gateway(tmp_path_factory.mktemp("gateway"))
+    found.start()
+    for number in range(4):
+        assert found.ask("PUT", f"/v1/customers/c-{number}", {"consent": ["push"]}).status_code == 201
+    yield found
+    if found.process is not None and found.process.poll() is None:
+        found.end(signal.SIGTERM)
+
+
+LOGIN = {"customer": "c-1", "event": "login"}
+CART = {"lines": [{"unit_price": "60.00", "quantity": 2}], "shipping": "8.00"}
+
+WRONG: dict[str, tuple[str, str, Any, int, str]] = {
+    "no JSON": ("POST", "/v1/decide", b'{"customer":', 400, "must be JSON"),
+    "not UTF-8": ("POST", "/v1/decide", b'{"customer":"\xff"}', 400, "must be JSON"),
+    "no body": ("POST", "/v1/decide", b"", 400, "must be JSON"),
+    "a field too many": ("POST", "/v1/decide", LOGIN | {"colour": "red"}, 422, "unknown field `colour`"),
+    "a field too few": ("POST", "/v1/decide", {"customer": "c-1"}, 422, "missing required field `event`"),
+    "a number as text": ("POST", "/v1/decide", LOGIN | {"page_view": "5"}, 422, "$.page_view"),
+    "a word nobody knows": ("POST", "/v1/decide", LOGIN | {"event": "logon"}, 422, "$.event"),
+    "a page nobody knows": ("POST", "/v1/decide", LOGIN | {"page": "attic"}, 422, "must be a page of the policy: home"),
+    "no such address": ("POST", "/v1/decide", LOGIN | {"origin": {"ip": "1.2.3.999"}}, 422, "$.origin.ip"),
+    "money as a number": ("POST", "/v1/decide", LOGIN | {"amount": 5}, 422, "$.amount"),
+    "a cart of nothing": ("POST", "/v1/checkout", {"customer": "c-1", "lines": []}, 422, "$.lines"),
+    "a coupon nobody knows": ("POST", "/v1/claim", {"customer": "c-1", "coupon": "gold"}, 422, "$.coupon"),
+    "a day that is none": ("PUT", "/v1/customers/c-1", {"birth_date": "1990-02-30"}, 422, "$.birth_date"),
+    "an id that is none": ("PUT", "/v1/customers/c 1", {}, 422, "matching regex"),
+    "nobody": ("POST", "/v1/decide", LOGIN | {"customer": "c-99"}, 404, "no customer has this id: c-99"),
+    "nowhere": ("POST", "/v1/divide", LOGIN, 404, "nothing is at /v1/divide"),
+    "another method": ("GET", "/v1/decide", None, 405, "/v1/decide answers POST"),
+    "too much": ("POST", "/v1/decide", b" " * 70_000, 413, "at most 65,536 bytes"),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_what_is_wrong_is_said(what: str, gateway: Gateway) -> None:
+    method, path, body, status, words = WRONG[what]
+    answer = gateway.ask(method, path, body)
+    assert (answer.status_code, words in answer.text) == (status, True), answer.text
+
+
+def test_every_problem_of_a_body_is_said_at_once(gateway: Gateway) -> None:
+    body = {"customer": "c-1", "event": "page_view", "page": "attic", "city": "Atlantis", "campaign": "x"}
+    problems = gateway.ask("POST", "/v1/decide", body).json()["problems"]
+    assert [problem["path"] for problem in problems] == ["$.page", "$.city", "$.campaign"]
+
+
+@pytest.mark.parametrize(("role", "status"), [("", 401), ("wt_guessed", 401), ("auditor", 403), ("strategist", 403)])
+def test_nobody_gets_in_who_should_not(role: str, status: int, gateway: Gateway) -> None:
+    assert gateway.ask("POST", "/v1/decide", LOGIN, role=role).status_code == status
+    assert gateway.ask("PUT", "/v1/customers/c-50", {}, role=role).status_code == status
+
+
+def test_a_message_is_shown_and_counted(gateway: Gateway) -> None:
+    body = {"customer": "c-2", "event": "page_view", "page": "home", "page_view": 1}
+    first = gateway.ask("POST", "/v1/decide", body).json()
+    assert first["show"]["campaign"] == "offer_of_the_week" and first["show"]["exposure"] == 0
+    again = gateway.ask("POST", "/v1/decide", body | {"page_view": 2}, role="operator").json()
+    assert "show" not in again and again["reason"] in ("cool_down", "campaign_cap", "channel_cap", "total_cap")
+    assert "reason" not in gateway.ask("POST", "/v1/decide", body | {"page_view": 3}).json()
+
+
+def test_a_coupon_is_claimed_and_used(gateway: Gateway) -> None:
+    claimed = gateway.ask("POST", "/v1/claim", {"customer": "c-3", "coupon": "everyday_10"}, idempotency_key="k-1")
+    assert claimed.json() | {"time_ms": 0} == {
+        "customer": "c-3", "time_ms": 0, "answer": "done", "coupon": "everyday_10", "number": 0,
+    }  # fmt: skip
+    again = gateway.ask("POST", "/v1/claim", {"customer": "c-3", "coupon": "everyday_10"}, idempotency_key="k-1").json()
+    assert (again["answer"], again["number"]) == ("done", 0), "the same one"
+    quote = gateway.ask("POST", "/v1/checkout", CART | {"customer": "c-3"}).json()
+    assert (quote["paid"], quote["discount"], quote["coupons"]) == ("118.00", "10.00", ["everyday_10"])
+    assert gateway.ask("POST", "/v1/checkout", CART | {"customer": "c-3", "order": 1}).json()["answer"] == "done"
+    assert gateway.ask("POST", "/v1/checkout", CART | {"customer": "c-3"}).json()["coupons"] == [], "it is held"
+
+
+def test_many_at_once_are_all_answered(gateway: Gateway) -> None:
+    """More than a call to a shard takes at once: they share batches."""
+    headers = {"authorization": f"Bearer {gateway.secrets['client']}"}
+    statuses: list[int] = []
+
+    def caller(number: int) -> None:
+        with httpx.Client(headers=headers) as client:
+            for _ in range(20):
+                body = {"customer": f"c-{number % 4}", "event": "login"}
+                statuses.append(client.post(f"{gateway.url}/v1/decide", json=body).status_code)
+
+    threads = [threading.Thread(target=caller, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert statuses == [200] * 160
+
+
+def test_what_was_answered_outlives_a_kill_and_a_stop(gateway: Gateway) -> None:
+    claim = {"customer": "c-0", "coupon": "everyday_10"}
+    assert gateway.ask("POST", "/v1/claim", claim).json()["number"] == 0
+    gateway.end(signal.SIGKILL)
+    gateway.start()
+    assert gateway.ask("POST", "/v1/checkout", CART | {"customer": "c-0"}).json()["coupons"] == ["everyday_10"]
+    code, said = gateway.end(signal.SIGTERM)
+    assert (code, said) == (0, "stopped; everything that was taken was answered\n")
+    kept = b"".join(path.read_bytes() for path in gateway.folder.rglob("*") if path.is_file())
+    assert b"c-0" not in kept and not any(secret.encode() in kept for secret in gateway.secrets.values())
+    gateway.start()
+    assert gateway.ask("POST", "/v1/checkout", CART | {"customer": "c-0"}).json()["coupons"] == ["everyday_10"]
