@@ -8,7 +8,7 @@ import numpy as np
 class Given(IntEnum):
     """Bits of PROFILE.given: the fields that are said; the others stay as they are."""
 
-    JOINS = 1 << 0  # a customer begins: whatever this number had before is gone
+    JOINS = 1 << 0  # a customer begins, under a number that nobody had
     LEAVES = 1 << 1  # a customer is forgotten: what says something of the person goes, what limits count stays
     JOINED_MS = 1 << 2
     BALANCE = 1 << 3

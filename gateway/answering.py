@@ -41,21 +41,16 @@ class Answering:
             opt_out=creative.opt_out,
         )
 
-    def granted(self, outcome: Outcome, customer: str) -> Granted:
+    def granted(self, outcome: Outcome, customer: str, coupon: str) -> Granted:
         """What became of a claim; what the Ledger was asked is what it replied."""
-        receipt = outcome.receipts[0]
-        told = Granted(
-            customer=customer, time_ms=int(outcome.decisions["time_ms"][0]),
-            answer=Answer(receipt["answer"]).name.lower(),
-        )  # fmt: skip
-        reply = self._reply(outcome)
-        if reply is None:
-            if receipt["number"] != NONE:  # asked again: it was granted the first time
-                told.number = int(receipt["number"])
-            return told
-        told.answer = Answer(reply["answer"]).name.lower()
-        if reply["answer"] in (Answer.DONE, Answer.FALLBACK):
-            told.coupon, told.number = self.dictionary.coupons[int(reply["coupon"])], int(reply["claim"])
+        receipt, reply = outcome.receipts[0], self._reply(outcome)
+        answer = Answer(receipt["answer"] if reply is None else reply["answer"])
+        told = Granted(customer=customer, time_ms=int(outcome.decisions["time_ms"][0]), answer=answer.name.lower())
+        if answer in (Answer.DONE, Answer.FALLBACK):
+            told.number = int(receipt["number"])
+            told.coupon = coupon if answer is Answer.DONE else None
+        if reply is not None and answer is Answer.FALLBACK:
+            told.coupon = self.dictionary.coupons[int(reply["coupon"])]
         return told
 
     def _reply(self, outcome: Outcome) -> np.void | None:
@@ -67,12 +62,15 @@ class Answering:
         return mine[0] if len(mine) else None
 
     def quote(self, outcome: Outcome, customer: str, order: int | None) -> Quote:
+        """A cart that was not priced has no price."""
         receipt, known = outcome.receipts[0], self.dictionary.coupons
-        used = [name for slot, name in known.items() if int(receipt["slots"]) >> slot & 1]
-        more = int(receipt["unlock_missing"])
-        return Quote(
+        told = Quote(
             customer=customer, time_ms=int(outcome.decisions["time_ms"][0]),
-            answer=Answer(receipt["answer"]).name.lower(), paid=yuan_text(int(receipt["paid"])),
-            discount=yuan_text(int(receipt["discount"])), coupons=used, order=order,
-            add=yuan_text(more) if more else None, saves=yuan_text(int(receipt["unlock_saves"])) if more else None,
+            answer=Answer(receipt["answer"]).name.lower(), coupons=[], order=order,
         )  # fmt: skip
+        if receipt["answer"] == Answer.DONE:
+            told.paid, told.discount = yuan_text(int(receipt["paid"])), yuan_text(int(receipt["discount"]))
+            told.coupons = [name for slot, name in known.items() if int(receipt["slots"]) >> slot & 1]
+            if (more := int(receipt["unlock_missing"])) > 0:
+                told.add, told.saves = yuan_text(more), yuan_text(int(receipt["unlock_saves"]))
+        return told

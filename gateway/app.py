@@ -4,8 +4,10 @@ An RSGI application: `__rsgi__(scope, protocol)`.
 """
 
 import asyncio
+import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -22,6 +24,7 @@ BODY_WITHIN_S = 10.0  # a body that takes longer is not waited for
 RETRY_AFTER_S = 1
 JSON = ("content-type", "application/json")
 CUSTOMERS = "/v1/customers/"
+CUSTOMER = CUSTOMERS + "{id}"
 
 
 @dataclass(frozen=True)
@@ -67,15 +70,17 @@ class Route:
 
 
 async def decide(app: "App", asked: Asked) -> Answer:
-    return Answer(200, await app.desk.decide(asked.body, asked.tells_why, asked.request))
+    if asked.request is not None:
+        raise StatusError(400, "Idempotency-Key is heeded with claims and orders; without one, send this once")
+    return Answer(200, await app.desk.decide(asked.body, asked.tells_why))
 
 
 async def claim(app: "App", asked: Asked) -> Answer:
-    return Answer(200, await app.desk.claim(asked.body, asked.tells_why, asked.request))
+    return Answer(200, await app.desk.claim(asked.body, asked.request))
 
 
 async def checkout(app: "App", asked: Asked) -> Answer:
-    return Answer(200, await app.desk.checkout(asked.body, asked.tells_why, asked.request))
+    return Answer(200, await app.desk.checkout(asked.body, asked.request))
 
 
 async def put_customer(app: "App", asked: Asked) -> Answer:
@@ -88,7 +93,7 @@ ROUTES = [
     Route("POST", "/v1/decide", DECIDES, Decide, decide),
     Route("POST", "/v1/claim", DECIDES, Claim, claim),
     Route("POST", "/v1/checkout", DECIDES, Checkout, checkout),
-    Route("PUT", CUSTOMERS, DECIDES, Profile, put_customer),
+    Route("PUT", CUSTOMER, DECIDES, Profile, put_customer),
 ]
 
 
@@ -103,7 +108,11 @@ class App:
         self._routes = {(route.method, route.path): route for route in ROUTES}
         self._decoders = {route.path: msgspec.json.Decoder(route.body) for route in ROUTES}
         self._encoder = msgspec.json.Encoder()
-        self._customer = msgspec.json.Decoder(CustomerId)
+
+    @property
+    def is_busy(self) -> bool:
+        """Somebody was not answered yet."""
+        return self.under_way > 0 or self.desk.carrier.dispatcher.open > 0
 
     async def __rsgi__(self, scope: Any, protocol: Any) -> None:
         if scope.proto != "http":
@@ -126,7 +135,7 @@ class App:
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             return refused(400, f"the body must be JSON: {error}")
         except BodyError as error:
-            return refused(422, "the body names what the policy does not have", error.problems)
+            return refused(422, "the body is not as it must be", error.problems)
         except UnknownCustomerError as error:
             return refused(404, f"no customer has this id: {error}")
         except RoomError as error:
@@ -135,8 +144,8 @@ class App:
             return Answer(429, Refused(error=str(error)), (("retry-after", str(RETRY_AFTER_S)),))
         except SlowError as error:
             return refused(504, str(error))
-        except Exception as error:
-            self.log("unexpected", error=f"{type(error).__name__}: {error}", path=scope.path)
+        except Exception as error:  # its message may quote a body
+            self.log("unexpected", error=type(error).__name__, at=place_of(error))
             return refused(500, "something unexpected happened; it is in the log")
         finally:
             self.under_way -= 1
@@ -158,14 +167,14 @@ class App:
         return await route.act(self, Asked(key, body, scope.headers.get("idempotency-key"), customer))
 
     def _route(self, method: str, path: str) -> tuple[Route, str]:
-        customer = ""
+        customer, known = "", path
         if path.startswith(CUSTOMERS) and len(path) > len(CUSTOMERS):
-            path, customer = CUSTOMERS, path.removeprefix(CUSTOMERS)
+            known, customer = CUSTOMER, path.removeprefix(CUSTOMERS)
             msgspec.convert(customer, CustomerId)
-        found = self._routes.get((method, path))
+        found = self._routes.get((method, known))
         if found is not None:
             return found, customer
-        allowed = sorted(one for one, of in self._routes if of == path)
+        allowed = sorted(one for one, of in self._routes if of == known)
         if allowed:
             raise StatusError(405, f"{path} answers {', '.join(allowed)}", ("allow", ", ".join(allowed)))
         raise StatusError(404, f"nothing is at {path}")
@@ -195,6 +204,12 @@ async def read(protocol: Any) -> bytes:
         if len(body) > BODY_MAX:
             raise StatusError(413, f"a body must be at most {BODY_MAX:,} bytes")
     return bytes(body)
+
+
+def place_of(error: Exception) -> str:
+    """File and line where it was raised."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
 
 
 def refused(status: int, error: str, problems: list[tuple[str, str]] | None = None) -> Answer:

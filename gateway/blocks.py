@@ -39,6 +39,15 @@ class Block:
         self._replies: list[np.ndarray] = []
         self._left = np.ones(len(self.events), np.bool_)
 
+    def _is_asked_again(self, places: np.ndarray, receipts: np.ndarray, replies: np.ndarray) -> np.ndarray:
+        """Asks under the id of one that the Ledger has not replied to yet: they wait for that reply. Only what has an
+        id may be sent again after it was taken."""
+        pending = (receipts["answer"] == Answer.PENDING) & (self.asks["id"][self.events["ask"][places]] != 0)
+        for row in np.flatnonzero(pending):
+            mine = replies["customer"] == self.events["customer"][places[row]]
+            pending[row] = not (mine & (replies["claim"] == receipts["number"][row])).any()
+        return np.asarray(pending)
+
     @property
     def size(self) -> int:
         """What it takes of a queue's room."""
@@ -51,11 +60,13 @@ class Block:
         asking = asks != NONE
         self._decisions[places] = part.decisions
         self._receipts[asks[asking]] = part.receipts
+        replies = part.replies[np.isin(part.replies["customer"], self.events["customer"][places])]
         waits = np.zeros(len(places), np.bool_)
         waits[asking] = part.receipts["answer"] == Answer.WAITS
+        waits[asking] |= self._is_asked_again(places[asking], part.receipts, replies)
         self._left[places] = waits
-        if len(part.replies):
-            self._replies.append(part.replies[np.isin(part.replies["customer"], self.events["customer"][places])])
+        if len(replies):
+            self._replies.append(replies)
         if not self._left.any():
             replies = np.concatenate(self._replies) if self._replies else NO_REPLIES
             self.told(Outcome(self._decisions, self._receipts, replies))

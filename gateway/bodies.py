@@ -7,13 +7,10 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-CustomerOrderNumber = Annotated[
-    int, Meta(ge=1, le=2_000_000_000, description="Yours, of this customer: holds its coupons.")
-]
-CustomerId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._:@-]{1,64}$", description="Yours; we number customers.")]
+CustomerId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._:@-]{1,64}$(?!\n)", description="Yours; we number customers.")]
 OrderNumber = Annotated[int, Meta(ge=1, le=2_000_000_000, description="Yours, of this customer: holds its coupons.")]
 Name = Annotated[str, Meta(min_length=1, max_length=64)]
-Yuan = Annotated[str, Meta(pattern=r"^(0|[1-9][0-9]{0,6})(\.[0-9]{1,2})?$", examples=["20.00"])]
+Yuan = Annotated[str, Meta(pattern=r"^(0|[1-9][0-9]{0,6})(\.[0-9]{1,2})?$(?!\n)", examples=["20.00"])]
 Whole = Annotated[int, Meta(ge=0, le=2_000_000_000)]
 Id = Annotated[int, Meta(ge=1, le=2**53)]
 
@@ -29,7 +26,7 @@ class Origin(Struct, forbid_unknown_fields=True, kw_only=True):
     """Where a customer comes from, as far as it is known. Fraud rules read it; marketing conditions cannot."""
 
     device: Name | None = None
-    ip: Annotated[str, Meta(pattern=r"^[0-9]{1,3}(\.[0-9]{1,3}){3}$")] | None = None
+    ip: Annotated[str, Meta(pattern=r"^[0-9]{1,3}(\.[0-9]{1,3}){3}$(?!\n)")] | None = None
     card: Annotated[Name, Meta(description="A token of yours, not the number.")] | None = None
     address: Name | None = None
     agent: Literal["app", "browser", "script"] | None = None
@@ -89,7 +86,7 @@ class Profile(Struct, forbid_unknown_fields=True, kw_only=True):
     points: Whole | UnsetType = UNSET
     points_expire_ms: Annotated[int, Meta(ge=0, le=2**48)] | UnsetType = UNSET
     tags: Annotated[list[Name], Meta(max_length=60)] | UnsetType = UNSET
-    birth_date: Annotated[str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")] | UnsetType = UNSET
+    birth_date: Annotated[str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$(?!\n)")] | UnsetType = UNSET
     home_city: Name | UnsetType = UNSET
     gender: Literal["female", "male"] | UnsetType = UNSET
     tier: Name | UnsetType = UNSET
@@ -121,7 +118,6 @@ class Decision(Struct, kw_only=True, omit_defaults=True):
     customer: str
     time_ms: int  # it was taken at
     show: Shown | None = None
-    answer: str | None = None  # to what was asked
     late: bool = False
     reason: str | None = None  # to who may know: why nothing was shown
 
@@ -134,7 +130,6 @@ class Granted(Struct, kw_only=True, omit_defaults=True):
     answer: str
     coupon: str | None = None  # the one that was granted, which may be a weaker one
     number: int | None = None  # of this piece among the customer's
-    expires_ms: int | None = None
 
 
 class Quote(Struct, kw_only=True, omit_defaults=True):
@@ -143,8 +138,8 @@ class Quote(Struct, kw_only=True, omit_defaults=True):
     customer: str
     time_ms: int
     answer: str
-    paid: str
-    discount: str
+    paid: str | None = None
+    discount: str | None = None
     coupons: list[str]
     order: int | None = None
     add: str | None = None  # with so much more in the cart …

@@ -62,7 +62,7 @@ class Carrier:
     def _carry(self) -> None:
         self._flush()
         self.switch.turn()
-        if self._flush():  # answers have made room
+        if self._flush() or self.switch.has_more:  # answers have made room, or are for others
             self.nudge()
 
     def _flush(self) -> int:

@@ -5,7 +5,8 @@ from typing import Any
 
 from engine.policy.tables import load_policy
 from gateway.keys import Keys, KeysError, Role
-from scenarios.console import guarded, print_json
+from gateway.register import RegisterError
+from scenarios.console import complain, guarded, print_json
 from scenarios.exits import Exit, UsageError
 
 CUSTOMERS_MOST, SHARDS_MOST, PORT_MOST = 10_000_000, 32, 65_535
@@ -24,11 +25,14 @@ def serve(policy: Path, folder: Path, **given: Any) -> int:
         check(given)
         found = load_policy(policy)
         try:
-            run(found, Serving(folder, **given), lambda line: print(line, flush=True))
-        except (FolderError, ServeError, KeysError, ClusterError) as error:
+            answered = run(found, Serving(folder, **given), lambda line: print(line, flush=True))
+        except (FolderError, ServeError, KeysError, RegisterError, ClusterError) as error:
             raise UsageError(str(error)) from None
-        print("stopped; everything that was taken was answered")
-        return Exit.FINE
+        if answered:
+            print("stopped; everything that was taken was answered")
+            return Exit.FINE
+        complain("stopped; not everybody was answered: they ask again, claims and orders under the same id")
+        return Exit.HARNESS_ERROR
 
     return guarded(action)
 

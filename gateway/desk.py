@@ -33,30 +33,31 @@ class Desk:
         self.register, self.carrier = register, carrier
         self.ends = [end for _, end in bounds]
 
-    async def decide(self, body: Decide, tells_why: bool, request: str | None) -> Decision:
+    async def decide(self, body: Decide, tells_why: bool) -> Decision:
         customer = self._number(body.customer)
 
         def block(told: Told) -> Block:
             return self.asking.decide(body, customer, self._now(), told)
 
-        outcome = await self._outcome(customer, block)
-        return self.answering.decision(outcome, body.customer, tells_why)
+        return self.answering.decision(await self._outcome(customer, block), body.customer, tells_why)
 
-    async def claim(self, body: Claim, tells_why: bool, request: str | None) -> Granted:
-        customer, of = self._number(body.customer), request_id(request)
+    async def claim(self, body: Claim, request: str | None) -> Granted:
+        """request: the caller's id of it: it is carried out once."""
+        customer = self._number(body.customer)
 
         def block(told: Told) -> Block:
-            return self.asking.claim(body, customer, self._now(), told, of)
+            return self.asking.claim(body, customer, self._now(), told, request_id(request))
 
-        outcome = await self._outcome(customer, block)
-        return self.answering.granted(outcome, body.customer)
+        return self.answering.granted(await self._outcome(customer, block), body.customer, body.coupon)
 
-    async def checkout(self, body: Checkout, tells_why: bool, request: str | None) -> Quote:
-        customer, of = self._number(body.customer), request_id(request)
-        outcome = await self._outcome(
-            customer, lambda told: self.asking.checkout(body, customer, self._now(), told, of)
-        )
-        return self.answering.quote(outcome, body.customer, body.order)
+    async def checkout(self, body: Checkout, request: str | None) -> Quote:
+        """request: as above."""
+        customer = self._number(body.customer)
+
+        def block(told: Told) -> Block:
+            return self.asking.checkout(body, customer, self._now(), told, request_id(request))
+
+        return self.answering.quote(await self._outcome(customer, block), body.customer, body.order)
 
     async def put(self, customer: str, body: Profile) -> bool:
         """Write a customer's profile; whether the customer is new."""

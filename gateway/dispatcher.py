@@ -5,18 +5,23 @@ meanwhile goes with the next: under load batches grow, and calls do not.
 """
 
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from engine.coupon_records import Answer as ReceiptAnswer
 from engine.host.messages import Answered, Batch, Decided, Envelope, Lead, Message, Refusal, Refused, Settled, Tick
-from engine.host.shard_machine import IN_FLIGHT
-from gateway.blocks import Block, Outcome, Part, joined, whole
+from engine.records import NONE
+from gateway.blocks import NO_REPLIES, Block, Outcome, Part, joined, whole
+
+PENDING = int(ReceiptAnswer.PENDING)
 
 BATCH_MAX = 20_000  # events of a batch
 QUEUE_MAX = 100_000  # events that wait for one shard
 AGAIN_MS = 1_000  # until a batch that is not answered is sent again
+PUT_BACK_MS = 200  # until what waits for a settlement is tried again, if none is heard of
+SETTLING_MAX = 20_000  # parts that wait for the Ledger, of one shard
 
 
 class FullError(Exception):
@@ -30,7 +35,15 @@ class Flight:
     batch: Batch
     parts: list[Part]
     sent_ms: int
-    decided: Decided | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Settling:
+    """A part that was decided and is kept: only the Ledger's reply is still to come."""
+
+    part: Part
+    outcome: Outcome
+    contribution: int  # that it went with
 
 
 @dataclass
@@ -40,15 +53,18 @@ class Lane:
     number: int = 0  # of the latest batch
     queue: deque[Part] = field(default_factory=deque)
     waiting: list[Part] = field(default_factory=list)  # their customers wait for a settlement
-    flights: list[Flight] = field(default_factory=list)
+    put_back_ms: int = 0
+    flights: list[Flight] = field(default_factory=list)  # not decided, as far as we know
+    settling: list[Settling] = field(default_factory=list)
     queued: int = 0  # what waits in `queue`
 
     def put(self, part: Part) -> None:
         self.queue.append(part)
         self.queued += size_of(part)
 
-    def put_back(self) -> None:
+    def put_back(self, now: int) -> None:
         """What had to wait may be taken by now."""
+        self.put_back_ms = now
         for part in self.waiting:
             self.put(part)
         self.waiting = []
@@ -65,7 +81,7 @@ class Dispatcher:
         """name: ours as a client, another one at each start: `name@when`."""
         self.name, self.clock, self.queue_max = name, clock, queue_max
         self.lanes = [Lane() for _ in range(shards)]
-        self.has_lead = False
+        self.epoch = 0  # of the latest lead; without one nobody is asked
         self._latest_ms = 0
 
     # --- callers ------------------------------------------------------------------------------------------------------
@@ -82,12 +98,17 @@ class Dispatcher:
         return self._latest_ms
 
     @property
+    def has_lead(self) -> bool:
+        return self.epoch > 0
+
+    @property
     def open(self) -> int:
-        """Events that are not answered."""
+        """Events and profiles that are not answered."""
         return sum(
             lane.queued
+            + sum(size_of(part) for flight in lane.flights for part in flight.parts)
+            + sum(len(one.part.places) for one in lane.settling)
             + sum(len(part.places) for part in lane.waiting)
-            + sum(len(flight.batch.events) + len(flight.batch.profiles) for flight in lane.flights)
             for lane in self.lanes
         )
 
@@ -99,12 +120,13 @@ class Dispatcher:
             self._answered(message)
         elif isinstance(message, Refused):
             return self._refused(message, now)
-        elif isinstance(message, Lead):
-            self.has_lead = True
-            return self._again(now, 0)
+        elif isinstance(message, Lead) and message.epoch > self.epoch:
+            self.epoch = message.epoch
+            return self._again(now, 0)  # whoever leads now may not have heard
         elif isinstance(message, Tick):
             for lane in self.lanes:
-                lane.put_back()
+                if now - lane.put_back_ms >= PUT_BACK_MS:
+                    lane.put_back(now)
             return self._again(now, AGAIN_MS)
         return []
 
@@ -114,10 +136,13 @@ class Dispatcher:
         if not isinstance(settled, Settled):
             return
         lane = self.lanes[settled.shard]
-        for flight in list(lane.flights):
-            if flight.decided is not None and flight.decided.contribution == settled.contribution:
-                self._tell(lane, flight, flight.decided.decisions, flight.decided.receipts, settled.replies)
-        lane.put_back()
+        settling, lane.settling = lane.settling, []
+        for one in settling:
+            if one.contribution <= settled.contribution:
+                self._tell(lane, one.part, replace(one.outcome, replies=settled.replies))
+            else:
+                lane.settling.append(one)
+        lane.put_back(0)
 
     def flush(self, now: int) -> list[Envelope]:
         """Batches of what waits, for the shards that decide none."""
@@ -126,8 +151,7 @@ class Dispatcher:
         return [envelope for shard, lane in enumerate(self.lanes) for envelope in self._next(shard, lane, now)]
 
     def _next(self, shard: int, lane: Lane, now: int) -> list[Envelope]:
-        is_deciding = any(flight.decided is None for flight in lane.flights)
-        if not lane.queue or is_deciding or len(lane.flights) >= IN_FLIGHT:
+        if not lane.queue or lane.flights or len(lane.settling) >= SETTLING_MAX:
             return []
         parts, events = [], 0
         while lane.queue and (not parts or events + size_of(lane.queue[0]) <= BATCH_MAX):
@@ -147,44 +171,40 @@ class Dispatcher:
     def _envelope(self, batch: Batch) -> Envelope:
         return Envelope(f"shard-{batch.shard}", batch)
 
-    def _flight(self, shard: int, number: int) -> Flight | None:
-        return next((one for one in self.lanes[shard].flights if one.batch.number == number), None)
+    def _landed(self, shard: int, number: int) -> Flight | None:
+        """A batch that has just been decided."""
+        lane = self.lanes[shard]
+        found = next((one for one in lane.flights if one.batch.number == number), None)
+        if found is not None:
+            lane.flights.remove(found)
+        return found
 
     def _decided(self, decided: Decided) -> None:
-        flight = self._flight(decided.shard, decided.number)
-        if flight is not None:
-            flight.decided = decided
+        """Who asked nothing of the Ledger is told at once; the others with the settlement."""
+        flight = self._landed(decided.shard, decided.number)
+        lane = self.lanes[decided.shard]
+        for part, outcome in parts_of(flight, decided.decisions, decided.receipts, NO_REPLIES):
+            if (outcome.receipts["answer"] == PENDING).any():
+                lane.settling.append(Settling(part, outcome, decided.contribution))
+            else:
+                self._tell(lane, part, outcome)
 
     def _answered(self, answer: Answered) -> None:
-        flight = self._flight(answer.shard, answer.number)
-        if flight is not None:
-            self._tell(self.lanes[answer.shard], flight, answer.decisions, answer.receipts, answer.replies)
+        flight = self._landed(answer.shard, answer.number)
+        for part, outcome in parts_of(flight, answer.decisions, answer.receipts, answer.replies):
+            self._tell(self.lanes[answer.shard], part, outcome)
 
-    def _tell(
-        self, lane: Lane, flight: Flight, decisions: np.ndarray, receipts: np.ndarray, replies: np.ndarray
-    ) -> None:
-        lane.flights.remove(flight)
-        event = ask = 0
-        for part in flight.parts:
-            asks = int((part.block.events["ask"][part.places] >= 0).sum())
-            ends = event + len(part.places), ask + asks
-            again = part.block.answered(
-                part.places, Outcome(decisions[event : ends[0]], receipts[ask : ends[1]], replies)
-            )
-            if len(again):
-                lane.waiting.append(Part(part.block, again, with_profiles=False))
-            event, ask = ends
+    def _tell(self, lane: Lane, part: Part, outcome: Outcome) -> None:
+        again = part.block.answered(part.places, outcome)
+        if len(again):
+            lane.waiting.append(Part(part.block, again, with_profiles=False))
 
     def _refused(self, refused: Refused, now: int) -> list[Envelope]:
-        """The shard expects another number: it was told less than was answered, as its promise allows."""
+        """An earlier batch is on its way; any other refusal is an error of ours, after which nobody can be answered."""
         lane = self.lanes[refused.shard]
-        if refused.reason != Refusal.GAP or self._flight(refused.shard, refused.number) is None:
-            return []
-        if refused.expected > lane.flights[0].batch.number:
-            return []  # an earlier one is on its way
-        for number, flight in enumerate(lane.flights, refused.expected):
-            flight.batch, flight.decided = renumbered(flight.batch, number), None
-        lane.number = refused.expected + len(lane.flights) - 1
+        if all(flight.batch.number != refused.number for flight in lane.flights):
+            return []  # of one that was answered meanwhile
+        assert refused.reason == Refusal.GAP and refused.expected <= refused.number, f"a batch was refused: {refused}"
         return self._send_again(lane, now)
 
     def _again(self, now: int, after_ms: int) -> list[Envelope]:
@@ -200,5 +220,13 @@ class Dispatcher:
         return [self._envelope(flight.batch) for flight in lane.flights]
 
 
-def renumbered(batch: Batch, number: int) -> Batch:
-    return Batch(**vars(batch) | {"number": number})
+def parts_of(
+    flight: Flight | None, decisions: np.ndarray, receipts: np.ndarray, replies: np.ndarray
+) -> Iterator[tuple[Part, Outcome]]:
+    """What a batch was answered, part by part; nothing where it was told before."""
+    event = ask = 0
+    for part in flight.parts if flight is not None else ():
+        asks = int((part.block.events["ask"][part.places] != NONE).sum())
+        ends = event + len(part.places), ask + asks
+        yield part, Outcome(decisions[event : ends[0]], receipts[ask : ends[1]], replies)
+        event, ask = ends

@@ -1,15 +1,16 @@
 """The hosts that decide for the gateway: which seats there are, what they are built of, and how they are started."""
 
+import hashlib
 import json
+import os
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 from zoneinfo import ZoneInfo
 
-from engine.host.disk import FolderDisk
+from engine.host.disk import FolderDisk, sync_folder
 from engine.host.ledger import LedgerHost
 from engine.host.ledger_machine import LedgerMachine
 from engine.host.machines import Machine
@@ -41,31 +42,60 @@ class FolderError(Exception):
 class Beginning:
     """What never changes while a folder is used: hosts replay their journals on it."""
 
-    policy: str  # its name
+    policy: str  # its name …
+    rules: str  # … and a digest of its rules and of the calendar around the beginning
     customers: int  # room for so many
     shards: int
     start_ms: int
 
-    @classmethod
-    def of_folder(cls, folder: Path, policy: str, customers: int, shards: int) -> "Beginning":
-        """The folder's, or one that begins now. Raises FolderError."""
-        file = folder / BEGINNING
-        wanted = cls(policy, customers, shards, time.time_ns() // 1_000_000)
-        if not file.exists():
-            folder.mkdir(parents=True, exist_ok=True)
-            new = file.with_suffix(".new")
-            new.write_text(json.dumps(asdict(wanted), indent=1))
-            new.rename(file)
-            return wanted
-        found = cls(**json.loads(file.read_text("utf-8")))
-        differ = [
-            f"{file}: {name} must be {getattr(found, name)}, as when the folder began (got {getattr(wanted, name)})"
-            for name in ("policy", "customers", "shards")
-            if getattr(found, name) != getattr(wanted, name)
-        ]
-        if differ:
-            raise FolderError("\n".join(differ))
-        return found
+
+def began(folder: Path, policy: Policy, customers: int, shards: int) -> tuple[Beginning, CompiledPolicy]:
+    """How a folder began, or begins now. Raises FolderError."""
+    file = folder / BEGINNING
+    found = _read(file)
+    start_ms = time.time_ns() // 1_000_000 if found is None else found.start_ms
+    compiled = compiled_for(policy, start_ms)
+    wanted = Beginning(policy.policy, digest_of(compiled), customers, shards, start_ms)
+    if found is None:
+        _write(file, wanted)
+        return wanted, compiled
+    differ = [
+        f"{file}: {name} must be {getattr(found, name)}, as when the folder began (got {getattr(wanted, name)})"
+        for name in ("policy", "customers", "shards")
+        if getattr(found, name) != getattr(wanted, name)
+    ]
+    if not differ and found.rules != wanted.rules:
+        differ = [f"{file}: the policy's rules must be as when the folder began (got others): take another folder"]
+    if differ:
+        raise FolderError("\n".join(differ))
+    return found, compiled
+
+
+def _read(file: Path) -> Beginning | None:
+    if not file.exists():
+        return None
+    try:
+        return Beginning(**json.loads(file.read_text("utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise FolderError(f"{file} must be as `windtunnel serve` writes it (got {error})") from None
+
+
+def _write(file: Path, beginning: Beginning) -> None:
+    new = file.with_suffix(".new")
+    with new.open("w") as out:
+        json.dump(asdict(beginning), out, indent=1)
+        out.flush()
+        os.fsync(out.fileno())
+    new.rename(file)
+    sync_folder(file.parent)
+
+
+def digest_of(compiled: CompiledPolicy) -> str:
+    """Of everything that decides: 128 bits in hexadecimal."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name, array in zip(compiled.tables._fields, compiled.tables, strict=True):
+        digest.update(f"{name} {array.dtype} {array.shape}".encode() + array.tobytes())
+    return digest.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -95,7 +125,7 @@ class Build:
 
     def warm(self) -> None:
         """Have everything loaded that a host calls."""
-        few = Build(self.policy, Beginning(self.beginning.policy, WARM_CUSTOMERS, 1, self.beginning.start_ms))
+        few = Build(self.policy, replace(self.beginning, customers=WARM_CUSTOMERS, shards=1))
         warm_up({seat: few(seat, True) for seat in (LEDGER, "shard-0")}, self.beginning.start_ms)
 
 
@@ -120,6 +150,7 @@ class EngineRoom:
     def __init__(self, build: Build, folder: Path, care: Care, standby: bool, fleet: RayFleet) -> None:
         self.folder, self.care, self.standby, self.fleet = folder, care, standby, fleet
         self.seating = seating_of(build.beginning.shards, standby)
+        self.hosts: dict[str, str] = {}  # that were started at the beginning: their seats
         shared = fleet.share(build)
 
         def start(host: str, seat: str, own: Path, node: str) -> None:
@@ -135,14 +166,22 @@ class EngineRoom:
         return {host: seat for seat, one in seating.items() for host in one.hosts}
 
     def start(self) -> None:
-        """Every host that the supervisor's journal knows, on its own folder."""
-        for host, seat in self._hosts(self.supervisor.seats).items():
-            self.switch.start(host, seat, NODE)
+        """Every host that the supervisor's journal knows, on its own folder; those that are being replaced are left to
+        the supervisor. Raises FolderError where a folder is missing."""
+        supervisor = self.supervisor
+        replaced = {host for order in supervisor.coming.values() if not order.afresh for host in order.ended}
+        self.hosts = {host: seat for host, seat in self._hosts(supervisor.seats).items() if host not in replaced}
+        missing = [host for host in self.hosts if not (self.folder / host).exists()]
+        if missing and not supervisor.is_new:
+            gone = ", ".join(str(self.folder / host) for host in missing)
+            raise FolderError(f"what hosts have kept must be there (got no {gone}); nothing is made up for it")
+        for host, seat in self.hosts.items():
+            self.switch.start(host, seat, NODE, is_new=supervisor.is_new)
 
     @property
     def is_up(self) -> bool:
         """Every host has recovered."""
-        return bool(self.switch.boxes) and not any(box.busy or box.gone for box in self.switch.boxes.values())
+        return set(self.hosts) <= {event.host for event in self.switch.events if event.what == "recovered"}
 
     @property
     def lost(self) -> str:
@@ -151,11 +190,5 @@ class EngineRoom:
 
     def lead(self) -> None:
         """From here on the supervisor listens, and says who leads."""
-        now = self.switch.now
-        self.supervisor.seen = dict.fromkeys(self.supervisor.seen, now)
-        self.supervisor.spoke = dict(self.supervisor.seen)
+        self.supervisor.listen_from(self.switch.now)
         self.switch.supervisor = self.supervisor
-
-    def state(self) -> dict[str, Any]:
-        """Who leads, for whoever asks whether all is well."""
-        return {seat: one.leader for seat, one in self.supervisor.seats.items()}

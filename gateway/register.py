@@ -11,6 +11,10 @@ FILE, PEPPER = "register.db", "register.key"
 TOKEN_BYTES, PEPPER_BYTES = 16, 32
 
 
+class RegisterError(Exception):
+    """The files of a folder do not belong together; says what is missing."""
+
+
 class RoomError(Exception):
     """There are as many customers as there is room for."""
 
@@ -19,7 +23,11 @@ class Register:
     """Ids to numbers from 0, given out in order and never again. What was given out outlives a loss of power."""
 
     def __init__(self, folder: Path, room: int) -> None:
+        """Raises RegisterError where one file of two is missing: customers would become others."""
         self.room = room
+        there = [file for file in (folder / FILE, folder / PEPPER) if file.exists()]
+        if len(there) == 1:
+            raise RegisterError(f"{folder} must have {FILE} and {PEPPER}, or neither (got {there[0].name} alone)")
         self._pepper = _pepper(folder / PEPPER)
         self._database = sqlite3.connect(folder / FILE, isolation_level=None)
         self._database.executescript(
@@ -53,8 +61,13 @@ class Register:
     def _write(self, rows: Iterable[tuple[bytes, int]]) -> None:
         numbered = list(rows)
         self._database.execute("BEGIN")
-        self._database.executemany("INSERT INTO customers (token, number) VALUES (?, ?)", numbered)
-        self._database.execute("COMMIT")
+        try:
+            self._database.executemany("INSERT INTO customers (token, number) VALUES (?, ?)", numbered)
+            self._database.execute("COMMIT")
+        except sqlite3.Error:
+            if self._database.in_transaction:
+                self._database.execute("ROLLBACK")
+            raise
         self._numbers.update(numbered)
 
     def close(self) -> None:

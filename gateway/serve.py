@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable
@@ -23,9 +25,9 @@ from gateway.carrier import Carrier
 from gateway.desk import Desk
 from gateway.dictionary import Dictionary
 from gateway.dispatcher import Dispatcher
-from gateway.engine_room import SPARES, Beginning, Build, EngineRoom, compiled_for
+from gateway.engine_room import SPARES, Build, EngineRoom, began
 from gateway.keys import Keys
-from gateway.register import Register
+from gateway.register import FILE, Register
 
 STARTS_WITHIN_S, ENDS_WITHIN_S = 600.0, 15.0
 HOSTS = "hosts"
@@ -49,19 +51,34 @@ class Serving:
     address: str | None = None  # of a Ray cluster
 
 
-def serve(policy: Policy, serving: Serving, tell: Callable[[str], None]) -> None:
-    """Until SIGTERM or SIGINT. tell: a line for whoever watches. Raises ServeError, FolderError, KeysError."""
-    beginning = Beginning.of_folder(serving.folder, policy.policy, serving.customers, serving.shards)
+def serve(policy: Policy, serving: Serving, tell: Callable[[str], None]) -> bool:
+    """Until SIGTERM or SIGINT; whether everything that was taken was answered. tell: a line for whoever watches.
+    Raises ServeError, FolderError, KeysError, RegisterError."""
     try:
-        locked(serving.folder)
+        lock = locked(serving.folder)
     except BlockingIOError as error:
         raise ServeError(f"{serving.folder}: {error.strerror}") from None
-    build = Build(compiled_for(policy, beginning.start_ms), beginning)
+    try:
+        keys = checked(serving)
+        beginning, compiled = began(serving.folder, policy, serving.customers, serving.shards)
+        with cluster(serving.address):
+            return asyncio.run(_run(Build(compiled, beginning), keys, serving, tell))
+    finally:
+        os.close(lock)
+
+
+def checked(serving: Serving) -> Keys:
+    """The keys of a folder that has what it must. Raises ServeError, KeysError."""
     keys = Keys.of_folder(serving.folder)
     if not keys.keys:
         raise ServeError(f"{serving.folder} has no key yet: windtunnel keys {serving.folder} --name shop --role client")
-    with cluster(serving.address):
-        asyncio.run(_run(build, keys, serving, tell))
+    if (serving.folder / HOSTS).exists() and not (serving.folder / FILE).exists():
+        raise ServeError(f"{serving.folder} must have {FILE}, which says whose number is whose (got no such file)")
+    try:
+        socket.create_server((serving.host, serving.port)).close()
+    except OSError as error:
+        raise ServeError(f"--port must be free (got {serving.port}: {error.strerror})") from None
+    return keys
 
 
 def log(event: str, **told: Any) -> None:
@@ -69,7 +86,7 @@ def log(event: str, **told: Any) -> None:
     print(json.dumps({"time": round(time.time(), 3), "event": event, **told}), file=sys.stderr, flush=True)
 
 
-async def _run(build: Build, keys: Keys, serving: Serving, tell: Callable[[str], None]) -> None:
+async def _run(build: Build, keys: Keys, serving: Serving, tell: Callable[[str], None]) -> bool:
     loop = asyncio.get_running_loop()
     register = Register(serving.folder, serving.customers)
     name = f"gateway@{time.time_ns()}"
@@ -85,16 +102,19 @@ async def _run(build: Build, keys: Keys, serving: Serving, tell: Callable[[str],
         room.switch.tell = lambda event: log(event.what, host=event.host, told=str(event.told or ""))
         room.start()
         carrying = asyncio.create_task(carrier.run())
-        if not await carrier.until(lambda: room.is_up or bool(room.lost), STARTS_WITHIN_S):
+        came = await carrier.until(lambda: room.is_up or bool(room.lost), STARTS_WITHIN_S)
+        why = room.lost or (carrier.failed.done() and str(carrier.failed.exception()))
+        if why:
+            raise ServeError(f"a host could not start: {why}")
+        if not came:
             raise ServeError(f"hosts did not start within {STARTS_WITHIN_S:.0f} s")
-        if room.lost:
-            raise ServeError(f"a host could not start: {room.lost}")
         room.lead()
         desk = Desk(Dictionary(build.policy), register, carrier, build.bounds)
         app = App(desk, keys, log)
-        await _answer_until_told(app, serving, tell, carrying)
+        answered = await _answer_until_told(app, serving, tell, carrying)
         carrier.end()
         await carrying
+        return answered
     finally:
         fleet.close()
         register.close()
@@ -102,7 +122,8 @@ async def _run(build: Build, keys: Keys, serving: Serving, tell: Callable[[str],
 
 async def _answer_until_told(
     app: App, serving: Serving, tell: Callable[[str], None], carrying: "asyncio.Task[None]"
-) -> None:
+) -> bool:
+    """Whether everything that was taken was answered."""
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
@@ -110,15 +131,32 @@ async def _answer_until_told(
         app, serving.host, serving.port, interface=Interfaces.RSGI, http=HTTPModes.auto, websockets=False,
         log_enabled=False,
     )  # fmt: skip
-    answering = asyncio.create_task(server.serve())
-    tell(f"serving {serving.customers:,} customers on http://{serving.host}:{serving.port}, ready")
-    stopped = asyncio.create_task(stop.wait())
+    answering, stopped = asyncio.create_task(server.serve()), asyncio.create_task(stop.wait())
+    listens = asyncio.create_task(until_it_listens(serving))
+    await asyncio.wait([listens, answering], return_when=asyncio.FIRST_COMPLETED)
+    if not answering.done():
+        tell(f"serving {serving.customers:,} customers on http://{serving.host}:{serving.port}, ready")
     done, _ = await asyncio.wait([stopped, answering, carrying], return_when=asyncio.FIRST_COMPLETED)
     app.is_stopping = True
-    left = loop.time() + ENDS_WITHIN_S
-    while (app.under_way or app.desk.carrier.dispatcher.open) and loop.time() < left:
+    end = loop.time() + ENDS_WITHIN_S
+    while app.is_busy and carrying not in done and loop.time() < end:
         await asyncio.sleep(0.01)
+    listens.cancel()
+    if answering in done:
+        raise ServeError(f"HTTP has ended: {answering.exception() or 'nobody said why'}")
     server.stop()
     await asyncio.wait([answering], timeout=ENDS_WITHIN_S)
     if carrying in done:
         await carrying
+    return not app.is_busy
+
+
+async def until_it_listens(serving: Serving) -> None:
+    while True:
+        try:
+            _, writer = await asyncio.open_connection(serving.host, serving.port)
+        except OSError:
+            await asyncio.sleep(0.01)
+            continue
+        writer.close()
+        return

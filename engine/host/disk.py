@@ -26,6 +26,15 @@ class Disk(Protocol):
         """Take a file away, if there is one."""
 
 
+def sync_folder(folder: Path) -> None:
+    """The names in a folder outlive a loss of power."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def locked(folder: Path) -> int:
     """Keep every other process from using a folder: until the descriptor is closed, or we end, however we end. Raises
     BlockingIOError where another one has it."""
@@ -86,11 +95,7 @@ class FolderDisk:
             os.close(self._open.pop(name))
 
     def _sync_folder(self) -> None:
-        descriptor = os.open(self.folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync_folder(self.folder)
 
 
 class MemoryDisk:

@@ -14,6 +14,7 @@ from engine.host.messages import Envelope, Message
 from engine.host.replica import Care, Promise, Replica
 
 Build = Callable[[str, bool], Machine]  # of a seat; whether it begins with nothing, so that its customers are needed
+LOCKED_WITHIN_S = 10.0
 MakeDisk = Callable[[Path], Disk]
 
 
@@ -26,6 +27,19 @@ class Recovery:
     loaded: float  # its snapshot was taken up
     replayed: float  # the tail of its journal was
     records: int  # in the tail
+
+
+def _lock(folder: Path) -> None:
+    """An earlier process may outlive whoever started it by some seconds. Raises BlockingIOError."""
+    end = time.monotonic() + LOCKED_WITHIN_S
+    while True:
+        try:
+            locked(folder)
+            return
+        except BlockingIOError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.05)
 
 
 class HostProcess:
@@ -49,7 +63,7 @@ class HostProcess:
         """Become a host, and recover what its folder has."""
         began = time.time()
         if care.promise != Promise.MEMORY:
-            locked(Path(folder))  # an earlier process may outlive whoever started it by some seconds
+            _lock(Path(folder))
         files = MemoryDisk() if care.promise == Promise.MEMORY else disk(Path(folder))
         self.replica = Replica(host, seat, partial(build, seat), files, care, ThreadPoolExecutor(1))
         records = self.replica.recover()

@@ -1,5 +1,7 @@
 """What a live source leaves to the shard: customers as somebody keeps them elsewhere, and the numbers of events."""
 
+from itertools import pairwise
+
 import numpy as np
 
 from engine.profile_records import Given
@@ -29,6 +31,13 @@ def newcomer() -> np.ndarray:
 
 def put_profiles(customers: np.ndarray, rings: np.ndarray, first: int, profiles: np.ndarray) -> None:
     """Write PROFILE[n], in their order, into CUSTOMER and the rings of a shard that begins with customer `first`."""
+    (turns,) = np.nonzero(profiles["given"] & (Given.JOINS | Given.LEAVES))
+    for low, end in pairwise([0, *turns.tolist(), len(profiles)]):  # what came before somebody left is forgotten
+        _put_some(customers, rings, first, profiles[low:end])
+
+
+def _put_some(customers: np.ndarray, rings: np.ndarray, first: int, profiles: np.ndarray) -> None:
+    """Only the first of them may join or leave."""
     rows = profiles["customer"] - first
     said = profiles["given"]
     joins = rows[said & Given.JOINS != 0]

@@ -44,7 +44,7 @@ class RayFleet:
         self._warm = ray.put(warm)
         self._actors: dict[str, _Actor] = {}
         self._running: dict[Any, str] = {}  # host, by the call that is under way
-        self._wake, self._over = wake, deque[Any]()  # calls that are over
+        self._wake, self._over = wake, deque[tuple[Any, Any]]()  # calls that are over, and what they gave
         self._pulses: dict[Any, str] = {}  # host, by the question whether it runs
         nodes = [None, *living_nodes()[1:]] if spares else []  # the first is where whatever is not placed goes
         self._spares = {node: [self._process(HostProcess, node, self._warm) for _ in range(spares)] for node in nodes}
@@ -88,10 +88,10 @@ class RayFleet:
     def _began(self, call: Any, host: str) -> None:
         self._running[call] = host
         if self._wake is not None:
-            call.future().add_done_callback(lambda future: self._ended(call))
+            call.future().add_done_callback(lambda future: self._ended(call, future))
 
-    def _ended(self, call: Any) -> None:
-        self._over.append(call)
+    def _ended(self, call: Any, future: Any) -> None:
+        self._over.append((call, future))
         assert self._wake is not None
         self._wake()
 
@@ -103,8 +103,8 @@ class RayFleet:
         """(host, envelopes or Recovery or Lost) of every call that is over; waits so long for the first, where nobody
         is woken."""
         if self._wake is not None:
-            calls = [self._over.popleft() for _ in range(len(self._over))]
-            return [(self._running.pop(call), self._result(call)) for call in calls if call in self._running]
+            over = [self._over.popleft() for _ in range(len(self._over))]
+            return [(self._running.pop(call), self._result(of.result)) for call, of in over if call in self._running]
         if not self._running:
             time.sleep(within_s)
             return []
@@ -112,7 +112,7 @@ class RayFleet:
         if not first:
             return []
         done, _ = self._ray.wait(list(self._running), num_returns=len(self._running), timeout=0)
-        return [(self._running.pop(call), self._result(call)) for call in done]
+        return [(self._running.pop(call), self._result(self._getting(call))) for call in done]
 
     def feel(self) -> list[str]:
         """Ask every host beside its work whether it runs; those that have answered since the last time."""
@@ -122,12 +122,15 @@ class RayFleet:
         if not self._pulses:
             return []
         done, _ = self._ray.wait(list(self._pulses), num_returns=len(self._pulses), timeout=0)
-        answered = [(self._pulses.pop(call), self._result(call)) for call in done]
+        answered = [(self._pulses.pop(call), self._result(self._getting(call))) for call in done]
         return [host for host, result in answered if not isinstance(result, Lost)]
 
-    def _result(self, call: Any) -> "list[Envelope] | Any | Lost":
+    def _getting(self, call: Any) -> Callable[[], Any]:
+        return lambda: self._ray.get(call)
+
+    def _result(self, get: Callable[[], Any]) -> "list[Envelope] | Any | Lost":
         try:
-            return self._ray.get(call)
+            return get()
         except self._ray.exceptions.RayTaskError as error:
             cause = error.as_instanceof_cause()
             if isinstance(cause, OSError):

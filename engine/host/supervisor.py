@@ -71,17 +71,23 @@ class Supervisor:
         self.silent: dict[str, int] = {}  # by node: when a host there was last taken for dead because it was silent
         self.coming: dict[str, Replace] = {}  # by host: how it was started
         self.in_step: dict[str, bool] = {}  # by seat: its follower has all that was promised
-        is_new = True
+        self.is_new = True  # nothing was decided before
         self.returning = Returning(promise)
         for record in self.journal.records():
-            is_new = False
+            self.is_new = False
             self.epoch = record.epoch
             self._read(json.loads(record.payload))
         self.seen = dict.fromkeys(self._known(), now)  # by host: its latest sign of life …
         self.spoke = dict(self.seen)  # … and word
         self._told_ms = self._ticked_ms = now
-        if is_new:
+        if self.is_new:
             self._begin_epoch({})
+
+    def listen_from(self, now: int) -> None:
+        """Before, we heard nobody, and nobody was silent."""
+        self.seen = dict.fromkeys(self.seen, now)
+        self.spoke = dict.fromkeys(self.spoke, now)
+        self._ticked_ms = now
 
     # --- messages -----------------------------------------------------------------------------------------------------
     def receive(self, message: Message, now: int) -> list[Envelope]:

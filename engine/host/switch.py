@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from engine.host.disk import sync_folder
 from engine.host.messages import Batch, Beat, Envelope, Lead, Message, Pulse, Replace, Tick
 from engine.host.process import Recovery
 from engine.host.ray_fleet import Lost, RayFleet
@@ -95,9 +96,12 @@ class Switch:
         self.tell(self.events[-1])
 
     # --- hosts --------------------------------------------------------------------------------------------------------
-    def start(self, host: str, seat: str, node: str = "") -> None:
+    def start(self, host: str, seat: str, node: str = "", is_new: bool = True) -> None:
+        """is_new: it has no folder yet."""
         folder = self.folder / host
-        folder.mkdir(parents=True, exist_ok=True)  # whoever was started has one
+        if is_new:
+            folder.mkdir(parents=True, exist_ok=True)
+            sync_folder(self.folder)
         self.boxes[host] = Box(seat, folder, node)
         self.note("started", host, node)
         self._start(host, seat, folder, node)
@@ -117,12 +121,25 @@ class Switch:
                 self.end(host)
         if not order.started or not (self.nodes is None or order.node in self.nodes):
             return
-        if not order.afresh and not held:
+        if not order.afresh and not self._takes_over(held, order.started):
+            if order.started not in self.diskless:
+                self.note("no disk", order.started, order.ended)
             self.diskless[order.started] = order.ended
             return
-        if not order.afresh:
-            (self.folder / held[-1]).rename(self.folder / order.started)
-        self.start(order.started, order.seat, order.node)
+        self.start(order.started, order.seat, order.node, is_new=order.afresh)
+
+    def _takes_over(self, held: list[str], started: str) -> bool:
+        """The folder of one that is ended is its own; perhaps it has been since before we began."""
+        target = self.folder / started
+        if not target.exists() and held:
+            (self.folder / held[-1]).rename(target)
+            sync_folder(self.folder)
+        return target.exists()
+
+    @property
+    def has_more(self) -> bool:
+        """Something waits for a host that has nothing to do."""
+        return any(box.waiting and not box.busy and not box.gone for box in self.boxes.values())
 
     # --- messages -----------------------------------------------------------------------------------------------------
     def post(self, envelopes: Iterable[Envelope]) -> None:

@@ -80,6 +80,14 @@ def test_who_leaves_leaves_what_limits_count() -> None:
     assert (row["exposures"], row["sequence"]) == (9, 40) and shelf.rings[6].all()
 
 
+def test_what_is_said_before_somebody_leaves_is_forgotten() -> None:
+    shelf, points = Shelf(), {"customer": 106, "given": Given.POINTS, "points": 5}
+    shelf.put(points, {"customer": 106, "given": Given.LEAVES}, {"customer": 107, "given": Given.TIER, "tier": 1})
+    assert (shelf.row(106)["points"], shelf.row(107)["tier"]) == (0, 1)
+    shelf.put({"customer": 106, "given": Given.LEAVES}, points)
+    assert shelf.row(106)["points"] == 5
+
+
 def test_events_without_a_number_get_the_next_of_their_customer() -> None:
     shelf = Shelf()
     shelf.customers["sequence"] = [5, 6, 7, 8, 9, 10, 11, 12]

@@ -1,6 +1,7 @@
 """What callers are told is what the shards decided and keep, once each, whatever becomes of messages and machines."""
 
 import functools
+from dataclasses import replace
 from random import Random
 
 import numpy as np
@@ -8,9 +9,9 @@ import pytest
 
 from engine.coupon_records import Answer
 from engine.host.shard import combined
-from engine.records import NONE
+from engine.records import EventKind
 from gateway import dispatcher as dispatching
-from gateway.blocks import Block, new_events
+from gateway.blocks import Block, Outcome, new_events
 from gateway.dispatcher import FullError
 from loadtests.traffic import Traffic, record_traffic
 from tests.gateway.by_reference import ShardByReference
@@ -74,6 +75,38 @@ def test_who_waits_for_the_ledger_hears_what_it_said(hall_and_told: tuple[Hall, 
     assert pending > 20
 
 
+def asked_six_times(claim: Told) -> set[tuple[int, int]]:
+    """Answers and numbers of the piece, of a claim that is repeated under one id while the Ledger is asked."""
+    hall = Hall(traffic(), ROUGH, Random(5))
+    asks = claim.block.asks.copy()
+    asks["id"] = 99
+    ended: list[Outcome] = []
+    for _ in range(6):
+        hall.dispatcher.submit(claim.shard, replace(claim.block, asks=asks, told=ended.append))
+        hall.turn()
+    hall.until_answered()
+    assert len(ended) == 6
+    return {end_of(outcome, int(claim.block.events["ask"][0])) for outcome in ended}
+
+
+def end_of(outcome: Outcome, ask: int) -> tuple[int, int]:
+    receipt = outcome.receipts[ask]
+    replies = [reply for reply in outcome.replies if reply["claim"] == receipt["number"]]
+    return int(replies[0]["answer"] if replies else receipt["answer"]), int(receipt["number"])
+
+
+def test_who_asks_again_hears_what_became_of_the_first() -> None:
+    claims = [one for one in callers(Hall(traffic(), QUIET, Random(1)), STEPS, 1) if is_claim(one)]
+    ends = [asked_six_times(claim) for claim in claims[:8]]
+    assert all(len(end) == 1 for end in ends), "one answer, and one piece"
+    answers = {answer for ((answer, _),) in ends}
+    assert Answer.DONE in answers and Answer.PENDING not in answers
+
+
+def is_claim(one: Told) -> bool:
+    return bool(one.block.events["kind"][0] == EventKind.CLAIM)
+
+
 def test_every_journal_says_what_was_there(hall_and_told: tuple[Hall, list[Told]]) -> None:
     hall, _ = hall_and_told
     live = combined([machine.digest() for machine in hall.machines.values()])
@@ -120,7 +153,6 @@ def test_a_batch_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_nothing_is_sent_before_somebody_leads() -> None:
     hall = Hall(traffic(), QUIET, Random(1))
-    hall.dispatcher.has_lead = False
+    hall.dispatcher.epoch = 0
     hall.dispatcher.submit(0, Block(new_events(1), lambda outcome: None))
     assert hall.dispatcher.flush(0) == []
-    assert new_events(1)["ask"][0] == NONE

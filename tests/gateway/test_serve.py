@@ -17,9 +17,12 @@ from typing import Any
 import httpx
 import pytest
 
+from gateway import commands
 from gateway.keys import Keys, Role
+from scenarios.exits import Exit
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+LIBRARY = ROOT / "scenarios" / "library" / "policies"
 CUSTOMERS = 200
 READY_WITHIN_S = 300.0  # kernels may have to be compiled first
 
@@ -29,6 +32,12 @@ def command_of_the_page() -> str:
     page = (ROOT / "docs" / "gateway.md").read_text("utf-8")
     (found,) = [line for line in page.splitlines() if line.startswith("windtunnel serve ")]
     return found
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
 
 
 class Gateway:
@@ -43,22 +52,31 @@ class Gateway:
         self.process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = int(free.getsockname()[1])
+        self._begin()
+        assert self.process is not None and self.process.stdout is not None
+        self.said = self.process.stdout.readline()
+        assert "ready" in self.said, (self.folder / "errors.txt").read_text()[-2_000:]
+        self.until_ready()
+
+    def refuses(self) -> tuple[int, str]:
+        """Exit code, and the end of what is said."""
+        self._begin()
+        assert self.process is not None
+        self.process.wait(READY_WITHIN_S)
+        said = (self.folder / "errors.txt").read_text().splitlines()[-1]
+        return self.process.returncode, said.rpartition("; ")[2]
+
+    def _begin(self) -> None:
+        self.port = free_port()
         ours = {"--folder": str(self.folder), "--port": str(self.port), "--customers": str(CUSTOMERS)}
         words = [ours.get(before, word) for before, word in pairwise(shlex.split(command_of_the_page()))]
         command = [sys.executable, "-c", "import windtunnel; windtunnel.main()", *words]
         environment = os.environ | {"PYTHONPATH": str(ROOT)}
         environment.pop("RAY_ADDRESS", None)
-        self.errors = (self.folder / "errors.txt").open("w")
+        self.errors = (self.folder / "errors.txt").open("a")
         self.process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=self.errors, text=True, env=environment, cwd=ROOT
         )
-        assert self.process.stdout is not None
-        self.said = self.process.stdout.readline()
-        assert "ready" in self.said, (self.folder / "errors.txt").read_text()[-2_000:]
-        self.until_ready()
 
     def until_ready(self) -> None:
         end = time.monotonic() + READY_WITHIN_S
@@ -120,6 +138,11 @@ WRONG: dict[str, tuple[str, str, Any, int, str]] = {
     "a coupon nobody knows": ("POST", "/v1/claim", {"customer": "c-1", "coupon": "gold"}, 422, "$.coupon"),
     "a day that is none": ("PUT", "/v1/customers/c-1", {"birth_date": "1990-02-30"}, 422, "$.birth_date"),
     "an id that is none": ("PUT", "/v1/customers/c 1", {}, 422, "matching regex"),
+    "an id and a new line": ("PUT", "/v1/customers/c-1%0A", {}, 422, "matching regex"),
+    "no id": ("PUT", "/v1/customers/", {}, 404, "nothing is at /v1/customers/"),
+    "a channel nobody names": ("POST", "/v1/decide", LOGIN | {"event": "consent_withdrawn"}, 422, "$.channel"),
+    "a click on nothing": ("POST", "/v1/decide", LOGIN | {"event": "click"}, 422, "$.exposure"),
+    "money and a new line": ("POST", "/v1/decide", LOGIN | {"event": "top_up", "amount": "20.5\n"}, 422, "$.amount"),
     "nobody": ("POST", "/v1/decide", LOGIN | {"customer": "c-99"}, 404, "no customer has this id: c-99"),
     "nowhere": ("POST", "/v1/divide", LOGIN, 404, "nothing is at /v1/divide"),
     "another method": ("GET", "/v1/decide", None, 405, "/v1/decide answers POST"),
@@ -168,6 +191,25 @@ def test_a_coupon_is_claimed_and_used(gateway: Gateway) -> None:
     assert gateway.ask("POST", "/v1/checkout", CART | {"customer": "c-3"}).json()["coupons"] == [], "it is held"
 
 
+def test_what_was_refused_is_refused_again(gateway: Gateway) -> None:
+    claim = {"customer": "c-2", "coupon": "everyday_10"}
+    for key, answer in (("r-1", "done"), ("r-2", "limit"), ("r-2", "limit"), ("r-1", "done")):
+        told = gateway.ask("POST", "/v1/claim", claim, idempotency_key=key).json()
+        assert (told["answer"], "number" in told, told.get("coupon")) == (
+            (answer, True, "everyday_10") if answer == "done" else (answer, False, None)
+        )
+    other = gateway.ask("POST", "/v1/claim", claim | {"coupon": "free_shipping"}, idempotency_key="r-1").json()
+    assert other["answer"] == "id_reused"
+    assert gateway.ask("POST", "/v1/decide", LOGIN, idempotency_key="r-3").status_code == 400
+
+
+def test_a_cart_that_is_not_priced_has_no_price(gateway: Gateway) -> None:
+    order = CART | {"customer": "c-1", "order": 7}
+    assert gateway.ask("POST", "/v1/checkout", order).json()["paid"] == "128.00"
+    refused = gateway.ask("POST", "/v1/checkout", order).json()
+    assert refused["answer"] == "no_order" and "paid" not in refused
+
+
 def test_many_at_once_are_all_answered(gateway: Gateway) -> None:
     """More than a call to a shard takes at once: they share batches."""
     headers = {"authorization": f"Bearer {gateway.secrets['client']}"}
@@ -197,5 +239,40 @@ def test_what_was_answered_outlives_a_kill_and_a_stop(gateway: Gateway) -> None:
     assert (code, said) == (0, "stopped; everything that was taken was answered\n")
     kept = b"".join(path.read_bytes() for path in gateway.folder.rglob("*") if path.is_file())
     assert b"c-0" not in kept and not any(secret.encode() in kept for secret in gateway.secrets.values())
-    gateway.start()
-    assert gateway.ask("POST", "/v1/checkout", CART | {"customer": "c-0"}).json()["coupons"] == ["everyday_10"]
+
+
+def serve(folder: Path, policy: Path = LIBRARY / "coupon_shop.yaml", **given: Any) -> int:
+    port = {"port": free_port()} | given
+    how = {"customers": CUSTOMERS, "shards": 2, "host": "127.0.0.1", "standby": False, "address": None}
+    return commands.serve(policy, folder, **how | port)
+
+
+def test_another_beginning_is_refused(gateway: Gateway, capsys: pytest.CaptureFixture[str]) -> None:
+    """Hosts replay their journals on what the folder began with."""
+    assert serve(gateway.folder, customers=300, shards=3) == Exit.WRONG_USE
+    said = capsys.readouterr().err.splitlines()
+    assert [line.split(": ")[1] for line in said] == [
+        "customers must be 200, as when the folder began (got 300)",
+        "shards must be 2, as when the folder began (got 3)",
+    ]  # fmt: skip
+    changed = gateway.folder / "changed.yaml"
+    changed.write_text((LIBRARY / "coupon_shop.yaml").read_text("utf-8").replace("everyday_10", "everyday_11"))
+    assert serve(gateway.folder, changed) == Exit.WRONG_USE
+    assert "the policy's rules must be as when the folder began" in capsys.readouterr().err
+
+
+def test_a_folder_that_lacks_something_is_refused(
+    gateway: Gateway, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert serve(tmp_path) == Exit.WRONG_USE
+    assert "has no key yet: windtunnel keys" in capsys.readouterr().err
+    lost = gateway.folder / "register.db"
+    lost.rename(tmp_path / "register.db")
+    assert serve(gateway.folder) == Exit.WRONG_USE
+    assert "which says whose number is whose" in capsys.readouterr().err
+    (tmp_path / "register.db").rename(lost)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        assert serve(gateway.folder, port=taken.getsockname()[1]) == Exit.WRONG_USE
+    assert "--port must be free" in capsys.readouterr().err
+    (gateway.folder / "hosts" / "shard-0.1").rename(tmp_path / "shard-0.1")
+    assert gateway.refuses() == (Exit.WRONG_USE, "nothing is made up for it")
