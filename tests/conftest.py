@@ -52,6 +52,18 @@ def place_of(module: Path) -> str:
     return "ray" if "ray_cluster" in module.read_text("utf-8") else str(module)
 
 
+# Few tests that take minutes: begun last, one of them would keep a process busy while the other has nothing to do.
+LONGEST = ("ray", "test_newcomer.py", "test_docs.py", "test_disasters.py", "test_serve.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def turn(item: pytest.Item) -> int:
+        name = Path(place_of(item.path)).name
+        return LONGEST.index(name) if name in LONGEST else len(LONGEST)
+
+    items.sort(key=turn)
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Groups of our own: pytest 9 does not let xdist 3.8 write the names of its groups behind those of tests."""
@@ -61,6 +73,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
         def _split_scope(self, nodeid: str) -> str:
             return place_of(config.rootpath / nodeid.partition("::")[0])
 
+    config.option.loadscopereorder = False
     return Modules(config, log)
 
 
