@@ -5,13 +5,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from engine.coupon_records import ASK, LINE, RECEIPT, REPLY, Answer
+from engine.coupon_records import ASK, LINE, RECEIPT, Answer
 from engine.fraud_records import ORIGIN
+from engine.host.posts import NO_REPLIES
+from engine.host.wire import WITH_CARTS
 from engine.profile_records import PROFILE
-from engine.records import DECISION, EVENT, NONE, EventKind
-
-WITH_CARTS = (EventKind.CHECKOUT, EventKind.ORDER)
-NO_REPLIES = np.zeros(0, REPLY)
+from engine.records import DECISION, EVENT, NONE
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,8 +12,9 @@ import numpy as np
 
 from engine.coupon_records import Answer as ReceiptAnswer
 from engine.host.messages import Answered, Batch, Decided, Envelope, Lead, Message, Refusal, Refused, Settled, Tick
+from engine.host.posts import NO_REPLIES
 from engine.records import NONE
-from gateway.blocks import NO_REPLIES, Block, Outcome, Part, joined, whole
+from gateway.blocks import Block, Outcome, Part, joined, whole
 
 PENDING = int(ReceiptAnswer.PENDING)
 

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from engine.host.disk import FolderDisk, sync_folder
 from engine.host.ledger import LedgerHost
 from engine.host.ledger_machine import LedgerMachine
-from engine.host.machines import Machine
+from engine.host.machines import LEDGER, Machine, seats_of
 from engine.host.partitions import bounds_of
 from engine.host.profiles import newcomer
 from engine.host.ray_fleet import RayFleet
@@ -27,9 +27,7 @@ from engine.policy.document import Policy
 from engine.policy.tables import CompiledPolicy, compile_policy
 from engine.records import PARTITIONS
 
-LEDGER, NODE = "ledger", "node-1"
-SPARES = 1  # processes that wait for a seat
-PATIENCE = Patience(lost=1_000, starting=120_000)
+NODE = "node-1"
 BEGINNING = "beginning.json"
 DAYS_BEFORE, DAYS_AFTER = 1, 400  # of the calendar, around the beginning
 
@@ -135,10 +133,6 @@ def compiled_for(policy: Policy, start_ms: int) -> CompiledPolicy:
     return compile_policy(policy, day - timedelta(days=DAYS_BEFORE), day + timedelta(days=DAYS_AFTER))
 
 
-def seats_of(shards: int) -> list[str]:
-    return [LEDGER, *(f"shard-{shard}" for shard in range(shards))]
-
-
 def seating_of(shards: int, standby: bool) -> dict[str, Seating]:
     """Who sits where at first."""
     return {seat: Seating(f"{seat}.1", f"{seat}.2" if standby else "", started=2) for seat in seats_of(shards)}
@@ -148,7 +142,7 @@ class EngineRoom:
     """Hosts on Ray, a switch between them, and the supervisor once they are up."""
 
     def __init__(self, build: Build, folder: Path, care: Care, standby: bool, fleet: RayFleet) -> None:
-        self.folder, self.care, self.standby, self.fleet = folder, care, standby, fleet
+        self.folder = folder
         self.seating = seating_of(build.beginning.shards, standby)
         self.hosts: dict[str, str] = {}  # that were started at the beginning: their seats
         shared = fleet.share(build)
@@ -158,7 +152,7 @@ class EngineRoom:
 
         self.switch = Switch(fleet, folder, start)
         self.supervisor = Supervisor(
-            FolderDisk(folder / SUPERVISOR), self.seating, PATIENCE, standby, self.switch.now,
+            FolderDisk(folder / SUPERVISOR), self.seating, Patience(), standby, self.switch.now,
             dict.fromkeys(self._hosts(self.seating), NODE), promise=care.promise,
         )  # fmt: skip
 

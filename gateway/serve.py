@@ -17,7 +17,7 @@ from granian.server.embed import Server
 
 from engine.host.disk import locked
 from engine.host.ray_cluster import cluster
-from engine.host.ray_fleet import RayFleet
+from engine.host.ray_fleet import SPARES, RayFleet
 from engine.host.replica import Care
 from engine.policy.document import Policy
 from gateway.app import App
@@ -25,7 +25,7 @@ from gateway.carrier import Carrier
 from gateway.desk import Desk
 from gateway.dictionary import Dictionary
 from gateway.dispatcher import Dispatcher
-from gateway.engine_room import SPARES, Build, EngineRoom, began
+from gateway.engine_room import Build, EngineRoom, began
 from gateway.keys import Keys
 from gateway.register import FILE, Register
 

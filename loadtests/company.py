@@ -12,11 +12,11 @@ import numpy as np
 from engine.host.disk import FolderDisk
 from engine.host.growth import Growth
 from engine.host.ledger_machine import LedgerMachine
-from engine.host.machines import Machine, exchanged
+from engine.host.machines import LEDGER, Machine, exchanged, seats_of
 from engine.host.messages import Answered, Envelope
 from engine.host.partitions import bounds_of
 from engine.host.ray_cluster import TwoNodes, cluster, living_nodes, two_nodes
-from engine.host.ray_fleet import RayFleet
+from engine.host.ray_fleet import SPARES, RayFleet
 from engine.host.replica import SUPERVISOR, Care, Promise
 from engine.host.shard_machine import ShardMachine
 from engine.host.supervisor import Patience, Seating, Supervisor
@@ -29,12 +29,10 @@ from loadtests.traffic import CLIENT, Traffic, ledger_of, profiles_of, shard_of
 from loadtests.worker_process import WorkerProcess
 from scenarios.worker import RunPlan, owned
 
-LEDGER, FIRST = "ledger", "node-1"
-SPARES = 1  # processes that wait for a seat
+FIRST = "node-1"
 GO = "go"
 STARTS_WITHIN_S = 600.0  # on a machine that has compiled nothing yet
 STALLS_FOR_S = 180.0  # without an answer: nobody will come back any more
-PATIENCE = Patience(lost=1_000, starting=120_000)
 
 
 class DrillError(RuntimeError):
@@ -132,7 +130,7 @@ def company(traffic: Traffic, shards: int, folder: Path, setting: Setting) -> It
             found.until(lambda: not any(box.busy for box in boxes), STARTS_WITHIN_S, "starting hosts")
             fleet.wait_for_spares()
             found.switch.supervisor = Supervisor(
-                FolderDisk(folder / SUPERVISOR), seating, PATIENCE, setting.standby, found.switch.now, placed,
+                FolderDisk(folder / SUPERVISOR), seating, Patience(), setting.standby, found.switch.now, placed,
                 setting.growth, promise=setting.care.promise,
             )  # fmt: skip
             yield found
@@ -211,7 +209,3 @@ def undisturbed(traffic: Traffic, shards: int) -> Undisturbed:
                 answers[envelope.message.shard, envelope.message.number] = envelope.message
     decided = sum(machine.decided for seat, machine in machines.items() if seat != LEDGER)
     return Undisturbed(answers, {seat: machine.digest() for seat, machine in machines.items()}, decided)
-
-
-def seats_of(shards: int) -> list[str]:
-    return [LEDGER, *(f"shard-{shard}" for shard in range(shards))]

@@ -12,7 +12,7 @@ import numpy as np
 from engine.host.disk import Disk, MemoryDisk
 from engine.host.journal import JournalError
 from engine.host.ledger_machine import LedgerMachine
-from engine.host.machines import Machine
+from engine.host.machines import LEDGER, Machine, seats_of
 from engine.host.messages import Answered, Batch, Envelope, Message, Move, Refusal, Refused, Tick
 from engine.host.partitions import bounds_of
 from engine.host.replica import Care, Promise, Replica, Role
@@ -25,7 +25,7 @@ from loadtests.witness import Onlooker
 from sim.disasters.disk import SeededDisk
 from sim.disasters.stage import SUPERVISOR, Disaster, Stage, State, Weather
 
-LEDGER, MOVER = "ledger", "mover"
+MOVER = "mover"
 NODES = ("east", "west")  # leaders begin on the first, followers on the second
 SHARDS = 2
 PARTITION_CUSTOMERS = 16
@@ -134,7 +134,7 @@ class Theatre:
     def __init__(self, traffic: Traffic, standby: bool, replica: type[Replica] = Replica, care: Care = CARE) -> None:
         self.traffic, self.standby, self.replica, self.care = traffic, standby, replica, care
         self.bounds = bounds_of(traffic.customers, SHARDS)
-        self.seats = [LEDGER, *(f"shard-{shard}" for shard in range(SHARDS))]
+        self.seats = seats_of(SHARDS)
 
     def seating(self) -> dict[str, Seating]:
         followers = {seat: f"{seat}.2" if self.standby else "" for seat in self.seats}

@@ -12,10 +12,11 @@ from pathlib import Path
 from random import Random
 
 from engine.host.journal import HEAD, MARK
+from engine.host.machines import LEDGER
 from engine.host.messages import Envelope, Move
 from engine.host.process import Recovery
 from engine.host.replica import SUPERVISOR, Care, Promise
-from loadtests.company import LEDGER, STALLS_FOR_S, Company, Setting, Undisturbed, company, undisturbed
+from loadtests.company import STALLS_FOR_S, Company, Setting, Undisturbed, company, undisturbed
 from loadtests.drill_disk import TORN, Trouble, make_trouble
 from loadtests.drill_names import FULL_FOR_S, MOVED_TO, SENTENCES, SLOW_S
 from loadtests.held import ANY, SHARD, Drill, DrillOptions, Found, Held, Parts, Scene, held

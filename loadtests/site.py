@@ -11,14 +11,15 @@ from pathlib import Path
 
 from engine.host.disk import FolderDisk
 from engine.host.link import Link, LinkError, Listener, connected
+from engine.host.machines import LEDGER, seats_of
 from engine.host.messages import Ask, Envelope, Hello, Said, TakeOver
 from engine.host.ray_cluster import cluster
 from engine.host.ray_fleet import RayFleet
 from engine.host.replica import SUPERVISOR, Care
 from engine.host.second_site import Deputy, SiteError
-from engine.host.supervisor import EVERYBODY, Seating, Supervisor
+from engine.host.supervisor import EVERYBODY, Patience, Seating, Supervisor
 from engine.host.switch import Switch
-from loadtests.company import LEDGER, PATIENCE, Build, seats_of
+from loadtests.company import Build
 from loadtests.drill_disk import DrillDisk
 from loadtests.traffic import CLIENT, Traffic
 
@@ -124,7 +125,7 @@ class Site:
             self.switch.turn()
         placed = {one.leader: FIRST for one in seating.values()}
         disk = FolderDisk(self.setting.folder / SUPERVISOR)
-        self.switch.supervisor = Supervisor(disk, seating, PATIENCE, True, self.switch.now, placed, feeds=SECOND)
+        self.switch.supervisor = Supervisor(disk, seating, Patience(), True, self.switch.now, placed, feeds=SECOND)
 
     def turn(self) -> None:
         self.switch.turn()
@@ -146,7 +147,7 @@ class Site:
             return {"refused": ["this site leads already"]}
         disk = FolderDisk(self.setting.folder / SUPERVISOR)
         try:
-            supervisor = deputy.take_over(disk, PATIENCE, self.switch.now)
+            supervisor = deputy.take_over(disk, Patience(), self.switch.now)
         except SiteError as error:
             return {"refused": str(error).splitlines()}
         self.links.named.pop(FIRST, None)  # it may speak again, and nobody here listens any more

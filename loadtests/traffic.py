@@ -9,11 +9,12 @@ import numpy as np
 from engine.host.ledger import LedgerHost
 from engine.host.messages import Batch
 from engine.host.shard import CustomerShard
+from engine.host.wire import WITH_CARTS
 from engine.records import NONE, Bulletin
 from scenarios.bench_worlds import plan_of
 from scenarios.build import model_of
 from scenarios.lone_world import LoneWorld
-from scenarios.recording import WITH_CARTS, Recorded
+from scenarios.recording import Recorded
 from scenarios.worker import RunPlan
 from sim.cohort import Cohort
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from engine.coupon_records import RECEIPT, REPLY, Answer
+from engine.host.wire import WITH_CARTS
 from engine.records import DECISION, NONE
 from engine.reference import Reference
 from results.store import Run
@@ -13,7 +14,6 @@ from scenarios.adversary_worker import adversary_bounds
 from scenarios.build import model_of
 from scenarios.explain_coupons import Historian, Note
 from scenarios.load import LoadedScenario
-from scenarios.recording import WITH_CARTS
 from scenarios.replay_record import Step, Steps, require, whole_log
 from scenarios.team import partition_bounds
 from scenarios.worker import RunPlan

@@ -11,12 +11,12 @@ import numpy as np
 from engine.coupon_records import ASK, LINE, RECEIPT, REPLY, REQUEST, Inbox
 from engine.fraud_records import ORIGIN
 from engine.host.messages import Settled
-from engine.records import DECISION, EVENT, NONE, Bulletin, EventKind
+from engine.host.wire import WITH_CARTS
+from engine.records import DECISION, EVENT, NONE, Bulletin
 from results.store import RunWriter
 from results.tables import BULLETIN, ENROLLED, SETTLEMENT
 
 RECORDED_MAX = 20_000_000  # events one worker keeps with --record
-WITH_CARTS = (EventKind.CHECKOUT, EventKind.ORDER)
 
 
 # What is counted of a step: columns of SETTLEMENT. `early` are of the events.

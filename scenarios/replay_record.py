@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from engine.coupon_records import Answer, Inbox
+from engine.host.wire import WITH_CARTS
 from engine.records import CHANNELS, EVENT_KINDS, MOMENTS_MAX, NONE, EventKind
 from results.store import Run
 from results.tables import RECORDED, SETTLEMENT
 from scenarios.exits import UsageError
-from scenarios.recording import COUNTED_BY, WITH_CARTS
+from scenarios.recording import COUNTED_BY
 from scenarios.worker import RunPlan
 
 MOMENTS = (0, MOMENTS_MAX - 1)

@@ -11,11 +11,11 @@ import numpy as np
 from engine.coupon_records import Answer, Inbox
 from engine.host.messages import Settled
 from engine.host.shard import CustomerShard, combined
+from engine.host.wire import WITH_CARTS
 from engine.records import DECISION, NONE, Bulletin, EventKind, records
 from scenarios.adversary_worker import accounts_shard, has_adversaries
 from scenarios.calendar import calendar_of, reorders_of
 from scenarios.incidents_build import shortages_of
-from scenarios.recording import WITH_CARTS
 from scenarios.replay_changes import Changes
 from scenarios.replay_claims import ClaimChanges, Pair, Side
 from scenarios.replay_fraud import FraudChanges

@@ -11,6 +11,13 @@ from typing import Any, Protocol
 from engine.host.messages import Envelope, Message, Reach
 from engine.host.packing import Value
 
+LEDGER = "ledger"  # its seat
+
+
+def seats_of(shards: int) -> list[str]:
+    """Names of all seats: the Ledger's, and one a shard."""
+    return [LEDGER, *(f"shard-{shard}" for shard in range(shards))]
+
 
 @dataclass
 class Admission:

@@ -15,6 +15,7 @@ from engine.host.process import HostProcess
 from engine.host.ray_cluster import living_nodes
 
 GOES_WITHIN_S = 0.2
+SPARES = 1  # processes that wait for a seat, where nothing else is asked for
 PULSE = "pulse"  # group of calls that an actor answers beside the others
 SIGNALS = {"freeze": signal.SIGSTOP, "kill": signal.SIGKILL}
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from engine.coupon_records import RECEIPT, RequestKind
-from engine.host.machines import Admission
+from engine.host.machines import LEDGER, Admission
 from engine.host.messages import (
     Answered,
     Batch,
@@ -36,7 +36,6 @@ from engine.host.wire import (
 )
 from engine.records import LONG_AGO_MS
 
-LEDGER = "ledger"
 IN_FLIGHT = 2  # batches of a client, and contributions, that are not answered yet
 _SHARD_WIDE = ("lives", "prizes", "breaches")  # of wallets
 _WATCH_WIDE = ("warm_ms", "clock")

@@ -37,7 +37,7 @@ class Patience:
 
     lost: int = 1_000  # without a sign of life
     stuck: int = 60_000  # with signs of life, and without a word
-    starting: int = 60_000  # until a process that was started must have shown one
+    starting: int = 120_000  # until a process that was started must have shown one
     again: int = 200  # between two tellings of who leads
 
 

@@ -10,8 +10,9 @@ import numpy as np
 from engine.coupon_records import Inbox
 from engine.host.messages import Batch, Contribution, Moment, Order, Settled
 from engine.host.packing import Value, flat, packed, unpacked
-from engine.records import Bulletin
+from engine.records import Bulletin, EventKind
 
+WITH_CARTS = (EventKind.CHECKOUT, EventKind.ORDER)  # their asks are runs of lines
 ARRAYS = ("events", "asks", "lines", "origins", "profiles")
 _BATCH = ("client", "shard", "number", "time_ms")
 _CONTRIBUTION = (

@@ -7,13 +7,12 @@ import numpy as np
 from engine.coupon_records import LINE, RECEIPT, REPLY
 from engine.coupon_records import Answer as ReceiptAnswer
 from engine.host.messages import Batch
-from engine.host.wire import read_shard_record
+from engine.host.wire import WITH_CARTS, read_shard_record
 from engine.policy.tables import CompiledPolicy
 from engine.records import DECISION, NONE, Bulletin
 from engine.reference import Reference
 from engine.reference_terms import Numbers
 from engine.reference_wallet import ASKING
-from gateway.blocks import WITH_CARTS
 
 Answers = dict[tuple[str, int], tuple[np.ndarray, np.ndarray]]  # by client and batch: DECISION[n], RECEIPT[k]
 

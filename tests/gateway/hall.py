@@ -8,7 +8,7 @@ from random import Random
 import numpy as np
 
 from engine.host.ledger_machine import LedgerMachine
-from engine.host.machines import Machine
+from engine.host.machines import LEDGER, Machine, seats_of
 from engine.host.messages import Answered, Batch, Decided, Envelope, Lead, Settled, Tick
 from engine.host.partitions import bounds_of
 from engine.host.shard_machine import ShardMachine
@@ -17,7 +17,7 @@ from gateway.blocks import Block, Outcome
 from gateway.dispatcher import Dispatcher
 from loadtests.traffic import Traffic, ledger_of
 
-LEDGER, CLIENT = "ledger", "gateway@1"
+CLIENT = "gateway@1"
 TURN_MS, ASKS_AGAIN_MS = 20, 200
 
 
@@ -48,7 +48,7 @@ class Hall:
     def __post_init__(self) -> None:
         self.bounds = bounds_of(self.traffic.customers, self.shards)
         self.dispatcher = Dispatcher(CLIENT, self.shards, lambda: self.traffic.times[0])
-        for seat in [LEDGER, *(f"shard-{shard}" for shard in range(self.shards))]:
+        for seat in seats_of(self.shards):
             self.machines[seat], self.journals[seat] = self.fresh(seat), []
         self._post(self.dispatcher.receive(Lead(1, ()), 0))
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from engine.host.ledger_machine import LedgerMachine
-from engine.host.machines import Machine
+from engine.host.machines import LEDGER, Machine
 from engine.host.replica import Promise
 from engine.host.shard_machine import ShardMachine
-from loadtests.disasters import LEDGER, PARTITION_CUSTOMERS, Theatre, care_for, play
+from loadtests.disasters import PARTITION_CUSTOMERS, Theatre, care_for, play
 from loadtests.traffic import Traffic, ledger_of, record_traffic
 from loadtests.weathers import case_of
 
