@@ -14,6 +14,7 @@ from results.review_pictures import plan_line
 
 POINTS_MOST = 4_000  # drawn; of more, those within the objective are thinned out
 LEAST_MS = 0.1  # what is written as 0 is less than this
+ABOVE = 14  # pixels: a line of text higher
 
 
 # --- recovery ---------------------------------------------------------------------------------------------------------
@@ -72,7 +73,8 @@ def marks(drilled: Drilled) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]
         shapes.append(upright(drilled.back, "@good"))
         sent = [batch.sent for batch in drilled.batches]
         anchor = "right" if drilled.back > min(sent) + 0.65 * (max(sent) - min(sent)) else "left"
-        names.append(name_of(f"back after {drilled.back:.2f} s", drilled.back, "@good", anchor))
+        back = name_of(f"back after {drilled.back:.2f} s", drilled.back, "@good", anchor)
+        names.append(back | {"yshift": ABOVE if anchor == "right" else 0})  # where the other name stands, above it
     objective = name_of(f"objective: {drilled.objective:g} s", 1, "@bad", "right")
     names.append({**objective, "xref": "paper", "yref": "y", "y": math.log10(objective_ms)})
     return shapes, names

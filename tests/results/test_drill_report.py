@@ -197,6 +197,16 @@ def test_the_chart_is_valid_plotly(tmp_path: Path) -> None:
     assert [note.text for note in figure.layout.annotations] == ["it struck", "back after 4.08 s", "objective: 1 s"]
 
 
+@pytest.mark.parametrize("late", [False, True])
+def test_names_of_lines_do_not_stand_on_each_other(tmp_path: Path, late: bool) -> None:
+    """Where what follows is short beside what was before, both names are to the left of their lines."""
+    rows = ((0, -60.0, 0.02), *LATE, *QUICK) if late else LATE + QUICK
+    page = page_of(tmp_path, result(rows=rows))
+    struck, back, _ = json.loads(drawn_in(page))["layout"]["annotations"]
+    assert (struck["xanchor"] == back["xanchor"]) == late
+    assert (back["yshift"] > 0) == late
+
+
 CALM = [(0.0, 1, 0.1), (4.0, 1, 0.4)]
 GROWN = [*CALM, (5.0, 2, 2.1), (9.0, 2, 0.3), (11.0, 1, 0.2)]
 ADDED = """2 nodes were in use at most, the second from 5.0 s on; the last of them was given back 11.0 s after traffic
