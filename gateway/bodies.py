@@ -146,6 +146,24 @@ class Quote(Struct, kw_only=True, omit_defaults=True):
     saves: str | None = None  # … that much less is paid in the end
 
 
+class Known(Struct, kw_only=True):
+    """A customer who is known from now on."""
+
+    customer: str
+
+
+class Alive(Struct, kw_only=True):
+    """The process runs."""
+
+    alive: bool
+
+
+class Ready(Struct, kw_only=True):
+    """Whether it can decide."""
+
+    ready: bool
+
+
 class Problem(Struct, kw_only=True):
     """What is wrong, and where."""
 

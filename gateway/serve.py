@@ -28,6 +28,7 @@ from gateway.dispatcher import Dispatcher
 from gateway.engine_room import Build, EngineRoom, began
 from gateway.keys import Keys
 from gateway.register import FILE, Register
+from gateway.route import Services
 
 STARTS_WITHIN_S, ENDS_WITHIN_S = 600.0, 15.0
 HOSTS = "hosts"
@@ -110,7 +111,7 @@ async def _run(build: Build, keys: Keys, serving: Serving, tell: Callable[[str],
             raise ServeError(f"hosts did not start within {STARTS_WITHIN_S:.0f} s")
         room.lead()
         desk = Desk(Dictionary(build.policy), register, carrier, build.bounds)
-        app = App(desk, keys, log)
+        app = App(Services(desk, keys, log))
         answered = await _answer_until_told(app, serving, tell, carrying)
         carrier.end()
         await carrying
@@ -137,7 +138,7 @@ async def _answer_until_told(
     if not answering.done():
         tell(f"serving {serving.customers:,} customers on http://{serving.host}:{serving.port}, ready")
     done, _ = await asyncio.wait([stopped, answering, carrying], return_when=asyncio.FIRST_COMPLETED)
-    app.is_stopping = True
+    app.stop_taking()
     end = loop.time() + ENDS_WITHIN_S
     while app.is_busy and carrying not in done and loop.time() < end:
         await asyncio.sleep(0.01)

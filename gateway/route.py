@@ -1,0 +1,86 @@
+"""A route: what can be asked, by whom, with which body, and what is answered."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from gateway.bodies import Problem, Refused
+from gateway.desk import Desk
+from gateway.keys import Key, Keys, Role
+
+BODY_MAX = 64 * 1024
+RETRY_AFTER_S = 1
+JSON = "application/json"
+
+Headers = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A status, a body (bytes as they are; anything else as JSON), headers beside the usual ones."""
+
+    status: int
+    body: Any
+    headers: Headers = ()
+    content_type: str = JSON
+
+
+class StatusError(Exception):
+    """Ends a request with an answer."""
+
+    def __init__(self, status: int, error: str, *headers: tuple[str, str]) -> None:
+        super().__init__(error)
+        self.answer = Answer(status, Refused(error=error), headers)
+
+
+@dataclass
+class Services:
+    """What routes use."""
+
+    desk: Desk
+    keys: Keys
+    log: Callable[..., None]  # log(event, **what is told of it)
+    is_stopping: bool = False
+
+    @property
+    def is_ready(self) -> bool:
+        return self.desk.carrier.dispatcher.has_lead and not self.is_stopping
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request whose key may ask it, with its body read."""
+
+    body: Any
+    key: Key | None = None  # None where anybody may ask
+    request: str | None = None  # Idempotency-Key
+    named: Mapping[str, str] = field(default_factory=dict)  # what the path's {…} stand for
+    headers: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def role(self) -> Role:
+        assert self.key is not None
+        return self.key.role
+
+
+Act = Callable[[Services, Asked], Awaitable[Answer]]
+
+
+@dataclass(frozen=True)
+class Route:
+    """One method at one path. `{name}` in the path stands for one segment."""
+
+    method: str
+    path: str
+    says: str  # a sentence, for the document
+    act: Act
+    roles: frozenset[Role] = frozenset()  # none: anybody, without a key
+    body: Any = None  # type of a JSON body; bytes: as it comes; None: there is none
+    answers: Mapping[int, Any] = field(default_factory=dict)  # status: type of its body, refusals apart
+    body_max: int = BODY_MAX
+    heeds_ids: bool = False  # an Idempotency-Key has it carried out once
+
+
+def refused(status: int, error: str, problems: list[tuple[str, str]] | None = None) -> Answer:
+    return Answer(status, Refused(error=error, problems=[Problem(path=at, message=of) for at, of in problems or []]))

@@ -1,0 +1,8 @@
+"""The routes of the gateway, one list per kind."""
+
+from gateway.customer_routes import CUSTOMER_ROUTES
+from gateway.decision_routes import DECISION_ROUTES
+from gateway.operation_routes import OPERATION_ROUTES
+from gateway.route import Route
+
+ROUTES: list[Route] = [*DECISION_ROUTES, *CUSTOMER_ROUTES, *OPERATION_ROUTES]
