@@ -58,6 +58,7 @@ class Lane:
     flights: list[Flight] = field(default_factory=list)  # not decided, as far as we know
     settling: list[Settling] = field(default_factory=list)
     queued: int = 0  # what waits in `queue`
+    settled: int = 0  # the latest contribution whose settlement was heard
 
     def put(self, part: Part) -> None:
         self.queue.append(part)
@@ -116,8 +117,8 @@ class Dispatcher:
     # --- messages -----------------------------------------------------------------------------------------------------
     def receive(self, message: Message, now: int) -> list[Envelope]:
         if isinstance(message, Decided):
-            self._decided(message)
-        elif isinstance(message, Answered):
+            return self._decided(message, now)
+        if isinstance(message, Answered):
             self._answered(message)
         elif isinstance(message, Refused):
             return self._refused(message, now)
@@ -137,6 +138,7 @@ class Dispatcher:
         if not isinstance(settled, Settled):
             return
         lane = self.lanes[settled.shard]
+        lane.settled = max(lane.settled, settled.contribution)
         settling, lane.settling = lane.settling, []
         for one in settling:
             if one.contribution <= settled.contribution:
@@ -180,15 +182,19 @@ class Dispatcher:
             lane.flights.remove(found)
         return found
 
-    def _decided(self, decided: Decided) -> None:
-        """Who asked nothing of the Ledger is told at once; the others with the settlement."""
-        flight = self._landed(decided.shard, decided.number)
+    def _decided(self, decided: Decided, now: int) -> list[Envelope]:
+        """Who asked nothing of the Ledger is told at once; the others with the settlement. One that was heard before
+        is not heard again: the shard has the whole answer."""
         lane = self.lanes[decided.shard]
+        if decided.contribution <= lane.settled:
+            return self._send_again(lane, now)
+        flight = self._landed(decided.shard, decided.number)
         for part, outcome in parts_of(flight, decided.decisions, decided.receipts, NO_REPLIES):
             if (outcome.receipts["answer"] == PENDING).any():
                 lane.settling.append(Settling(part, outcome, decided.contribution))
             else:
                 self._tell(lane, part, outcome)
+        return []
 
     def _answered(self, answer: Answered) -> None:
         flight = self._landed(answer.shard, answer.number)
