@@ -1,6 +1,7 @@
 """Names of a policy to numbers and back, and what campaigns show."""
 
 from collections.abc import Sequence
+from copy import copy
 
 from engine.policy.campaign import Creative
 from engine.policy.tables import CompiledPolicy
@@ -33,6 +34,13 @@ class Dictionary:
         self.numbers["coupon"] = compiled.coupons
         self.campaigns = {slot: name for name, slot in self.numbers["campaign"].items()}
         self.coupons = {slot: name for name, slot in self.numbers["coupon"].items()}
+
+    def with_names_of(self, other: "Dictionary") -> "Dictionary":
+        """Knows the names of both, which have the same numbers."""
+        both = copy(other)
+        both.numbers = {kind: self.numbers[kind] | known for kind, known in other.numbers.items()}
+        both.campaigns, both.coupons = self.campaigns | other.campaigns, self.coupons | other.coupons
+        return both
 
     def creative(self, campaign: str, arm: int) -> tuple[str | None, Creative]:
         """Name of an arm, if the campaign has arms, and what it shows."""

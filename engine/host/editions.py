@@ -4,9 +4,10 @@ All of them share one registry, so a name has one number whoever reads it, and n
 A seat that is told the same `Running`s in the same order numbers names in the same way.
 """
 
+import functools
 import json
 from copy import deepcopy
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 
 import numpy as np
@@ -55,6 +56,9 @@ class Editions:
 
     def run(self, running: Running) -> None:
         """Raises DocumentError or OverflowError, and then nothing has changed."""
+        if replace(running, share=0, salt="") == replace(self.running, share=0, salt=""):
+            self.running = running  # the same policies
+            return
         registry = deepcopy(self.registry)
         base, trial = self._compiled(running, registry)
         self.registry, self.running, self.base, self.trial = registry, running, base, trial
@@ -77,7 +81,7 @@ class Editions:
         return compile_policy(policy, self.first, last, replication, registry)
 
     def policy(self, text: str) -> Policy:
-        return self.begun.policy if text == BEGUN else load_text(text, "policy", Policy)
+        return self.begun.policy if text == BEGUN else parsed(text)
 
     @property
     def salt(self) -> np.uint64:
@@ -96,9 +100,16 @@ class Editions:
 
     def restore(self, state: str) -> None:
         said = json.loads(state)
+        self.running = Running(base="?")  # it is compiled anew
         terms = {tuple(row): number for number, row in enumerate(said["registry"].pop("terms"))}
         self.registry = Registry(**said["registry"], terms=terms)
         self.run(Running(**said["running"]))
+
+
+@functools.lru_cache(maxsize=4)
+def parsed(text: str) -> Policy:
+    """Raises DocumentError."""
+    return load_text(text, "policy", Policy)
 
 
 def day_of(number: int) -> date:
