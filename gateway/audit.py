@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gateway.audit_chain import BrokenError, Entry, Head, chained, entry_of, page
+from gateway.audit_chain import BrokenError, Entry, Head, chained, entry_of, hash_of, page
 from gateway.grouped import Grouped
 from gateway.keys import Key
 
@@ -116,8 +116,8 @@ class AuditLog:
             found = entry_of(line)
         except BrokenError as error:
             raise AuditError(f"{self.file}: line {self._lines:,}: {error}") from None
-        if found.number != self._lines:
-            raise AuditError(f"{self.file}: line {self._lines:,}: must have that number (got {found.number:,}): "
+        if found.number != self._lines or found.hash != hash_of(found):
+            raise AuditError(f"{self.file}: line {self._lines:,}: was changed, or one before it is gone: "
                              "`windtunnel audit verify` says more")  # fmt: skip
         return Head(found.number, found.hash)
 

@@ -18,7 +18,8 @@ MACHINE = "machine"  # the role of who is there and types a command
 
 
 def note(folder: Path, what: str, detail: str) -> None:
-    """Write down what a command did, also while `serve` runs. Raises AuditError."""
+    """Write down what a command does, also while `serve` runs. Raises AuditError."""
+    folder.mkdir(parents=True, exist_ok=True)
     log = AuditLog(folder)
     try:
         log.add([entry(what, user(), MACHINE, detail=detail)])
@@ -65,7 +66,8 @@ def verify(folder: Path, seen: str | None) -> int:
 
 def sentence(ending: Ending, seen: str | None) -> str:
     number, head = ending.head
-    said = [f"{number:,} entries, each as it was written, none gone between them."]
+    entries = "1 entry" if number == 1 else f"{number:,} entries"
+    said = [f"{entries}, each as it was written, none gone between them."]
     if seen is not None:
         said.append("The hash you kept is on the way.")
     if ending.torn:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.policy.tables import load_policy
+from gateway.audit import AuditError
 from gateway.audit_commands import note
 from gateway.keys import Keys, KeysError, Role
 from gateway.register import RegisterError
@@ -19,7 +20,6 @@ def serve(policy: Path, folder: Path, **given: Any) -> int:
 
     def action() -> int:
         from engine.host.ray_cluster import ClusterError
-        from gateway.audit import AuditError
         from gateway.engine_room import FolderError
         from gateway.sealing import VaultKeyError
         from gateway.serve import ServeError, Serving
@@ -90,10 +90,10 @@ def keys(folder: Path, name: str | None, role: str, as_json: bool) -> int:
             if role not in roles:
                 raise UsageError(f"--role must be one of {', '.join(roles)} (got {role})")
             more, secret = there.made(name, Role(role))
-        except KeysError as error:
+            note(folder, "windtunnel keys", f"makes {name}, for {role}")
+        except (KeysError, AuditError) as error:
             raise UsageError(str(error)) from None
         more.write(folder)
-        note(folder, "windtunnel keys", f"made {name}, for {role}")
         if as_json:
             print_json({"name": name, "role": role, "key": secret})
         else:

@@ -36,13 +36,19 @@ class Grouped(Generic[Job]):
         try:
             while self._waiting:
                 some, self._waiting = self._waiting[:TOGETHER_MAX], self._waiting[TOGETHER_MAX:]
-                became = await loop.run_in_executor(self._thread, self._became, [job for job, _ in some])
+                became = await self._in_thread(loop, [job for job, _ in some])
                 for (_, future), result in zip(some, became, strict=True):
                     if future.done():  # whoever waited has gone; it is kept all the same
                         continue
                     future.set_exception(result) if isinstance(result, Exception) else future.set_result(result)
         finally:
             self._writing = None
+
+    async def _in_thread(self, loop: asyncio.AbstractEventLoop, jobs: Sequence[Job]) -> Sequence[Any]:
+        try:
+            return await loop.run_in_executor(self._thread, self._became, jobs)
+        except RuntimeError as error:  # it was closed
+            return [error] * len(jobs)
 
     def _became(self, jobs: Sequence[Job]) -> Sequence[Any]:
         try:

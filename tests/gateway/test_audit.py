@@ -117,6 +117,21 @@ def test_a_head_kept_elsewhere_sees_what_was_rewritten(tmp_path: Path, capsys: p
     assert f"no entry has the hash {kept}" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "what", ["the last, and its hash", "the end cut off", "two at the end swapped", "a last field"]
+)
+def test_a_broken_end_is_not_gone_on_with(what: str, tmp_path: Path) -> None:
+    lines = written(tmp_path)
+    more: dict[str, Tamper] = {
+        "the last two swapped": lambda of: [*of[:4], of[5], of[4]],
+        "a last field": lambda of: [*of[:5], changed(of[5], who="x")],
+    }
+    tamper = more[what] if what in more else TAMPERED[what][0]
+    (tmp_path / FILE).write_bytes(b"".join(tamper(lines)))
+    with pytest.raises(AuditError, match="windtunnel audit verify"):
+        AuditLog(tmp_path)
+
+
 def test_there_is_no_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert audit_commands.verify(tmp_path, None) == audit_commands.show(tmp_path, None, False) == Exit.WRONG_USE
     assert capsys.readouterr().err.count("must be the audit log of a gateway (got No such file or directory)") == 2
