@@ -157,7 +157,7 @@ def test_decisions_forget_at_once(gateway: Gateway) -> None:
     assert "show" in gateway.ask("POST", "/v1/decide", login | {"page_view": 1}).json()
     assert gateway.ask("DELETE", path, role="operator").status_code == 200
     assert gateway.ask("PUT", path, {}).status_code == 201
-    assert gateway.ask("POST", "/v1/decide", login | {"page_view": 2}, role="operator").json()["reason"] != "shown"
+    assert gateway.ask("POST", "/v1/decide", login | {"page_view": 2}, role="operator").json()["reason"] == "no_consent"
 
 
 def test_a_duty_locks_a_record_for_all_but_the_auditor(gateway: Gateway) -> None:

@@ -110,6 +110,21 @@ def test_who_comes_back_before_the_shard_has_forgotten(room: Callable[..., Room]
     assert (record.said, record.profile) == ({}, {"points": 2}), "of before there is nothing"
 
 
+def test_who_comes_back_while_a_start_finishes_erasures(room: Callable[..., Room]) -> None:
+    """What was written meanwhile is not forgotten again."""
+    customers, shard, _ = room()
+    run(customers.put("a", PHONE))
+    shard.is_slow = True
+    with pytest.raises(SlowError):
+        run(customers.erase("a"))
+    shard.is_slow = False
+
+    async def at_once() -> list[Any]:
+        return [*await asyncio.gather(customers.put("a", PHONE), customers.finish_erasures())]
+
+    assert run(at_once()) == [True, 0] and shard.heard == ["profile", "leaves+profile"]
+
+
 def test_one_after_the_other_for_one_customer(room: Callable[..., Room]) -> None:
     customers, shard, _ = room()
 
