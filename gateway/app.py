@@ -6,6 +6,7 @@ An RSGI application: `__rsgi__(scope, protocol)`.
 import asyncio
 import traceback
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -63,6 +64,16 @@ def _named(template: list[str], segments: list[str]) -> dict[str, str] | None:
     return named
 
 
+@dataclass
+class Trace:
+    """What is known of a request so far."""
+
+    route: Route | None = None
+    key: Key | None = None
+    named: Mapping[str, str] = field(default_factory=dict)
+    noted: list[str] = field(default_factory=list)
+
+
 class App:
     """Answers requests until it is told to stop taking any."""
 
@@ -86,15 +97,40 @@ class App:
         if scope.proto != "http":
             protocol.close(404)
             return
-        answer = await self._answer(scope, protocol)
+        self.under_way += 1
+        try:
+            answer = await self._audited(scope, protocol)
+        finally:
+            self.under_way -= 1
         body = answer.body if isinstance(answer.body, bytes) else self._encoder.encode(answer.body)
         headers = [("content-type", answer.content_type), ("cache-control", "no-store"), *answer.headers]
         protocol.response_bytes(answer.status, headers, body)
 
-    async def _answer(self, scope: Any, protocol: Any) -> Answer:
-        self.under_way += 1
+    async def _audited(self, scope: Any, protocol: Any) -> Answer:
+        """An answer, once the audit log has what it must have of it."""
+        trace = Trace()
+        answer = await self._answer(scope, protocol, trace)
         try:
-            return await self._asked(scope, protocol)
+            await self._note(trace, answer.status)
+        except Exception as error:
+            self.services.log("unexpected", error=type(error).__name__, at=place_of(error))
+            return refused(500, "the audit log cannot be written, so this is not answered; it may have been done")
+        return answer
+
+    async def _note(self, trace: Trace, status: int) -> None:
+        audit, route = self.services.audit, trace.route
+        if route is None:
+            return
+        if status == 401:
+            await audit.note_stranger(route.name)
+        elif trace.key is not None and (route.is_audited or trace.noted or status == 403):
+            customer = trace.named.get("customer")
+            token = None if customer is None else self.services.desk.register.token(customer)
+            await audit.note(route.name, trace.key, token, status, ", ".join(trace.noted))
+
+    async def _answer(self, scope: Any, protocol: Any, trace: Trace) -> Answer:
+        try:
+            return await self._asked(scope, protocol, trace)
         except StatusError as error:
             return error.answer
         except msgspec.ValidationError as error:
@@ -114,16 +150,15 @@ class App:
         except Exception as error:  # its message may quote a body
             self.services.log("unexpected", error=type(error).__name__, at=place_of(error))
             return refused(500, "something unexpected happened; it is in the log")
-        finally:
-            self.under_way -= 1
 
-    async def _asked(self, scope: Any, protocol: Any) -> Answer:
+    async def _asked(self, scope: Any, protocol: Any, trace: Trace) -> Answer:
         route, named = self._paths.find(scope.method, scope.path)
+        trace.route, trace.named = route, named
         if not route.roles:
             return await route.act(self.services, Asked(None, named=named, headers=scope.headers))
         if self.services.is_stopping:
             raise StatusError(503, "this gateway is stopping", ("retry-after", str(RETRY_AFTER_S)))
-        key = self._key(scope.headers.get("authorization"))
+        trace.key = key = self._key(scope.headers.get("authorization"))
         if key.role not in route.roles:
             raise StatusError(403, f"a key of role {key.role.value} may not ask this")
         request = scope.headers.get("idempotency-key")
@@ -132,7 +167,8 @@ class App:
             raise StatusError(400, f"Idempotency-Key is heeded by {heed}; send this without, once")
         query = dict(parse_qsl(scope.query_string, keep_blank_values=True)) if scope.query_string else {}
         return await route.act(
-            self.services, Asked(await self._body(route, scope, protocol), key, request, named, scope.headers, query)
+            self.services,
+            Asked(await self._body(route, scope, protocol), key, request, named, scope.headers, query, trace.noted),
         )
 
     def _key(self, authorization: str | None) -> Key:

@@ -17,6 +17,7 @@ from engine.records import NONE, Channel, EventKind, Flag
 from gateway.blocks import Block, Outcome, new_events
 from gateway.bodies import Checkout, Claim, Decide, Line, Origin, Profile
 from gateway.dictionary import Dictionary, Names
+from gateway.identifying import FIELDS, problems
 
 Told = Callable[[Outcome], None]
 _FLAGS = {
@@ -41,19 +42,37 @@ def fen(yuan: str) -> int:
     return int(whole) * 100 + int(part.ljust(2, "0") or 0)
 
 
-def identity(what: str, value: str | None) -> int:
-    """A number for something that is only ever compared: positive; NONE without one."""
+def identity(what: str, value: str | None, pepper: bytes) -> int:
+    """A number for something that is only ever compared: positive; NONE without one. pepper: the folder's, without
+    which nobody finds the value by trying those there are."""
     if value is None:
         return NONE
-    digest = hashlib.blake2b(value.encode(), digest_size=_IDENTITY_BYTES, person=what.encode()).digest()
+    digest = hashlib.blake2b(value.encode(), digest_size=_IDENTITY_BYTES, key=pepper, person=what.encode()).digest()
     return int.from_bytes(digest, "little") >> 1
+
+
+def identifying(body: Profile) -> dict[str, str]:
+    """The fields of a profile that identify, as far as they are said."""
+    said = {field: getattr(body, field) for field in FIELDS}
+    return {field: value for field, value in said.items() if value is not UNSET}
+
+
+def _leaving(customer: int) -> np.ndarray:
+    row = np.zeros(1, PROFILE)
+    row["customer"], row["given"] = customer, Given.LEAVES
+    return row
 
 
 class Asking:
     """Makes blocks of bodies under one policy. Raises BodyError with every name that the policy does not have."""
 
-    def __init__(self, dictionary: Dictionary) -> None:
+    def __init__(self, dictionary: Dictionary, pepper: bytes) -> None:
         self.dictionary = dictionary
+        self._pepper = pepper
+
+    def identity(self, what: str, value: str | None) -> int:
+        """See above."""
+        return identity(what, value, self._pepper)
 
     def decide(self, body: Decide, customer: int, now: int, told: Told) -> Block:
         names = Names(self.dictionary)
@@ -95,7 +114,8 @@ class Asking:
         names.raise_if_unknown()
         return Block(event, told, ask, lines, origins)
 
-    def profile(self, body: Profile, customer: int, told: Told) -> Block:
+    def profile(self, body: Profile, customer: int, told: Told, is_leaving: bool = False) -> Block:
+        """is_leaving: the shard has to forget the customer first, and was not told yet."""
         names, row = Names(self.dictionary), np.zeros(1, PROFILE)
         row["customer"] = customer
         for bit, name, value in self._said(body, names):
@@ -105,8 +125,14 @@ class Asking:
             self._mark(row, flag, getattr(body, name))
         personal = body.personalisation
         self._mark(row, Flag.PERSONALISATION_OFF, UNSET if personal is UNSET else not personal)
+        names.problems += problems(identifying(body))
         names.raise_if_unknown()
-        return Block(new_events(0), told, profiles=row)
+        rows = np.concatenate([_leaving(customer), row]) if is_leaving else row
+        return Block(new_events(0), told, profiles=rows)
+
+    def leave(self, customer: int, told: Told) -> Block:
+        """The shard forgets a customer: what limits count stays."""
+        return Block(new_events(0), told, profiles=_leaving(customer))
 
     # --- parts --------------------------------------------------------------------------------------------------------
     def _event(self, customer: int, now: int, kind: EventKind) -> np.ndarray:
@@ -133,8 +159,8 @@ class Asking:
         if origin is None:
             return np.zeros(0, ORIGIN)
         row = np.zeros(1, ORIGIN)
-        row["device_id"], row["card"] = identity("device", origin.device), identity("card", origin.card)
-        row["address"], row["ip"] = identity("address", origin.address), self._ip(origin.ip, names)
+        row["device_id"], row["card"] = self.identity("device", origin.device), self.identity("card", origin.card)
+        row["address"], row["ip"] = self.identity("address", origin.address), self._ip(origin.ip, names)
         row["code"] = row["inviter"] = row["group"] = NONE
         row["agent"] = Agent.UNKNOWN if origin.agent is None else Agent[origin.agent.upper()]
         event["origin"] = 0

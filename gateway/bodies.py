@@ -3,7 +3,7 @@
 Bodies are strict: a field nobody knows, a number as text, a name the policy does not have is an error with its path.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
@@ -96,6 +96,22 @@ class Profile(Struct, forbid_unknown_fields=True, kw_only=True):
     personalisation: bool | UnsetType = UNSET
     likely_minor: bool | UnsetType = UNSET
     high_risk: bool | UnsetType = UNSET
+    # What identifies: sealed at the gateway, and nothing decides by it.
+    phone: Annotated[str, Meta(max_length=16)] | UnsetType = UNSET
+    card_number: Annotated[str, Meta(max_length=19)] | UnsetType = UNSET
+    identity_number: Annotated[str, Meta(max_length=18)] | UnsetType = UNSET
+    name: Name | UnsetType = UNSET
+
+    def __repr__(self) -> str:
+        """Of whom it tells nothing, wherever it is printed."""
+        return "Profile(…)"
+
+
+class Retention(Struct, forbid_unknown_fields=True, kw_only=True):
+    """A duty to keep a customer's record through a day."""
+
+    duty: Annotated[str, Meta(pattern=r"^[^\x00-\x1f\x7f]{1,100}$(?!\n)", examples=["anti-money-laundering law"])]
+    until: Annotated[str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$(?!\n)", examples=["2031-01-01"])]
 
 
 # --- answers ----------------------------------------------------------------------------------------------------------
@@ -150,6 +166,75 @@ class Known(Struct, kw_only=True):
     """A customer who is known from now on."""
 
     customer: str
+
+
+class Sealed(Struct, kw_only=True, omit_defaults=True):
+    """A record: what identifies, masked unless an auditor asks, and everything else that was written."""
+
+    phone: str | None = None
+    card_number: str | None = None
+    identity_number: str | None = None
+    name: str | None = None
+    masked: bool = False
+    locked: bool = False  # erased, and kept through its duties' days
+    profile: dict[str, Any] = {}
+
+    def __repr__(self) -> str:
+        return "Sealed(…)"
+
+
+class Told(Struct, kw_only=True, omit_defaults=True):
+    """What is known of a customer."""
+
+    customer: str
+    since_ms: int | None = None  # the record's beginning
+    erased_ms: int | None = None
+    retention: list[Retention] = []
+    records: list[Sealed] = []
+
+
+class Erased(Struct, kw_only=True, omit_defaults=True):
+    """A customer is forgotten; 202: what duties lock is destroyed when their days have passed."""
+
+    customer: str
+    erased_ms: int
+    retention: list[Retention] = []
+
+
+class Retained(Struct, kw_only=True):
+    """Every duty that a customer's record is under."""
+
+    customer: str
+    retention: list[Retention]
+
+
+class AuditEntry(Struct, kw_only=True):
+    """Somebody did something. `hash` is the SHA-256 of the entry without it."""
+
+    number: int
+    time_ms: int
+    who: str
+    role: str
+    what: str
+    customer: str | None
+    status: int | None
+    detail: str
+    previous: str
+    hash: str
+
+
+class AuditHead(Struct, kw_only=True):
+    """The end of the log: kept elsewhere, it tells later whether anything before it was changed."""
+
+    number: int
+    hash: str
+
+
+class AuditPage(Struct, kw_only=True):
+    """Entries of the audit log, at most 1,000."""
+
+    entries: list[AuditEntry]
+    head: AuditHead
 
 
 class Alive(Struct, kw_only=True):

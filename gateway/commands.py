@@ -4,6 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from engine.policy.tables import load_policy
+from gateway.audit import AuditError
+from gateway.audit_commands import note
 from gateway.keys import Keys, KeysError, Role
 from gateway.register import RegisterError
 from scenarios.console import complain, guarded, print_json
@@ -19,14 +21,18 @@ def serve(policy: Path, folder: Path, **given: Any) -> int:
     def action() -> int:
         from engine.host.ray_cluster import ClusterError
         from gateway.engine_room import FolderError
+        from gateway.sealing import VaultKeyError
         from gateway.serve import ServeError, Serving
         from gateway.serve import serve as run
+        from gateway.vault import VaultError
+
+        wrong = (FolderError, ServeError, KeysError, RegisterError, ClusterError, AuditError, VaultError, VaultKeyError)
 
         check(given)
         found = load_policy(policy)
         try:
             answered = run(found, Serving(folder, **given), lambda line: print(line, flush=True))
-        except (FolderError, ServeError, KeysError, RegisterError, ClusterError) as error:
+        except wrong as error:
             raise UsageError(str(error)) from None
         if answered:
             print("stopped; everything that was taken was answered")
@@ -52,6 +58,24 @@ def check(given: dict[str, Any]) -> None:
         raise UsageError("\n".join(wrong))
 
 
+def vault_key(file: Path) -> int:
+    """Make a master key; exit code."""
+
+    def action() -> int:
+        from gateway.sealing import VaultKeyError, write_master_key
+
+        try:
+            write_master_key(file)
+        except VaultKeyError as error:
+            raise UsageError(str(error)) from None
+        except OSError as error:
+            raise UsageError(f"{file} must be a file that can be made (got {error.strerror})") from None
+        print(f"{file} opens whatever is sealed with it, and nothing else does: keep a copy where the folder is not.")
+        return Exit.FINE
+
+    return guarded(action)
+
+
 def keys(folder: Path, name: str | None, role: str, as_json: bool) -> int:
     """Make a key and show it once, or list what there is; exit code."""
 
@@ -66,7 +90,8 @@ def keys(folder: Path, name: str | None, role: str, as_json: bool) -> int:
             if role not in roles:
                 raise UsageError(f"--role must be one of {', '.join(roles)} (got {role})")
             more, secret = there.made(name, Role(role))
-        except KeysError as error:
+            note(folder, "windtunnel keys", f"makes {name}, for {role}")
+        except (KeysError, AuditError) as error:
             raise UsageError(str(error)) from None
         more.write(folder)
         if as_json:

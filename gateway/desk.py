@@ -4,11 +4,12 @@ import asyncio
 from collections.abc import Callable
 
 from gateway.answering import Answering
-from gateway.asking import Asking, Told, identity
+from gateway.asking import Asking, Told
 from gateway.blocks import Block, Outcome
 from gateway.bodies import Checkout, Claim, Decide, Decision, Granted, Profile, Quote
 from gateway.carrier import Carrier
 from gateway.dictionary import Dictionary
+from gateway.grouped import Grouped
 from gateway.register import Register
 
 ANSWERED_WITHIN_S = 30.0  # else nobody knows what became of it, and the caller asks again under the same id
@@ -29,8 +30,10 @@ class Desk:
         self, dictionary: Dictionary, register: Register, carrier: Carrier, bounds: list[tuple[int, int]]
     ) -> None:
         """bounds: customers [first, end) of each shard."""
-        self.asking, self.answering = Asking(dictionary), Answering(dictionary)
+        self.asking, self.answering = Asking(dictionary, register.pepper), Answering(dictionary)
         self.register, self.carrier = register, carrier
+        self.erased = set[int]()  # who is not decided for, unless written again
+        self._enrolling = Grouped[str](register.enrol_each)
         self.ends = [end for _, end in bounds]
 
     async def decide(self, body: Decide, tells_why: bool) -> Decision:
@@ -46,7 +49,7 @@ class Desk:
         customer = self._number(body.customer)
 
         def block(told: Told) -> Block:
-            return self.asking.claim(body, customer, self._now(), told, request_id(request))
+            return self.asking.claim(body, customer, self._now(), told, self._request(request))
 
         return self.answering.granted(await self._outcome(customer, block), body.customer, body.coupon)
 
@@ -55,25 +58,36 @@ class Desk:
         customer = self._number(body.customer)
 
         def block(told: Told) -> Block:
-            return self.asking.checkout(body, customer, self._now(), told, request_id(request))
+            return self.asking.checkout(body, customer, self._now(), told, self._request(request))
 
         return self.answering.quote(await self._outcome(customer, block), body.customer, body.order)
 
-    async def put(self, customer: str, body: Profile) -> bool:
-        """Write a customer's profile; whether the customer is new."""
-        self.asking.profile(
-            body, 0, lambda outcome: None
-        )  # names it does not know are an error before anything is written
-        is_new = self.register.number(customer) is None
-        (number,) = self.register.enrol([customer])
-        await self._outcome(number, lambda told: self.asking.profile(body, number, told))
-        return is_new
+    async def enrolled(self, customer: str) -> int:
+        """A customer's number, a new one for who has none; those of one round of the loop share a sync. Raises
+        RoomError."""
+        known = self.register.number(customer)
+        return known if known is not None else int(await self._enrolling.kept(customer))
+
+    async def write(self, number: int, body: Profile, is_leaving: bool) -> None:
+        """Have a shard keep a profile. is_leaving: it has to forget the customer first."""
+        await self._outcome(number, lambda told: self.asking.profile(body, number, told, is_leaving))
+
+    async def leave(self, number: int) -> None:
+        """Have a shard forget a customer."""
+        await self._outcome(number, lambda told: self.asking.leave(number, told))
+
+    def close(self) -> None:
+        self._enrolling.close()
 
     def _number(self, customer: str) -> int:
         number = self.register.number(customer)
-        if number is None:
+        if number is None or number in self.erased:
             raise UnknownCustomerError(customer)
         return number
+
+    def _request(self, text: str | None) -> int:
+        """A caller's id of a request as a number: at most once under it; 0 without."""
+        return 0 if text is None else self.asking.identity("request", text)
 
     def _now(self) -> int:
         return self.carrier.dispatcher.now_ms()
@@ -94,8 +108,3 @@ class Desk:
             return await asyncio.wait_for(future, ANSWERED_WITHIN_S)
         except TimeoutError:
             raise SlowError(f"no answer within {ANSWERED_WITHIN_S:.0f} s") from None
-
-
-def request_id(text: str | None) -> int:
-    """A caller's id of a request as a number: at most once under it; 0 without."""
-    return 0 if text is None else identity("request", text)

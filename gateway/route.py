@@ -4,7 +4,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from gateway.audit import Audit
 from gateway.bodies import Problem, Refused
+from gateway.customers import Customers
 from gateway.desk import Desk
 from gateway.keys import Key, Keys, Role
 
@@ -40,6 +42,8 @@ class Services:
     desk: Desk
     keys: Keys
     log: Callable[..., None]  # log(event, **what is told of it)
+    audit: Audit
+    customers: Customers
     is_stopping: bool = False
 
     @property
@@ -57,6 +61,7 @@ class Asked:
     named: Mapping[str, str] = field(default_factory=dict)  # what the path's {…} stand for
     headers: Mapping[str, str] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)
+    noted: list[str] = field(default_factory=list)  # for the audit log: what was done beyond who asked what; no values
 
     @property
     def role(self) -> Role:
@@ -80,6 +85,12 @@ class Route:
     answers: Mapping[int, Any] = field(default_factory=dict)  # status: type of its body, refusals apart
     body_max: int = BODY_MAX
     heeds_ids: bool = False  # an Idempotency-Key has it carried out once
+    is_audited: bool = False  # who asks it is in the audit log; of another route, where something is noted
+
+    @property
+    def name(self) -> str:
+        """As logs call it: what a path's {…} stand for is nobody's business."""
+        return f"{self.method} {self.path}"
 
 
 def refused(status: int, error: str, problems: list[tuple[str, str]] | None = None) -> Answer:

@@ -20,8 +20,11 @@ from engine.host.ray_cluster import cluster
 from engine.host.ray_fleet import SPARES, RayFleet
 from engine.host.replica import Care
 from engine.policy.document import Policy
-from gateway.app import App
+from gateway.app import App, place_of
+from gateway.audit import FILE as AUDIT
+from gateway.audit import Audit, AuditLog
 from gateway.carrier import Carrier
+from gateway.customers import Customers
 from gateway.desk import Desk
 from gateway.dictionary import Dictionary
 from gateway.dispatcher import Dispatcher
@@ -29,9 +32,12 @@ from gateway.engine_room import Build, EngineRoom, began
 from gateway.keys import Keys
 from gateway.register import FILE, Register
 from gateway.route import Services
+from gateway.sealing import SecretKey, master_key
+from gateway.vault import Vault
 
 STARTS_WITHIN_S, ENDS_WITHIN_S = 600.0, 15.0
 HOSTS = "hosts"
+LOOKS_AT_THE_DAY_S = 30.0
 
 
 class ServeError(Exception):
@@ -50,20 +56,22 @@ class Serving:
     standby: bool = False
     care: Care = field(default_factory=Care)
     address: str | None = None  # of a Ray cluster
+    vault_key: Path | None = None  # file of the master key; None: from the environment, or no vault
 
 
 def serve(policy: Policy, serving: Serving, tell: Callable[[str], None]) -> bool:
     """Until SIGTERM or SIGINT; whether everything that was taken was answered. tell: a line for whoever watches.
-    Raises ServeError, FolderError, KeysError, RegisterError."""
+    Raises ServeError, FolderError, KeysError, RegisterError, VaultKeyError, VaultError, AuditError."""
     try:
         lock = locked(serving.folder)
     except BlockingIOError as error:
         raise ServeError(f"{serving.folder}: {error.strerror}") from None
     try:
-        keys = checked(serving)
+        master, keys = master_key(serving.vault_key, serving.folder), checked(serving)
         beginning, compiled = began(serving.folder, policy, serving.customers, serving.shards)
+        books = opened(serving, keys, master)
         with cluster(serving.address):
-            return asyncio.run(_run(Build(compiled, beginning), keys, serving, tell))
+            return asyncio.run(_run(Build(compiled, beginning), books, serving, tell))
     finally:
         os.close(lock)
 
@@ -75,6 +83,8 @@ def checked(serving: Serving) -> Keys:
         raise ServeError(f"{serving.folder} has no key yet: windtunnel keys {serving.folder} --name shop --role client")
     if (serving.folder / HOSTS).exists() and not (serving.folder / FILE).exists():
         raise ServeError(f"{serving.folder} must have {FILE}, which says whose number is whose (got no such file)")
+    if (serving.folder / HOSTS).exists() and not (serving.folder / AUDIT).exists():
+        raise ServeError(f"{serving.folder} must have {AUDIT}, which says who did what (got no such file)")
     try:
         socket.create_server((serving.host, serving.port)).close()
     except OSError as error:
@@ -87,9 +97,52 @@ def log(event: str, **told: Any) -> None:
     print(json.dumps({"time": round(time.time(), 3), "event": event, **told}), file=sys.stderr, flush=True)
 
 
-async def _run(build: Build, keys: Keys, serving: Serving, tell: Callable[[str], None]) -> bool:
+@dataclass(frozen=True)
+class Books:
+    """What the gateway itself keeps in its folder."""
+
+    keys: Keys
+    register: Register
+    vault: Vault
+    audit: AuditLog
+
+
+def opened(serving: Serving, keys: Keys, master: SecretKey | None) -> Books:
+    """Raises RegisterError, VaultError, AuditError."""
+    vault = Vault(serving.folder, master)
+    return Books(keys, Register(serving.folder, serving.customers), vault, AuditLog(serving.folder))
+
+
+async def keep_days(customers: Customers, audit: Audit) -> None:
+    """Finish erasures that were cut short; at the start and after every midnight destroy what no duty keeps any
+    more."""
+    done_on = ""
+    try:
+        await customers.finish_erasures()
+        while True:
+            if (today := customers.today) != done_on:
+                for token in await customers.expire():
+                    await audit.note("destroy what no duty keeps any more", customer=token)
+                done_on = today
+            await asyncio.sleep(LOOKS_AT_THE_DAY_S)
+    except Exception as error:  # its message may say who
+        log("unexpected", error=type(error).__name__, at=place_of(error))
+
+
+async def _run(build: Build, books: Books, serving: Serving, tell: Callable[[str], None]) -> bool:
+    """With the audit log open from before the first host to after the last."""
+    audit = Audit(books.audit)
+    log("audit", **audit.head._asdict())
+    await audit.note("serve starts", detail=f"policy {build.beginning.policy}, rules {build.beginning.rules}")
+    try:
+        return await _serve(build, books, audit, serving, tell)
+    finally:
+        await audit.close("serve ends")
+        log("audit", **audit.head._asdict())
+
+
+async def _serve(build: Build, books: Books, audit: Audit, serving: Serving, tell: Callable[[str], None]) -> bool:
     loop = asyncio.get_running_loop()
-    register = Register(serving.folder, serving.customers)
     name = f"gateway@{time.time_ns()}"
     dispatcher = Dispatcher(name, serving.shards, lambda: time.time_ns() // 1_000_000)
     woken: list[Callable[[], None]] = []
@@ -110,15 +163,20 @@ async def _run(build: Build, keys: Keys, serving: Serving, tell: Callable[[str],
         if not came:
             raise ServeError(f"hosts did not start within {STARTS_WITHIN_S:.0f} s")
         room.lead()
-        desk = Desk(Dictionary(build.policy), register, carrier, build.bounds)
-        app = App(Services(desk, keys, log))
+        desk = Desk(Dictionary(build.policy), books.register, carrier, build.bounds)
+        customers = Customers(desk, books.vault)
+        app = App(Services(desk, books.keys, log, audit=audit, customers=customers))
+        keeping = asyncio.create_task(keep_days(customers, audit))
         answered = await _answer_until_told(app, serving, tell, carrying)
+        keeping.cancel()
         carrier.end()
         await carrying
+        desk.close()
+        customers.close()
         return answered
     finally:
         fleet.close()
-        register.close()
+        books.register.close()
 
 
 async def _answer_until_told(

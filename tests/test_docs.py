@@ -61,7 +61,10 @@ ELSEWHERE = {
     SHARDS: "make demo",
     SERVE: "tests/gateway/test_serve.py, on a folder and a port of its own",
 }
-COMMANDS = ("new", "run", "compare", "check", "report", "explain", "replay", "lint", "grade", "answer", "drill", "keys")
+COMMANDS = (
+    "new", "run", "compare", "check", "report", "explain", "replay", "lint", "grade", "answer", "drill", "keys",
+    "vault-key", "audit",
+)  # fmt: skip
 MISSED_IS_FINE = ("run", "check")  # of few customers little can be said
 FEW_WORLDS = {"--customers": "200", "--worlds": "10", "--assumption-sets": "2"}
 

@@ -102,6 +102,7 @@ FENCES = {
     "markupsafe": ("results/*.py",),
     "typer": ("windtunnel.py",),
     "granian": ("gateway/serve.py",),
+    "cryptography": ("gateway/sealing.py",),
     "msgspec": ("gateway/*.py",),
     "rich": ("scenarios/console.py", "scenarios/linting.py"),
     "pytest": ("scenarios/check.py", "scenarios/pytest_plugin.py"),
