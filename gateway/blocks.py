@@ -135,8 +135,8 @@ def _begins(counts: list[int]) -> np.ndarray:
 
 
 def new_events(count: int) -> np.ndarray:
-    """EVENT[count] that say nothing."""
+    """EVENT[count] that say nothing, not even when: they are taken when they leave."""
     events = np.zeros(count, EVENT)
-    for name in ("exposure", "page", "campaign", "city", "channel", "moment", "ask", "origin", "sequence"):
+    for name in ("time_ms", "exposure", "page", "campaign", "city", "channel", "moment", "ask", "origin", "sequence"):
         events[name] = NONE
     return events

@@ -6,9 +6,26 @@ from collections.abc import Callable
 from gateway.answering import Answering
 from gateway.asking import Asking, Told, identity
 from gateway.blocks import Block, Outcome
-from gateway.bodies import Checkout, Claim, Decide, Decision, Granted, Profile, Quote
+from gateway.bodies import (
+    Cancel,
+    Challenge,
+    Checkout,
+    Claim,
+    Decide,
+    Decision,
+    Granted,
+    Passed,
+    Pay,
+    Profile,
+    Quote,
+    Redeem,
+    Redeemed,
+    Refund,
+    Returned,
+    Transfer,
+)
 from gateway.carrier import Carrier
-from gateway.dictionary import Dictionary
+from gateway.dictionary import BodyError, Challenges, Dictionary
 from gateway.register import Register
 
 ANSWERED_WITHIN_S = 30.0  # else nobody knows what became of it, and the caller asks again under the same id
@@ -23,41 +40,65 @@ class SlowError(Exception):
 
 
 class Desk:
-    """One policy, one register, one carrier."""
+    """One policy, one register, one carrier. request: the caller's id of what is asked, which is carried out once;
+    tells_why: to somebody who may know reasons."""
 
     def __init__(
         self, dictionary: Dictionary, register: Register, carrier: Carrier, bounds: list[tuple[int, int]]
     ) -> None:
         """bounds: customers [first, end) of each shard."""
-        self.asking, self.answering = Asking(dictionary), Answering(dictionary)
-        self.register, self.carrier = register, carrier
+        self.dictionary, self.register, self.carrier = dictionary, register, carrier
+        self.challenges = Challenges(dictionary, register.token)
+        self.asking, self.answering = Asking(dictionary), Answering(dictionary, self.challenges)
         self.ends = [end for _, end in bounds]
 
     async def decide(self, body: Decide, tells_why: bool) -> Decision:
         customer = self._number(body.customer)
+        outcome = await self._outcome(customer, lambda told: self.asking.decide(body, customer, told))
+        return self.answering.decision(outcome, body.customer, tells_why)
 
-        def block(told: Told) -> Block:
-            return self.asking.decide(body, customer, self._now(), told)
+    async def claim(self, body: Claim, request: str | None, tells_why: bool) -> Granted:
+        customer, id = self._number(body.customer), request_id(request)
+        outcome = await self._outcome(customer, lambda told: self.asking.claim(body, customer, told, id))
+        return self.answering.granted(outcome, body.customer, body.coupon, tells_why)
 
-        return self.answering.decision(await self._outcome(customer, block), body.customer, tells_why)
+    async def checkout(self, body: Checkout, request: str | None, tells_why: bool) -> Quote:
+        customer, id = self._number(body.customer), request_id(request)
+        outcome = await self._outcome(customer, lambda told: self.asking.checkout(body, customer, told, id))
+        return self.answering.quote(outcome, body.customer, body.order, tells_why)
 
-    async def claim(self, body: Claim, request: str | None) -> Granted:
-        """request: the caller's id of it: it is carried out once."""
-        customer = self._number(body.customer)
+    async def pay(self, body: Pay, request: str | None, tells_why: bool) -> Quote:
+        customer, id = self._number(body.customer), request_id(request)
+        outcome = await self._outcome(customer, lambda told: self.asking.pay(body, customer, told, id))
+        return self.answering.quote(outcome, body.customer, body.order, tells_why)
 
-        def block(told: Told) -> Block:
-            return self.asking.claim(body, customer, self._now(), told, request_id(request))
+    async def cancel(self, body: Cancel, request: str | None) -> Returned:
+        customer, id = self._number(body.customer), request_id(request)
+        outcome = await self._outcome(customer, lambda told: self.asking.cancel(body, customer, told, id))
+        return self.answering.returned(outcome, body.customer, body.order, refunds=False)
 
-        return self.answering.granted(await self._outcome(customer, block), body.customer, body.coupon)
+    async def refund(self, body: Refund, request: str | None) -> Returned:
+        customer, id = self._number(body.customer), request_id(request)
+        outcome = await self._outcome(customer, lambda told: self.asking.refund(body, customer, told, id))
+        return self.answering.returned(outcome, body.customer, body.order, refunds=True)
 
-    async def checkout(self, body: Checkout, request: str | None) -> Quote:
-        """request: as above."""
-        customer = self._number(body.customer)
+    async def redeem(self, body: Redeem, request: str | None, tells_why: bool) -> Redeemed:
+        customer, id = self._number(body.customer), request_id(request)
+        outcome = await self._outcome(customer, lambda told: self.asking.redeem(body, customer, told, id))
+        return self.answering.redeemed(outcome, body.customer, body.number, tells_why)
 
-        def block(told: Told) -> Block:
-            return self.asking.checkout(body, customer, self._now(), told, request_id(request))
+    async def transfer(self, body: Transfer, request: str | None, tells_why: bool) -> Redeemed:
+        customer, id = self._number(body.customer), request_id(request)
+        other = self.register.number(body.to)
+        if other is None or other == customer:
+            raise BodyError([("$.to", f"must be another customer who is known (got {body.to})")])
+        outcome = await self._outcome(customer, lambda told: self.asking.transfer(body, customer, other, told, id))
+        return self.answering.redeemed(outcome, body.customer, body.number, tells_why)
 
-        return self.answering.quote(await self._outcome(customer, block), body.customer, body.order)
+    async def challenge(self, body: Challenge) -> Passed:
+        customer, rule = self._number(body.customer), self.challenges.slot(body.challenge)
+        outcome = await self._outcome(customer, lambda told: self.asking.challenge(body, customer, rule, told))
+        return self.answering.passed(outcome, body.customer)
 
     async def put(self, customer: str, body: Profile) -> bool:
         """Write a customer's profile; whether the customer is new."""
@@ -74,9 +115,6 @@ class Desk:
         if number is None:
             raise UnknownCustomerError(customer)
         return number
-
-    def _now(self) -> int:
-        return self.carrier.dispatcher.now_ms()
 
     def _shard(self, customer: int) -> int:
         return next(shard for shard, end in enumerate(self.ends) if customer < end)

@@ -1,12 +1,13 @@
 """Names of a policy to numbers and back, and what campaigns show."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from engine.policy.campaign import Creative
 from engine.policy.tables import CompiledPolicy
 from engine.records import NONE
 
 Path = tuple[str | int, ...]
+CHALLENGE_DIGITS = 12
 
 
 class BodyError(Exception):
@@ -31,6 +32,7 @@ class Dictionary:
         }
         self.numbers["campaign"] = {name: compiled.registry.slots[name] for name in compiled.policy.campaigns}
         self.numbers["coupon"] = compiled.coupons
+        self.rules = compiled.rules
         self.campaigns = {slot: name for name, slot in self.numbers["campaign"].items()}
         self.coupons = {slot: name for name, slot in self.numbers["coupon"].items()}
 
@@ -41,6 +43,22 @@ class Dictionary:
             assert found.creative is not None
             return None, found.creative
         return found.arms[arm].name, found.arms[arm].creative
+
+
+class Challenges:
+    """Names under which callers are told fraud rules' challenges: nobody learns the rule from one."""
+
+    def __init__(self, dictionary: Dictionary, token: Callable[[str], bytes]) -> None:
+        """token: a keyed hash, which only this gateway can compute; ids of customers have no space."""
+        self.rules = {slot: name for name, slot in dictionary.rules.items()}
+        self.by_rule = {name: token(f"challenge {name}").hex()[:CHALLENGE_DIGITS] for name in dictionary.rules}
+        self._slots = {self.by_rule[name]: slot for name, slot in dictionary.rules.items()}
+
+    def slot(self, challenge: str) -> int:
+        """Of the rule. Raises BodyError."""
+        if challenge not in self._slots:
+            raise BodyError([("$.challenge", f"must be a challenge that a refusal named (got {challenge})")])
+        return self._slots[challenge]
 
 
 class Names:

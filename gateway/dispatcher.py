@@ -76,7 +76,8 @@ def size_of(part: Part) -> int:
 
 
 class Dispatcher:
-    """See above. Times of events come from `clock` (ms since 1970) where callers give none."""
+    """See above. Events whose callers give no time are taken when they leave, by `clock` (ms since
+    1970): one that had to wait is not late."""
 
     def __init__(self, name: str, shards: int, clock: Callable[[], int], queue_max: int = QUEUE_MAX) -> None:
         """name: ours as a client, another one at each start: `name@when`."""
@@ -161,10 +162,12 @@ class Dispatcher:
         lane.queued -= events
         arrays = joined(parts)
         lane.number += 1
-        latest = int(arrays.events["time_ms"].max(initial=0))
+        times, present = arrays.events["time_ms"], self.now_ms()
+        times[times == NONE] = present
+        time_ms = max(present, int(times.max(initial=0)))
         batch = Batch(
-            self.name, shard, lane.number, max(self.now_ms(), latest), arrays.events, arrays.asks, arrays.lines,
-            arrays.origins, arrays.profiles,
+            self.name, shard, lane.number, time_ms, arrays.events, arrays.asks, arrays.lines, arrays.origins,
+            arrays.profiles,
         )  # fmt: skip
         lane.flights.append(Flight(batch, parts, now))
         return [self._envelope(batch)]

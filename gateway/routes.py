@@ -3,6 +3,7 @@
 from gateway.customer_routes import CUSTOMER_ROUTES
 from gateway.decision_routes import DECISION_ROUTES
 from gateway.operation_routes import OPERATION_ROUTES
+from gateway.order_routes import ORDER_ROUTES
 from gateway.route import Route
 
-ROUTES: list[Route] = [*DECISION_ROUTES, *CUSTOMER_ROUTES, *OPERATION_ROUTES]
+ROUTES: list[Route] = [*DECISION_ROUTES, *ORDER_ROUTES, *CUSTOMER_ROUTES, *OPERATION_ROUTES]

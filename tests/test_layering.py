@@ -79,7 +79,7 @@ ARROWS = {
     "results": ("results", *RECORDS),
     "scenarios": ("scenarios", "engine", "sim", "results"),
     "loadtests": ("loadtests", "scenarios", "engine", "sim", "results"),
-    "gateway": ("gateway", "scenarios", "engine"),
+    "gateway": ("gateway", "scenarios", "engine", "results.fraud_words"),
     "windtunnel": ("scenarios", "loadtests", "results", "engine", "gateway"),
 }
 
