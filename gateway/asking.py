@@ -39,7 +39,7 @@ _FLAGS = {
     "high_risk": Flag.HIGH_RISK,
 }
 _REACTIONS = ("click", "close", "mute", "snooze", "complaint", "not_shown")
-_NEEDED = {  # by event: what says nothing without
+NEEDED = {  # by event: what says nothing without
     "page_view": ("page",), "page_dwell": ("page", "dwell_ms"), "page_leave": ("page_view",), "slot_view": ("page",),
     "payment": ("amount",), "top_up": ("amount",), "money_transfer": ("amount",),
     "consent_given": ("channel",), "consent_withdrawn": ("channel",),
@@ -70,7 +70,7 @@ class Asking:
 
     def decide(self, body: Decide, customer: int, told: Told) -> Block:
         names = Names(self.dictionary)
-        for field in _NEEDED.get(body.event, ()):
+        for field in NEEDED.get(body.event, ()):
             if getattr(body, field) is None:
                 names.problems.append((f"$.{field}", f"must be given with {body.event} (got nothing)"))
         event = self._event(customer, EventKind[body.event.upper()])

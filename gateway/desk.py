@@ -1,6 +1,5 @@
 """What routes do: a body goes to the shard of its customer, and the answer comes back."""
 
-import asyncio
 from collections.abc import Callable
 
 from gateway.answering import Answering
@@ -26,6 +25,7 @@ from gateway.bodies import (
 )
 from gateway.carrier import Carrier
 from gateway.dictionary import BodyError, Challenges, Dictionary
+from gateway.patience import Patience
 from gateway.register import Register
 
 ANSWERED_WITHIN_S = 30.0  # else nobody knows what became of it, and the caller asks again under the same id
@@ -33,10 +33,6 @@ ANSWERED_WITHIN_S = 30.0  # else nobody knows what became of it, and the caller 
 
 class UnknownCustomerError(Exception):
     """Nobody has this id."""
-
-
-class SlowError(Exception):
-    """It was taken, and the answer does not come."""
 
 
 class Desk:
@@ -50,6 +46,7 @@ class Desk:
         self.dictionary, self.register, self.carrier = dictionary, register, carrier
         self.challenges = Challenges(dictionary, register.token)
         self.asking, self.answering = Asking(dictionary), Answering(dictionary, self.challenges)
+        self.patience = Patience(carrier.loop, ANSWERED_WITHIN_S)
         self.ends = [end for _, end in bounds]
 
     async def decide(self, body: Decide, tells_why: bool) -> Decision:
@@ -120,7 +117,7 @@ class Desk:
         return next(shard for shard, end in enumerate(self.ends) if customer < end)
 
     async def _outcome(self, customer: int, block_of: Callable[[Told], Block]) -> Outcome:
-        future: asyncio.Future[Outcome] = self.carrier.loop.create_future()
+        future = self.patience.future()
 
         def told(outcome: Outcome) -> None:
             if not future.done():
@@ -128,10 +125,7 @@ class Desk:
 
         self.carrier.dispatcher.submit(self._shard(customer), block_of(told))
         self.carrier.nudge()
-        try:
-            return await asyncio.wait_for(future, ANSWERED_WITHIN_S)
-        except TimeoutError:
-            raise SlowError(f"no answer within {ANSWERED_WITHIN_S:.0f} s") from None
+        return await future
 
 
 def request_id(text: str | None) -> int:

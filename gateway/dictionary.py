@@ -74,10 +74,13 @@ class Names:
             return NONE
         known = self.dictionary.numbers[kind]
         if name not in known:
-            some = ", ".join(list(known)[:5]) + (", …" if len(known) > 5 else "")
-            must = f"must be a {kind} of the policy: {some}" if known else f"the policy has no {kind} to name"
-            self.problems.append((dotted(path or (kind,)), f"{must} (got {name})"))
+            self.problems.append((dotted(path or (kind,)), f"{self.must_be(kind)} (got {name})"))
         return known.get(name, NONE)
+
+    def must_be(self, kind: str) -> str:
+        known = list(self.dictionary.numbers[kind])
+        some = ", ".join(known[:5]) + (", …" if len(known) > 5 else "")
+        return f"must be a {kind} of the policy: {some}" if known else f"the policy has no {kind} to name"
 
     def raise_if_unknown(self) -> None:
         if self.problems:

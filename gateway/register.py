@@ -7,8 +7,11 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from engine.records import NONE
+
 FILE, PEPPER = "register.db", "register.key"
 TOKEN_BYTES, PEPPER_BYTES = 16, 32
+TOKENS_MAX = 250_000  # ids whose tokens are at hand
 
 
 class RegisterError(Exception):
@@ -28,6 +31,7 @@ class Register:
         there = [file for file in (folder / FILE, folder / PEPPER) if file.exists()]
         if len(there) == 1:
             raise RegisterError(f"{folder} must have {FILE} and {PEPPER}, or neither (got {there[0].name} alone)")
+        self._tokens: dict[str, bytes] = {}  # of ids that came lately
         self._pepper = _pepper(folder / PEPPER)
         self._database = sqlite3.connect(folder / FILE, isolation_level=None)
         self._database.executescript(
@@ -42,11 +46,22 @@ class Register:
 
     def token(self, customer: str) -> bytes:
         """What is kept of an id."""
-        return hashlib.blake2b(customer.encode(), key=self._pepper, digest_size=TOKEN_BYTES).digest()
+        found = self._tokens.get(customer)
+        if found is None:
+            found = hashlib.blake2b(customer.encode(), key=self._pepper, digest_size=TOKEN_BYTES).digest()
+            if len(self._tokens) >= TOKENS_MAX:
+                self._tokens.clear()
+            self._tokens[customer] = found
+        return found
 
     def number(self, customer: str) -> int | None:
         """Number of a customer who is known."""
         return self._numbers.get(self.token(customer))
+
+    def numbers(self, customers: Sequence[str]) -> list[int]:
+        """Of each; NONE of who is not known."""
+        tokens, known = self._tokens.get, self._numbers.get
+        return [known(tokens(customer) or self.token(customer), NONE) for customer in customers]
 
     def enrol(self, customers: Sequence[str]) -> list[int]:
         """Numbers of customers, new ones for those who are not known. Raises RoomError, and then nobody is enrolled."""

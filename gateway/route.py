@@ -7,6 +7,7 @@ from typing import Any
 from gateway.bodies import Problem, Refused
 from gateway.desk import Desk
 from gateway.keys import Key, Keys, Role
+from gateway.many import Many
 
 BODY_MAX = 64 * 1024
 RETRY_AFTER_S = 1
@@ -38,6 +39,7 @@ class Services:
     """What routes use."""
 
     desk: Desk
+    many: Many
     keys: Keys
     log: Callable[..., None]  # log(event, **what is told of it)
     is_stopping: bool = False
@@ -79,8 +81,14 @@ class Route:
     body: Any = None  # type of a JSON body; bytes: as it comes; None: there is none
     answers: Mapping[int, Any] = field(default_factory=dict)  # status: type of its body, refusals apart
     body_max: int = BODY_MAX
+    takes: tuple[str, ...] = ()  # media types of a body of bytes; none: whatever the header says
     heeds_ids: bool = False  # an Idempotency-Key has it carried out once
 
 
 def refused(status: int, error: str, problems: list[tuple[str, str]] | None = None) -> Answer:
     return Answer(status, Refused(error=error, problems=[Problem(path=at, message=of) for at, of in problems or []]))
+
+
+def media_type(content_type: str | None) -> str:
+    """Without its parameters."""
+    return (content_type or "").partition(";")[0].strip().lower()
