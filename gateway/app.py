@@ -159,7 +159,8 @@ class App:
         if length is not None and (not length.isdecimal() or int(length) > most):
             raise StatusError(413, f"a body must be at most {most:,} bytes (got {length})")
         try:
-            body = await asyncio.wait_for(read(protocol, most), BODY_WITHIN_S)
+            async with asyncio.timeout(BODY_WITHIN_S):
+                body = await read(protocol, most)
         except TimeoutError:
             raise StatusError(408, f"the body did not come within {BODY_WITHIN_S:.0f} s") from None
         return body if route.body is bytes else self._decoders[route.method, route.path].decode(body)

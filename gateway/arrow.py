@@ -8,7 +8,9 @@ import pyarrow as pa
 from engine.records import NONE
 from gateway.dictionary import BodyError
 from gateway.event_answers import Answered, Named
-from gateway.event_rows import BOUNDS, WORDS, Columns, Numbers, Words
+from gateway.event_rows import BOUNDS, WORDS, Columns, Numbers, Words, Work
+
+READ_AT_ONCE = 10_000  # different values of a column, before others have their turn
 
 
 class ArrowError(Exception):
@@ -38,10 +40,13 @@ WANTED: dict[str, tuple[str, Callable[[pa.DataType], bool]]] = {
 }
 
 
-def events_in(table: pa.Table) -> Columns:
+def events_in(table: pa.Table) -> Work[Columns]:
     """Raises BodyError with every column that is not as it must be."""
     raise_if_wrong(table.schema, WANTED, ("customer", "event"))
-    words = {name: words_of(table[name]) for name in WORDS if has(table, name)}
+    words = dict[str, Words]()
+    for name in WORDS:
+        if has(table, name):
+            words[name] = yield from words_of(table[name])
     numbers = {name: numbers_of(table[name], name) for name in BOUNDS if has(table, name)}
     return Columns(np.arange(table.num_rows), words, numbers)
 
@@ -67,12 +72,16 @@ def raise_if_wrong(
         raise BodyError(problems)
 
 
-def words_of(column: pa.ChunkedArray) -> Words:
+def words_of(column: pa.ChunkedArray) -> Work[Words]:
     joined = column.combine_chunks()
     if not pa.types.is_dictionary(joined.type):
         joined = joined.dictionary_encode()
     codes = joined.indices.cast(pa.int64()).fill_null(NONE)
-    values = joined.dictionary.to_pylist()
+    yield
+    values = list[str | None]()
+    for low in range(0, len(joined.dictionary), READ_AT_ONCE):
+        values += joined.dictionary.slice(low, READ_AT_ONCE).to_pylist()
+        yield
     return Words(values, codes.to_numpy(zero_copy_only=False))
 
 

@@ -32,7 +32,7 @@ from gateway.bodies import (
 from gateway.dictionary import Dictionary, Names
 
 Told = Callable[[Outcome], None]
-_FLAGS = {
+FLAGS = {
     "card_active": Flag.CARD_ACTIVE,
     "card_used": Flag.CARD_USED,
     "likely_minor": Flag.LIKELY_MINOR,
@@ -150,7 +150,7 @@ class Asking:
         for bit, name, value in self._said(body, names):
             row["given"] |= bit
             row[name] = value
-        for name, flag in _FLAGS.items():
+        for name, flag in FLAGS.items():
             self._mark(row, flag, getattr(body, name))
         personal = body.personalisation
         self._mark(row, Flag.PERSONALISATION_OFF, UNSET if personal is UNSET else not personal)

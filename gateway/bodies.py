@@ -254,6 +254,13 @@ class Known(Struct, kw_only=True):
     customer: str
 
 
+class Imported(Struct, kw_only=True):
+    """Customers of a file, all of them written."""
+
+    new: int
+    known: int
+
+
 class Alive(Struct, kw_only=True):
     """The process runs."""
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import numpy as np
+
 from gateway.answering import Answering
 from gateway.asking import Asking, Told, identity
 from gateway.blocks import Block, Outcome
@@ -115,6 +117,10 @@ class Desk:
 
     def _shard(self, customer: int) -> int:
         return next(shard for shard, end in enumerate(self.ends) if customer < end)
+
+    def shards_of(self, customers: np.ndarray) -> np.ndarray:
+        """Of many."""
+        return np.searchsorted(np.array(self.ends), customers, side="right")
 
     async def _outcome(self, customer: int, block_of: Callable[[Told], Block]) -> Outcome:
         future = self.patience.future()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from ipaddress import AddressValueError, IPv4Address
 from typing import TypeVar, get_args
 
@@ -43,7 +44,15 @@ class Words:
     """A column of text: different values, and which of them each row has."""
 
     values: Sequence[str | None]
-    codes: np.ndarray  # i8[n]
+    codes: np.ndarray  # i8[n]; NONE: nothing is said
+
+    @cached_property
+    def given(self) -> np.ndarray:
+        """bool[n]"""
+        if None not in self.values:
+            return self.codes != NONE
+        is_given = np.array([*(value is not None for value in self.values), False])
+        return np.asarray(is_given[self.codes])
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +106,8 @@ class Rows:
 class Checking:
     """Columns to records under one policy, now. Problems are kept, and what has one has no meaning."""
 
+    bounds = BOUNDS
+
     def __init__(self, dictionary: Dictionary, numbers_of: NumbersOf, now: int) -> None:
         self.dictionary, self.numbers_of, self.now = dictionary, numbers_of, now
         self.problems = Problems()
@@ -104,21 +115,23 @@ class Checking:
     def rows(self, columns: Columns) -> Work[Rows]:
         events = new_events(len(columns.index))
         yield from self._customers(events, columns)
-        events["kind"] = self._chosen(columns, "event", CHOICES["event"])
-        self._must_be_there(columns, "event")
+        events["kind"] = self.chosen(columns, "event", CHOICES["event"])
+        self.must_be_there(columns, "event")
         for kind in NAMED:
-            events[kind] = self._names(columns, kind)
-        events["channel"] = self._chosen(columns, "channel", CHOICES["channel"])
+            events[kind] = self.names(columns, kind)
+        yield
+        events["channel"] = self.chosen(columns, "channel", CHOICES["channel"])
         for name, otherwise in (("page_view", 0), ("dwell_ms", 0), ("exposure", NONE), ("time_ms", NONE)):
-            events[name] = self._numbers(columns, name, otherwise)
-        events["amount"] = self._numbers(columns, "amount_fen", 0)
+            events[name] = self.numbers(columns, name, otherwise)
+        events["amount"] = self.numbers(columns, "amount_fen", 0)
         self._not_ahead(events, columns)
+        yield
         self._what_is_needed(events, columns)
         return Rows(events, self._origins(events, columns))
 
     # --- columns ------------------------------------------------------------------------------------------------------
     def _customers(self, events: np.ndarray, columns: Columns) -> Work[None]:
-        self._must_be_there(columns, "customer")
+        self.must_be_there(columns, "customer")
         if "customer" not in columns.words:
             return
         column = columns.words["customer"]
@@ -129,19 +142,20 @@ class Checking:
             yield
         numbers = np.array([*known, NONE], np.int64)
         events["customer"] = numbers[column.codes]
-        missing = given_in(column) & (events["customer"] == NONE)
+        missing = column.given & (events["customer"] == NONE)
         self._wrong(columns, "customer", missing, "must be a customer who is known")
 
-    def _chosen(self, columns: Columns, name: str, choices: Mapping[str, int]) -> np.ndarray:
+    def chosen(self, columns: Columns, name: str, choices: Mapping[str, int]) -> np.ndarray:
         """Numbers of words from a fixed list."""
         must = f"must be one of {', '.join(choices)}"
-        return self._looked_up(columns, name, choices.get, must)
+        return self.looked_up(columns, name, choices.get, must)
 
-    def _names(self, columns: Columns, kind: str) -> np.ndarray:
+    def names(self, columns: Columns, kind: str, name: str | None = None) -> np.ndarray:
+        """Numbers of the policy's names of a kind, in the column that is called so or otherwise."""
         must = Names(self.dictionary).must_be(kind)
-        return self._looked_up(columns, kind, self.dictionary.numbers[kind].get, must)
+        return self.looked_up(columns, name or kind, self.dictionary.numbers[kind].get, must)
 
-    def _looked_up(self, columns: Columns, name: str, number_of: Callable[[str], int | None], must: str) -> np.ndarray:
+    def looked_up(self, columns: Columns, name: str, number_of: Callable[[str], int | None], must: str) -> np.ndarray:
         """Numbers of a column of words; NONE where nothing is said."""
         if name not in columns.words:
             return np.full(len(columns.index), NONE)
@@ -152,20 +166,20 @@ class Checking:
         self._wrong(columns, name, unknown[column.codes], must)
         return numbers[column.codes]
 
-    def _numbers(self, columns: Columns, name: str, otherwise: int) -> np.ndarray:
+    def numbers(self, columns: Columns, name: str, otherwise: int) -> np.ndarray:
         if name not in columns.numbers:
             return np.full(len(columns.index), otherwise)
-        column, (low, high) = columns.numbers[name], BOUNDS[name]
+        column, (low, high) = columns.numbers[name], self.bounds[name]
         (rows,) = np.nonzero(column.given & ((column.values < low) | (column.values > high)))
         must = f"must be between {low:,} and {high:,}"
-        self._add(columns, name, rows, lambda place: f"{must} (got {column.values[rows[place]]:,})")
+        self.add(columns, name, rows, lambda place: f"{must} (got {column.values[rows[place]]:,})")
         return np.where(column.given, column.values, otherwise).clip(NONE, high)
 
     def _origins(self, events: np.ndarray, columns: Columns) -> np.ndarray:
         said = [name for name in ORIGINS if name in columns.words]
         if not said:
             return np.zeros(0, ORIGIN)
-        (rows,) = np.nonzero(np.logical_or.reduce([given_in(columns.words[name]) for name in said]))
+        (rows,) = np.nonzero(np.logical_or.reduce([columns.words[name].given for name in said]))
         origins = np.zeros(len(rows), ORIGIN)
         for name in ("device_id", "card", "address", "ip", "code", "inviter", "group"):
             origins[name] = NONE
@@ -177,17 +191,17 @@ class Checking:
 
     def _origin(self, columns: Columns, name: str) -> np.ndarray:
         if name == "agent":
-            return self._chosen(columns, name, CHOICES["agent"])
+            return self.chosen(columns, name, CHOICES["agent"])
         if name == "ip":
-            return self._looked_up(columns, name, ip_number, "must be an IPv4 address like 203.0.113.7")
+            return self.looked_up(columns, name, ip_number, "must be an IPv4 address like 203.0.113.7")
         must = f"must have 1 to {QUOTED_MAX} characters"
-        return self._looked_up(columns, name, lambda text: identity(name, text) if is_name(text) else None, must)
+        return self.looked_up(columns, name, lambda text: identity(name, text) if is_name(text) else None, must)
 
     # --- checks -------------------------------------------------------------------------------------------------------
-    def _must_be_there(self, columns: Columns, name: str) -> None:
+    def must_be_there(self, columns: Columns, name: str) -> None:
         column = columns.words.get(name)
-        given = np.zeros(len(columns.index), np.bool_) if column is None else given_in(column)
-        self._add(columns, name, np.flatnonzero(~given), lambda place: "must be given (got nothing)")
+        given = np.zeros(len(columns.index), np.bool_) if column is None else column.given
+        self.add(columns, name, np.flatnonzero(~given), lambda place: "must be given (got nothing)")
 
     def _not_ahead(self, events: np.ndarray, columns: Columns) -> None:
         (rows,) = np.nonzero(events["time_ms"] > self.now + FUTURE_TOLERANCE_MS)
@@ -196,7 +210,7 @@ class Checking:
             ahead = int(events["time_ms"][rows[place]]) - self.now
             return f"must be at most {FUTURE_TOLERANCE_MS:,} ms ahead of our clock (got {ahead:,} ms ahead)"
 
-        self._add(columns, "time_ms", rows, message)
+        self.add(columns, "time_ms", rows, message)
 
     def _what_is_needed(self, events: np.ndarray, columns: Columns) -> None:
         for word, fields in NEEDED.items():
@@ -205,12 +219,12 @@ class Checking:
                 continue
             for name in fields:
                 column = "amount_fen" if name == "amount" else name
-                lacking = np.flatnonzero(rows & ~self._is_given(columns, column))
-                self._add(columns, column, lacking, lambda _, word=word: f"must be given with {word} (got nothing)")
+                lacking = np.flatnonzero(rows & ~self.is_given(columns, column))
+                self.add(columns, column, lacking, lambda _, word=word: f"must be given with {word} (got nothing)")
 
-    def _is_given(self, columns: Columns, name: str) -> np.ndarray:
+    def is_given(self, columns: Columns, name: str) -> np.ndarray:
         if name in columns.words:
-            return given_in(columns.words[name])
+            return columns.words[name].given
         if name in columns.numbers:
             return columns.numbers[name].given
         return np.zeros(len(columns.index), np.bool_)
@@ -221,16 +235,11 @@ class Checking:
         def message(place: int) -> str:
             return f"{must} (got {str(column.values[column.codes[rows[place]]])[:QUOTED_MAX]})"
 
-        self._add(columns, name, rows, message)
+        self.add(columns, name, rows, message)
 
-    def _add(self, columns: Columns, name: str, rows: np.ndarray, message_of: Callable[[int], str]) -> None:
+    def add(self, columns: Columns, name: str, rows: np.ndarray, message_of: Callable[[int], str]) -> None:
         if len(rows):
             self.problems.add(columns.index[rows], columns.paths.get(name, name), message_of)
-
-
-def given_in(column: Words) -> np.ndarray:
-    is_given = np.array([*(value is not None for value in column.values), False])
-    return np.asarray(is_given[column.codes])
 
 
 def is_name(text: str) -> bool:

@@ -69,7 +69,7 @@ class Many:
         if table.num_rows > EVENTS_MAX:
             raise json_lines.TooManyError(f"a request has at most {EVENTS_MAX:,} events (got {table.num_rows:,})")
         checking = self._checking()
-        found = yield from checking.rows(arrow.events_in(table))
+        found = yield from checking.rows((yield from arrow.events_in(table)))
         raise_if_wrong(checking)
         return found
 
@@ -78,7 +78,7 @@ class Many:
         decisions = np.zeros(len(rows.events), DECISION)
         blocks: dict[int, Block] = {}
         left = 0
-        shards = np.searchsorted(np.array(self.desk.ends), rows.events["customer"], side="right")
+        shards = self.desk.shards_of(rows.events["customer"])
         for shard in np.unique(shards).tolist():
             places = np.flatnonzero(shards == shard)
 

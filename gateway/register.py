@@ -63,12 +63,15 @@ class Register:
         tokens, known = self._tokens.get, self._numbers.get
         return [known(tokens(customer) or self.token(customer), NONE) for customer in customers]
 
+    def raise_if_no_room(self, more: int) -> None:
+        if len(self) + more > self.room:
+            raise RoomError(f"there is room for {self.room:,} customers, and {len(self):,} are there")
+
     def enrol(self, customers: Sequence[str]) -> list[int]:
         """Numbers of customers, new ones for those who are not known. Raises RoomError, and then nobody is enrolled."""
         tokens = [self.token(customer) for customer in customers]
         new = dict.fromkeys(token for token in tokens if token not in self._numbers)
-        if len(self) + len(new) > self.room:
-            raise RoomError(f"there is room for {self.room:,} customers, and {len(self):,} are there")
+        self.raise_if_no_room(len(new))
         if new:
             self._write(zip(new, range(len(self), len(self) + len(new)), strict=True))
         return [self._numbers[token] for token in tokens]

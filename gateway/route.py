@@ -6,6 +6,7 @@ from typing import Any
 
 from gateway.bodies import Problem, Refused
 from gateway.desk import Desk
+from gateway.importing import Importing
 from gateway.keys import Key, Keys, Role
 from gateway.many import Many
 
@@ -40,6 +41,7 @@ class Services:
 
     desk: Desk
     many: Many
+    importing: Importing
     keys: Keys
     log: Callable[..., None]  # log(event, **what is told of it)
     is_stopping: bool = False

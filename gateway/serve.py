@@ -26,6 +26,7 @@ from gateway.desk import Desk
 from gateway.dictionary import Dictionary
 from gateway.dispatcher import Dispatcher
 from gateway.engine_room import Build, EngineRoom, began
+from gateway.importing import Importing
 from gateway.keys import Keys
 from gateway.many import Many
 from gateway.register import FILE, Register
@@ -112,7 +113,7 @@ async def _run(build: Build, keys: Keys, serving: Serving, tell: Callable[[str],
             raise ServeError(f"hosts did not start within {STARTS_WITHIN_S:.0f} s")
         room.lead()
         desk = Desk(Dictionary(build.policy), register, carrier, build.bounds)
-        app = App(Services(desk, Many(desk), keys, log))
+        app = App(Services(desk, Many(desk), Importing(desk), keys, log))
         answered = await _answer_until_told(app, serving, tell, carrying)
         carrier.end()
         await carrying
