@@ -13,12 +13,15 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from gateway.desk import SlowError, UnknownCustomerError
+from gateway.arrow import ArrowError
+from gateway.desk import UnknownCustomerError
 from gateway.dictionary import BodyError
 from gateway.dispatcher import FullError
+from gateway.json_lines import TooManyError
 from gateway.keys import Key
+from gateway.patience import SlowError
 from gateway.register import RoomError
-from gateway.route import RETRY_AFTER_S, Answer, Asked, Route, Services, StatusError, refused
+from gateway.route import RETRY_AFTER_S, Answer, Asked, Route, Services, StatusError, media_type, refused
 from gateway.routes import ROUTES
 
 BODY_WITHIN_S = 10.0  # a body that takes longer is not waited for
@@ -137,6 +140,10 @@ class App:
             return refused(422, "the body is not as it must be", [problem_of(str(error))])
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             return refused(400, f"the body must be JSON: {error}")
+        except ArrowError as error:
+            return refused(400, str(error))
+        except TooManyError as error:
+            return refused(413, str(error))
         except BodyError as error:
             return refused(422, "the body is not as it must be", error.problems)
         except UnknownCustomerError as error:
@@ -181,11 +188,15 @@ class App:
     async def _body(self, route: Route, scope: Any, protocol: Any) -> Any:
         if route.body is None:
             return None
+        kind = media_type(scope.headers.get("content-type"))
+        if route.takes and kind not in route.takes:
+            raise StatusError(415, f"content-type must be {' or '.join(route.takes)} (got {kind or 'none'})")
         most, length = route.body_max, scope.headers.get("content-length")
         if length is not None and (not length.isdecimal() or int(length) > most):
             raise StatusError(413, f"a body must be at most {most:,} bytes (got {length})")
         try:
-            body = await asyncio.wait_for(read(protocol, most), BODY_WITHIN_S)
+            async with asyncio.timeout(BODY_WITHIN_S):
+                body = await read(protocol, most)
         except TimeoutError:
             raise StatusError(408, f"the body did not come within {BODY_WITHIN_S:.0f} s") from None
         return body if route.body is bytes else self._decoders[route.method, route.path].decode(body)

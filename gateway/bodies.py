@@ -9,6 +9,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 CustomerId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._:@-]{1,64}$(?!\n)", description="Yours; we number customers.")]
 OrderNumber = Annotated[int, Meta(ge=1, le=2_000_000_000, description="Yours, of this customer: holds its coupons.")]
+InstanceNumber = Annotated[int, Meta(ge=0, le=2_000_000_000, description="Of a coupon, as its claim was answered.")]
 Name = Annotated[str, Meta(min_length=1, max_length=64)]
 Yuan = Annotated[str, Meta(pattern=r"^(0|[1-9][0-9]{0,6})(\.[0-9]{1,2})?$(?!\n)", examples=["20.00"])]
 Whole = Annotated[int, Meta(ge=0, le=2_000_000_000)]
@@ -78,6 +79,63 @@ class Checkout(Struct, forbid_unknown_fields=True, kw_only=True):
     origin: Origin | None = None
 
 
+class Pay(Struct, forbid_unknown_fields=True, kw_only=True):
+    """An order was paid: its coupons are used up."""
+
+    customer: CustomerId
+    order: OrderNumber
+    amount: Annotated[Yuan, Meta(description="What the customer paid; it counts as spent.")]
+    page: Name | None = None
+    city: Name | None = None
+    origin: Origin | None = None
+
+
+class Cancel(Struct, forbid_unknown_fields=True, kw_only=True):
+    """An order that is not paid is given up: its coupons are free again."""
+
+    customer: CustomerId
+    order: OrderNumber
+    origin: Origin | None = None
+
+
+class Refund(Struct, forbid_unknown_fields=True, kw_only=True):
+    """Pieces of a paid order come back: those of a line, or all that are left."""
+
+    customer: CustomerId
+    order: OrderNumber
+    line: Annotated[int, Meta(ge=0, le=31, description="Of the order's cart, counted from 0.")] | None = None
+    pieces: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
+    origin: Origin | None = None
+
+
+class Redeem(Struct, forbid_unknown_fields=True, kw_only=True):
+    """A coupon is used without a cart: a right, or a code at the desk."""
+
+    customer: CustomerId
+    number: InstanceNumber
+    amount: Annotated[Yuan, Meta(description="To be taken off at the desk; a right has its own worth.")] = "0"
+    place: Name | None = None
+    city: Name | None = None
+    origin: Origin | None = None
+
+
+class Transfer(Struct, forbid_unknown_fields=True, kw_only=True):
+    """A coupon goes to another customer who is known."""
+
+    customer: CustomerId
+    number: InstanceNumber
+    to: CustomerId
+    origin: Origin | None = None
+
+
+class Challenge(Struct, forbid_unknown_fields=True, kw_only=True):
+    """A customer passed the challenge that a refusal named: what was refused may be asked again within ten minutes."""
+
+    customer: CustomerId
+    challenge: Name
+    origin: Origin | None = None
+
+
 class Profile(Struct, forbid_unknown_fields=True, kw_only=True):
     """What is known of a customer. What is left out stays as it is."""
 
@@ -138,6 +196,15 @@ class Decision(Struct, kw_only=True, omit_defaults=True):
     reason: str | None = None  # to who may know: why nothing was shown
 
 
+class Refusal(Struct, kw_only=True, omit_defaults=True):
+    """Why fraud rules did not let something through, as far as its reader may know."""
+
+    category: str
+    appeal: str
+    challenge: str | None = None  # to be passed with /v1/challenge
+    family: str | None = None  # to who may know: of the rule
+
+
 class Granted(Struct, kw_only=True, omit_defaults=True):
     """What became of a claim."""
 
@@ -146,26 +213,69 @@ class Granted(Struct, kw_only=True, omit_defaults=True):
     answer: str
     coupon: str | None = None  # the one that was granted, which may be a weaker one
     number: int | None = None  # of this piece among the customer's
+    refusal: Refusal | None = None
+    show: Shown | None = None
 
 
 class Quote(Struct, kw_only=True, omit_defaults=True):
-    """What a cart costs."""
+    """What a cart costs, or an order that was paid. Whoever asks again under the same key is told the sums, and not
+    which coupons made them."""
 
     customer: str
     time_ms: int
     answer: str
     paid: str | None = None
     discount: str | None = None
-    coupons: list[str]
+    coupons: list[str] | None = None
     order: int | None = None
     add: str | None = None  # with so much more in the cart …
     saves: str | None = None  # … that much less is paid in the end
+    refusal: Refusal | None = None
+    show: Shown | None = None
+
+
+class Redeemed(Struct, kw_only=True, omit_defaults=True):
+    """What became of a coupon that was to be used, or given away."""
+
+    customer: str
+    time_ms: int
+    answer: str
+    number: int
+    discount: str | None = None  # taken off at the desk, or the worth of a right
+    refusal: Refusal | None = None
+    show: Shown | None = None
+
+
+class Returned(Struct, kw_only=True, omit_defaults=True):
+    """What became of an order that was to be given back, or up."""
+
+    customer: str
+    time_ms: int
+    answer: str
+    order: int
+    returned: str | None = None  # to be paid back
+    show: Shown | None = None
+
+
+class Passed(Struct, kw_only=True):
+    """A challenge was noted."""
+
+    customer: str
+    time_ms: int
 
 
 class Known(Struct, kw_only=True):
     """A customer who is known from now on."""
 
     customer: str
+
+
+class Imported(Struct, kw_only=True):
+    """Customers of a file, all of them written but those who were erased: they come back one by one, by PUT."""
+
+    new: int
+    known: int
+    erased: int
 
 
 class Sealed(Struct, kw_only=True, omit_defaults=True):

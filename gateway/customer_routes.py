@@ -3,15 +3,18 @@
 import msgspec
 
 from gateway.asking import identifying
-from gateway.bodies import CustomerId, Erased, Known, Profile, Retained, Retention, Sealed, Told
+from gateway.bodies import CustomerId, Erased, Imported, Known, Profile, Retained, Retention, Sealed, Told
 from gateway.decision_routes import DECIDES
 from gateway.identifying import masked
+from gateway.importing import PARQUET
 from gateway.keys import Role
 from gateway.route import Answer, Asked, Route, Services, StatusError
 from gateway.vault import Duty, DutyError, Record
 
 KEEPS = frozenset({Role.OPERATOR})
 READS = frozenset({Role.OPERATOR, Role.AUDITOR})
+
+FILE_MAX = 64 * 1024 * 1024
 
 
 def customer_of(asked: Asked) -> str:
@@ -62,6 +65,10 @@ def sealed(record: Record, is_whole: bool) -> Sealed:
     return Sealed(**said, masked=not is_whole, locked=record.is_locked, profile=record.profile)
 
 
+async def import_many(services: Services, asked: Asked) -> Answer:
+    return Answer(200, await services.importing.write(asked.body))
+
+
 CUSTOMER_ROUTES = [
     Route(
         "PUT", "/v1/customers/{customer}", "Writes what is known of a customer; what is left out stays. 201: is new.",
@@ -78,5 +85,9 @@ CUSTOMER_ROUTES = [
     Route(
         "PUT", "/v1/customers/{customer}/retention", "Lays a duty to retain on a customer's record, or moves its day.",
         retain, KEEPS, Retention, {200: Retained}, is_audited=True,
+    ),
+    Route(
+        "POST", "/v1/customers", "Writes what is known of many customers, from a Parquet file: all of them, or none.",
+        import_many, KEEPS, bytes, {200: Imported}, body_max=FILE_MAX, takes=(PARQUET,), is_audited=True,
     ),
 ]  # fmt: skip

@@ -7,16 +7,20 @@ from gateway.route import Answer, Asked, Route, Services
 DECIDES = frozenset({Role.CLIENT, Role.OPERATOR})
 
 
+def tells_why(asked: Asked) -> bool:
+    return asked.role is not Role.CLIENT
+
+
 async def decide(services: Services, asked: Asked) -> Answer:
-    return Answer(200, await services.desk.decide(asked.body, tells_why=asked.role is not Role.CLIENT))
+    return Answer(200, await services.desk.decide(asked.body, tells_why(asked)))
 
 
 async def claim(services: Services, asked: Asked) -> Answer:
-    return Answer(200, await services.desk.claim(asked.body, asked.request))
+    return Answer(200, await services.desk.claim(asked.body, asked.request, tells_why(asked)))
 
 
 async def checkout(services: Services, asked: Asked) -> Answer:
-    return Answer(200, await services.desk.checkout(asked.body, asked.request))
+    return Answer(200, await services.desk.checkout(asked.body, asked.request, tells_why(asked)))
 
 
 DECISION_ROUTES = [

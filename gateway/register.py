@@ -8,8 +8,11 @@ import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from engine.records import NONE
+
 FILE, PEPPER = "register.db", "register.key"
 TOKEN_BYTES, PEPPER_BYTES = 16, 32
+TOKENS_MAX = 250_000  # ids whose tokens are at hand
 
 
 class RegisterError(Exception):
@@ -29,6 +32,7 @@ class Register:
         there = [file for file in (folder / FILE, folder / PEPPER) if file.exists()]
         if len(there) == 1:
             raise RegisterError(f"{folder} must have {FILE} and {PEPPER}, or neither (got {there[0].name} alone)")
+        self._tokens: dict[str, bytes] = {}  # of ids that came lately
         self.pepper = _pepper(folder / PEPPER)
         self._writing = threading.Lock()
         self._database = sqlite3.connect(folder / FILE, isolation_level=None, check_same_thread=False)
@@ -44,19 +48,33 @@ class Register:
 
     def token(self, customer: str) -> bytes:
         """What is kept of an id."""
-        return token_of_id(customer, self.pepper)
+        found = self._tokens.get(customer)
+        if found is None:
+            found = token_of_id(customer, self.pepper)
+            if len(self._tokens) >= TOKENS_MAX:
+                self._tokens.clear()
+            self._tokens[customer] = found
+        return found
 
     def number(self, customer: str) -> int | None:
         """Number of a customer who is known."""
         return self._numbers.get(self.token(customer))
+
+    def numbers(self, customers: Sequence[str]) -> list[int]:
+        """Of each; NONE of who is not known."""
+        tokens, known = self._tokens.get, self._numbers.get
+        return [known(tokens(customer) or self.token(customer), NONE) for customer in customers]
+
+    def raise_if_no_room(self, more: int) -> None:
+        if len(self) + more > self.room:
+            raise RoomError(f"there is room for {self.room:,} customers, and {len(self):,} are there")
 
     def enrol(self, customers: Sequence[str]) -> list[int]:
         """Numbers of customers, new ones for those who are not known. Raises RoomError, and then nobody is enrolled."""
         tokens = [self.token(customer) for customer in customers]
         with self._writing:
             new = dict.fromkeys(token for token in tokens if token not in self._numbers)
-            if len(self) + len(new) > self.room:
-                raise RoomError(f"there is room for {self.room:,} customers, and {len(self):,} are there")
+            self.raise_if_no_room(len(new))
             if new:
                 self._write(zip(new, range(len(self), len(self) + len(new)), strict=True))
         return [self._numbers[token] for token in tokens]

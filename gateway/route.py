@@ -8,7 +8,9 @@ from gateway.audit import Audit
 from gateway.bodies import Problem, Refused
 from gateway.customers import Customers
 from gateway.desk import Desk
+from gateway.importing import Importing
 from gateway.keys import Key, Keys, Role
+from gateway.many import Many
 
 BODY_MAX = 64 * 1024
 RETRY_AFTER_S = 1
@@ -40,6 +42,8 @@ class Services:
     """What routes use."""
 
     desk: Desk
+    many: Many
+    importing: Importing
     keys: Keys
     log: Callable[..., None]  # log(event, **what is told of it)
     audit: Audit
@@ -84,6 +88,7 @@ class Route:
     body: Any = None  # type of a JSON body; bytes: as it comes; None: there is none
     answers: Mapping[int, Any] = field(default_factory=dict)  # status: type of its body, refusals apart
     body_max: int = BODY_MAX
+    takes: tuple[str, ...] = ()  # media types of a body of bytes; none: whatever the header says
     heeds_ids: bool = False  # an Idempotency-Key has it carried out once
     is_audited: bool = False  # who asks it is in the audit log; of another route, where something is noted
 
@@ -95,3 +100,8 @@ class Route:
 
 def refused(status: int, error: str, problems: list[tuple[str, str]] | None = None) -> Answer:
     return Answer(status, Refused(error=error, problems=[Problem(path=at, message=of) for at, of in problems or []]))
+
+
+def media_type(content_type: str | None) -> str:
+    """Without its parameters."""
+    return (content_type or "").partition(";")[0].strip().lower()

@@ -29,7 +29,9 @@ from gateway.desk import Desk
 from gateway.dictionary import Dictionary
 from gateway.dispatcher import Dispatcher
 from gateway.engine_room import Build, EngineRoom, began
+from gateway.importing import Importing
 from gateway.keys import Keys
+from gateway.many import Many
 from gateway.register import FILE, Register
 from gateway.route import Services
 from gateway.sealing import SecretKey, master_key
@@ -165,7 +167,8 @@ async def _serve(build: Build, books: Books, audit: Audit, serving: Serving, tel
         room.lead()
         desk = Desk(Dictionary(build.policy), books.register, carrier, build.bounds)
         customers = Customers(desk, books.vault)
-        app = App(Services(desk, books.keys, log, audit=audit, customers=customers))
+        services = Services(desk, Many(desk), Importing(desk), books.keys, log, audit=audit, customers=customers)
+        app = App(services)
         keeping = asyncio.create_task(keep_days(customers, audit))
         answered = await _answer_until_told(app, serving, tell, carrying)
         keeping.cancel()
