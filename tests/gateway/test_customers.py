@@ -152,12 +152,18 @@ def test_who_is_erased_is_forgotten_and_limits_hold(gateway: Gateway) -> None:
 
 
 def test_decisions_forget_at_once(gateway: Gateway) -> None:
-    """A message that needs consent is shown before, and not to who comes back without it."""
-    path, login = known(gateway, "erased-2"), {"customer": "erased-2", "event": "page_view", "page": "home"}
-    assert "show" in gateway.ask("POST", "/v1/decide", login | {"page_view": 1}).json()
+    """An offer to valuable customers asks what the shard knows of this one: before how much was bought, afterwards
+    nothing."""
+    path, body = known(gateway, "erased-2"), {"customer": "erased-2", "event": "page_view", "page": "coupons"}
+
+    def reason(page_view: int) -> str:
+        return str(gateway.ask("POST", "/v1/decide", body | {"page_view": page_view}, role="operator").json()["reason"])
+
+    before = reason(1)
+    assert gateway.ask("PUT", path, {}).status_code == 200 and reason(2) == before
     assert gateway.ask("DELETE", path, role="operator").status_code == 200
     assert gateway.ask("PUT", path, {}).status_code == 201
-    assert gateway.ask("POST", "/v1/decide", login | {"page_view": 2}, role="operator").json()["reason"] == "no_consent"
+    assert (before, reason(3)) == ("not_in_audience", "personalisation_off")
 
 
 def test_a_duty_locks_a_record_for_all_but_the_auditor(gateway: Gateway) -> None:
