@@ -1,5 +1,7 @@
 """Outcomes to bodies: what a caller is told of one customer, as far as its role may know."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from engine.coupon_records import Answer
@@ -15,10 +17,12 @@ class Answering:
 
     def __init__(self, dictionary: Dictionary) -> None:
         self.dictionary = dictionary
+        self.counted: Callable[[str, str], object] = lambda kind, name: None  # outcomes that callers are told
 
     def decision(self, outcome: Outcome, customer: str, tells_why: bool) -> Decision:
         row = outcome.decisions[0]
         reason = Reason(row["reason"])
+        self.counted("decision", reason.name.lower())
         return Decision(
             customer=customer,
             time_ms=int(row["time_ms"]),
@@ -45,6 +49,7 @@ class Answering:
         """What became of a claim; what the Ledger was asked is what it replied."""
         receipt, reply = outcome.receipts[0], self._reply(outcome)
         answer = Answer(receipt["answer"] if reply is None else reply["answer"])
+        self.counted("claim", answer.name.lower())
         told = Granted(customer=customer, time_ms=int(outcome.decisions["time_ms"][0]), answer=answer.name.lower())
         if answer in (Answer.DONE, Answer.FALLBACK):
             told.number = int(receipt["number"])
@@ -68,6 +73,7 @@ class Answering:
             customer=customer, time_ms=int(outcome.decisions["time_ms"][0]),
             answer=Answer(receipt["answer"]).name.lower(), coupons=[], order=order,
         )  # fmt: skip
+        self.counted("checkout", told.answer)
         if receipt["answer"] == Answer.DONE:
             told.paid, told.discount = yuan_text(int(receipt["paid"])), yuan_text(int(receipt["discount"]))
             told.coupons = [name for slot, name in known.items() if int(receipt["slots"]) >> slot & 1]

@@ -16,6 +16,7 @@ from gateway.desk import SlowError, UnknownCustomerError
 from gateway.dictionary import BodyError
 from gateway.dispatcher import FullError
 from gateway.keys import Key
+from gateway.operation import Seen
 from gateway.register import RoomError
 from gateway.route import RETRY_AFTER_S, Answer, Asked, Route, Services, StatusError, refused
 from gateway.routes import ROUTES
@@ -86,15 +87,22 @@ class App:
         if scope.proto != "http":
             protocol.close(404)
             return
-        answer = await self._answer(scope, protocol)
+        operation = self.services.operation
+        seen = Seen("", "", 0.0) if operation is None else operation.began(scope.client, scope.method)
+        answer = refused(500, "")
+        try:
+            answer = await self._answer(scope, protocol, seen)
+        finally:
+            if operation is not None:
+                operation.ended(seen, answer.status)
         body = answer.body if isinstance(answer.body, bytes) else self._encoder.encode(answer.body)
         headers = [("content-type", answer.content_type), ("cache-control", "no-store"), *answer.headers]
         protocol.response_bytes(answer.status, headers, body)
 
-    async def _answer(self, scope: Any, protocol: Any) -> Answer:
+    async def _answer(self, scope: Any, protocol: Any, seen: Seen) -> Answer:
         self.under_way += 1
         try:
-            return await self._asked(scope, protocol)
+            return await self._asked(scope, protocol, seen)
         except StatusError as error:
             return error.answer
         except msgspec.ValidationError as error:
@@ -117,13 +125,15 @@ class App:
         finally:
             self.under_way -= 1
 
-    async def _asked(self, scope: Any, protocol: Any) -> Answer:
+    async def _asked(self, scope: Any, protocol: Any, seen: Seen) -> Answer:
         route, named = self._paths.find(scope.method, scope.path)
+        seen.route = route.path
         if not route.roles:
             return await route.act(self.services, Asked(None, named=named, headers=scope.headers))
         if self.services.is_stopping:
             raise StatusError(503, "this gateway is stopping", ("retry-after", str(RETRY_AFTER_S)))
         key = self._key(scope.headers.get("authorization"))
+        seen.key = key.name
         if key.role not in route.roles:
             raise StatusError(403, f"a key of role {key.role.value} may not ask this")
         request = scope.headers.get("idempotency-key")

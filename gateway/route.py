@@ -7,6 +7,7 @@ from typing import Any
 from gateway.bodies import Problem, Refused
 from gateway.desk import Desk
 from gateway.keys import Key, Keys, Role
+from gateway.operation import Operation
 
 BODY_MAX = 64 * 1024
 RETRY_AFTER_S = 1
@@ -41,10 +42,15 @@ class Services:
     keys: Keys
     log: Callable[..., None]  # log(event, **what is told of it)
     is_stopping: bool = False
+    operation: Operation | None = None
 
     @property
-    def is_ready(self) -> bool:
-        return self.desk.carrier.dispatcher.has_lead and not self.is_stopping
+    def reasons(self) -> list[str]:
+        """Why it cannot decide for everybody; nothing when it can."""
+        stopping = ["stopping"] if self.is_stopping else []
+        if self.operation is not None:
+            return stopping + self.operation.reasons
+        return stopping + ([] if self.desk.carrier.dispatcher.has_lead else ["hosts are starting"])
 
 
 @dataclass(frozen=True)

@@ -102,6 +102,8 @@ FENCES = {
     "markupsafe": ("results/*.py",),
     "typer": ("windtunnel.py",),
     "granian": ("gateway/serve.py",),
+    "cryptography": ("gateway/tls.py",),
+    "prometheus_client": ("gateway/metrics.py",),
     "msgspec": ("gateway/*.py",),
     "rich": ("scenarios/console.py", "scenarios/linting.py"),
     "pytest": ("scenarios/check.py", "scenarios/pytest_plugin.py"),
