@@ -14,6 +14,7 @@ from typing import Any
 Log = Callable[..., None]  # log(event, **what is told of it)
 
 SUMMED_EVERY_S = 10.0
+CALLERS_FAULT = (400, 408, 413)  # a body that did not come whole takes as long as the caller lets it
 SLOW_S = 1.0  # an answer that takes longer is told of …
 SLOW_LINES_MAX = 10  # … so many in SUMMED_EVERY_S; the others are counted
 REFUSALS = (401, 403, 408, 413, 429)  # and everything from 500: counted, not a line each
@@ -37,7 +38,7 @@ class RequestLog:
     def answered(self, method: str, route: str, status: int, seconds: float, key: str) -> None:
         if status in REFUSALS or status >= 500:
             self.refused[route, status] += 1
-        if seconds > SLOW_S:
+        if seconds > SLOW_S and status not in CALLERS_FAULT:
             self._tell_slow(method, route, status, seconds)
         if self.each:
             self.log("request", method=method, route=route, status=status, ms=round(seconds * 1_000, 2), key=key)

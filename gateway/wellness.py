@@ -76,7 +76,7 @@ class Witness:
         del self.switch.events[:-EVENTS_KEPT]
         self.counts[event.what] = self.counts.get(event.what, 0) + 1
         if self._is_new(event):
-            self.log(event.what, host=event.host, **told_of(event))
+            self.log(event.what, **({"host": event.host} if event.host else {}), **told_of(event))
         if event.what == "recovered":
             self.processes[event.host] = event.told.process
         elif event.what in ("lost", "ended"):

@@ -5,6 +5,7 @@ import os
 import shlex
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -41,10 +42,11 @@ def free_port() -> int:
 
 
 class Gateway:
-    """A process of its own on a folder that outlives it."""
+    """A process of its own on a folder that outlives it. options: words of the command beside those of the page."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.secrets = folder, dict[str, str]()
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.folder, self.options, self.secrets = folder, options, dict[str, str]()
+        self.trust: ssl.SSLContext | bool = True
         keys = Keys([])
         for role in Role:
             keys, self.secrets[role.value] = keys.made(role.value, role)
@@ -70,7 +72,7 @@ class Gateway:
         self.port = free_port()
         ours = {"--folder": str(self.folder), "--port": str(self.port), "--customers": str(CUSTOMERS)}
         words = [ours.get(before, word) for before, word in pairwise(shlex.split(command_of_the_page()))]
-        command = [sys.executable, "-c", "import windtunnel; windtunnel.main()", *words]
+        command = [sys.executable, "-c", "import windtunnel; windtunnel.main()", *words, *self.options]
         environment = os.environ | {"PYTHONPATH": str(ROOT)}
         environment.pop("RAY_ADDRESS", None)
         self.errors = (self.folder / "errors.txt").open("a")
@@ -82,7 +84,7 @@ class Gateway:
         end = time.monotonic() + READY_WITHIN_S
         while time.monotonic() < end:
             try:
-                if httpx.get(f"{self.url}/readyz").status_code == 200:
+                if httpx.get(f"{self.url}/readyz", verify=self.trust).status_code == 200:
                     return
             except httpx.TransportError:
                 pass
@@ -91,7 +93,7 @@ class Gateway:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if '--certificate' in self.options else 'http'}://127.0.0.1:{self.port}"
 
     def end(self, number: signal.Signals) -> tuple[int, str]:
         """Exit code and what was said last."""
@@ -106,7 +108,7 @@ class Gateway:
         headers = {name.replace("_", "-"): value for name, value in headers.items()}
         if role:
             headers["authorization"] = f"Bearer {self.secrets.get(role, role)}"
-        return httpx.request(method, self.url + path, content=content, headers=headers, timeout=40.0)
+        return httpx.request(method, self.url + path, content=content, headers=headers, timeout=40.0, verify=self.trust)
 
 
 @pytest.fixture(scope="module")
