@@ -21,7 +21,7 @@ from engine.host.process import Recovery
 from engine.host.switch import Event
 from gateway import logs, serve
 from gateway.dispatcher import Dispatcher, Flight
-from gateway.doorkeeper import FIRST_WITHIN_S, IDLE_S, Caller, Doorkeeper
+from gateway.doorkeeper import CONNECTIONS_MAX, FIRST_WITHIN_S, IDLE_S, Caller, Doorkeeper
 from gateway.metrics import Counts, Pulse
 from gateway.wellness import EVENTS_KEPT, Witness
 from tests.gateway.secured import Secured
@@ -89,7 +89,8 @@ def test_counting_costs_less_than_three_microseconds() -> None:
 
 def test_the_age_of_a_batch_is_not_made_young_by_sending_it_again() -> None:
     dispatcher = Dispatcher("g", 2, lambda: 0)
-    pulse, batch: Any = Pulse(dispatcher), SimpleNamespace(number=7)
+    pulse = Pulse(dispatcher)
+    batch: Any = SimpleNamespace(number=7)
     dispatcher.lanes[1].flights.append(Flight(batch, [], 0))
     pulse.beat(0.0, 10.0)
     dispatcher.lanes[1].flights[0].sent_ms = 5_000
@@ -195,10 +196,10 @@ def test_what_happens_is_counted(secured: Secured) -> None:
 
 def test_it_says_who_is_lost_and_when_all_is_well_again(secured: Secured) -> None:
     """A host is killed, and its disk is away: nobody is told to ask there. The disk comes back, and all is well."""
-    process = next(line["process"] for line in secured.log if (line["event"], line.get("host")) == ("recovered", "shard-1.1"))
+    recovered = {line["host"]: line["process"] for line in secured.log if line["event"] == "recovered"}
     disk = secured.folder / "hosts" / "shard-1.1"
     disk.rename(secured.folder / "away")
-    os.kill(process, signal.SIGKILL)
+    os.kill(recovered["shard-1.1"], signal.SIGKILL)
     secured.until(lambda: secured.ask("GET", "/readyz", role="").status_code == 503)
     reasons = ["shard-1 has no leader", "no disk of shard-1.1 was found"]
     secured.until(lambda: secured.ask("GET", "/readyz", role="").json() == {"ready": False, "reasons": reasons})
@@ -265,7 +266,7 @@ def test_the_unit_starts_what_there_is() -> None:
     for line in ("NoNewPrivileges=yes", "ProtectSystem=strict", "RestartPreventExitStatus=2", "Restart=on-failure"):
         assert re.search(f"^{line}$", unit, re.MULTILINE), line
     (files,) = re.findall(r"^LimitNOFILE=(\d+)$", unit, re.MULTILINE)
-    assert int(files) >= serve.CONNECTIONS_MAX + 1_024
+    assert int(files) >= CONNECTIONS_MAX + 1_024
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
