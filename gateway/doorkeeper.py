@@ -9,15 +9,16 @@ import os
 import resource
 import socket
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 CONNECTIONS_MAX = 2_048
+CONNECTIONS_LEAST = 128  # also where the machine allows few files
 FILES_BESIDE = 1_024  # descriptors for journals, Ray and the rest
-FIRST_WITHIN_S = 10.0  # a connection that asks nothing for so long after it was opened is shut …
-IDLE_S = 75.0  # … and one that has asked, after so long; longer than what is in front of us keeps one (60 s mostly)
-CROWDED = 0.75  # with more than this share of all there may be, whoever has been idle longest goes first …
+STRANGER_S = 10.0  # a connection that says nothing for so long is shut …
+IDLE_S = 75.0  # … or for so long, if it has asked with a key; what is in front of us keeps one for 60 s mostly
+CROWDED = 0.75  # with more than this share of all there may be, strangers go first, whoever has been idle longest …
 SPARED_S = 1.0  # … unless it has asked just now
 SWEEP_S = 0.5
 
@@ -26,13 +27,13 @@ SWEEP_S = 0.5
 class Caller:
     """One connection, by the address at its other end."""
 
-    since: float  # it was seen first, or has asked last
-    has_asked: bool = False
+    since: float  # it was seen first, or was answered last
+    is_known: bool = False  # it has asked with a key that is one
     under_way: int = 0
 
     def is_over(self, now: float) -> bool:
         """It has said nothing for too long."""
-        return not self.under_way and now - self.since > (IDLE_S if self.has_asked else FIRST_WITHIN_S)
+        return not self.under_way and now - self.since > (IDLE_S if self.is_known else STRANGER_S)
 
 
 @dataclass
@@ -51,10 +52,10 @@ class Doorkeeper:
         if caller is None:
             caller = self.callers[address] = Caller(now)
         caller.under_way += 1
-        caller.has_asked = True
 
-    def ended(self, address: str, now: float) -> None:
+    def ended(self, address: str, now: float, is_known: bool) -> None:
         caller = self.callers[address]
+        caller.is_known |= is_known
         caller.under_way -= 1
         caller.since = now
 
@@ -70,9 +71,8 @@ class Doorkeeper:
         return shut
 
     def _to_shut(self, there: Iterable[str], now: float) -> list[str]:
-        idle = sorted(
-            (one for one in there if not self.callers[one].under_way), key=lambda one: self.callers[one].since
-        )
+        idle = [one for one in there if not self.callers[one].under_way]
+        idle.sort(key=lambda one: (self.callers[one].is_known, self.callers[one].since))
         over = [address for address in idle if self.callers[address].is_over(now)]
         crowd = self.open - len(over) - int(CROWDED * self.most)
         others = [
@@ -144,13 +144,11 @@ def _shut(descriptor: int, inode: int, port: int) -> bool:
     return True
 
 
-def room_for(
-    most: int, soft_hard: Callable[[], tuple[int, int]] = lambda: resource.getrlimit(resource.RLIMIT_NOFILE)
-) -> int:
-    """How many connections there may be, with as many open files as the machine allows us."""
-    soft, hard = soft_hard()
-    if hard == resource.RLIM_INFINITY or hard > soft:
-        wanted = most + FILES_BESIDE
-        soft = max(soft, wanted if hard == resource.RLIM_INFINITY else min(hard, wanted))
+def make_room(most: int) -> int:
+    """Allow ourselves as many open files as that takes, or as the machine allows; how many connections there may be."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = most + FILES_BESIDE
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    return max(16, min(most, soft - FILES_BESIDE))
+    return most if soft == resource.RLIM_INFINITY else max(CONNECTIONS_LEAST, min(most, soft - FILES_BESIDE))

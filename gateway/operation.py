@@ -45,7 +45,7 @@ class Operation:
 
     def ended(self, seen: Seen, status: int) -> None:
         now = time.monotonic()
-        self.door.ended(seen.address, now)
+        self.door.ended(seen.address, now, bool(seen.key))
         method = seen.method if seen.route != OTHER else OTHER  # callers may make methods up, too
         self.metrics.counts.answered(method, seen.route, status, now - seen.began)
         self.requests.answered(method, seen.route, status, now - seen.began, seen.key)

@@ -24,7 +24,7 @@ from gateway.carrier import Carrier
 from gateway.desk import Desk
 from gateway.dictionary import Dictionary
 from gateway.dispatcher import Dispatcher
-from gateway.doorkeeper import CONNECTIONS_MAX, IDLE_S, Doorkeeper, room_for
+from gateway.doorkeeper import CONNECTIONS_MAX, IDLE_S, Doorkeeper, make_room
 from gateway.engine_room import Build, EngineRoom, began, calendar_ends_ms
 from gateway.keys import Keys
 from gateway.logs import log
@@ -148,7 +148,7 @@ async def _run(build: Build, keys: Keys, tls: Tls | None, serving: Serving, tell
         desk = Desk(Dictionary(build.policy), register, carrier, build.bounds)
         app = App(Services(desk, keys, log))
         sources = Sources(
-            desk, Wellness(room.switch, room.supervisor), witness, Doorkeeper(serving.port, room_for(CONNECTIONS_MAX)),
+            desk, Wellness(room.switch, room.supervisor), witness, Doorkeeper(serving.port, make_room(CONNECTIONS_MAX)),
             Pulse(dispatcher), serving.folder, serving.folder / HOSTS, calendar_ends_ms(build.policy), tls,
         )  # fmt: skip
         operation = app.services.operation = Operation(sources, log, serving.log_requests)

@@ -21,7 +21,7 @@ from engine.host.process import Recovery
 from engine.host.switch import Event
 from gateway import logs, serve
 from gateway.dispatcher import Dispatcher, Flight
-from gateway.doorkeeper import CONNECTIONS_MAX, FIRST_WITHIN_S, IDLE_S, Caller, Doorkeeper
+from gateway.doorkeeper import CONNECTIONS_MAX, IDLE_S, STRANGER_S, Caller, Doorkeeper
 from gateway.metrics import Counts, Pulse
 from gateway.wellness import EVENTS_KEPT, Witness
 from tests.gateway.secured import Secured
@@ -32,10 +32,10 @@ PHONE, DEVICE = "13800138000", "device-of-somebody"
 
 # --- connections ------------------------------------------------------------------------------------------------------
 DOOR = """
-case                            asked  under_way  silent_s            others  shut
+case                            known  under_way  silent_s            others  shut
 opened just now                 no     0          0                   0       no
-nothing for too long            no     0          FIRST_WITHIN_S+1    0       yes
-kept, between two requests      yes    0          FIRST_WITHIN_S+1    0       no
+nothing for too long            no     0          STRANGER_S+1    0       yes
+kept, between two requests      yes    0          STRANGER_S+1    0       no
 kept for too long               yes    0          IDLE_S+1            0       yes
 waits for its answer            yes    1          IDLE_S+1            0       no
 idle in a crowd                 yes    0          5                   80      yes
@@ -46,14 +46,22 @@ waits, in a crowd               yes    1          5                   80      no
 
 @pytest.mark.parametrize("line", DOOR.strip().splitlines()[1:])
 def test_who_is_shut_out(line: str) -> None:
-    case, asked, under_way, silent, others, shut = re.split(r"\s{2,}", line)
-    names = {"FIRST_WITHIN_S": FIRST_WITHIN_S, "IDLE_S": IDLE_S}
+    case, known, under_way, silent, others, shut = re.split(r"\s{2,}", line)
+    names = {"STRANGER_S": STRANGER_S, "IDLE_S": IDLE_S}
     now, silent_s = 1_000.0, float(eval(silent, names))
     door = Doorkeeper(1, most=100)
     door.callers = {f"other-{number}": Caller(now) for number in range(int(others))}
-    door.callers["it"] = Caller(now - silent_s, asked == "yes", int(under_way))
+    door.callers["it"] = Caller(now - silent_s, known == "yes", int(under_way))
     door.open = len(door.callers)
     assert door._to_shut(list(door.callers), now) == (["it"] if shut == "yes" else []), case
+
+
+def test_strangers_go_before_whoever_has_a_key() -> None:
+    door = Doorkeeper(1, most=4)
+    door.callers = {"shop": Caller(0.0, True), "new": Caller(6.0), "old": Caller(2.0), "bank": Caller(5.0, True)}
+    for there, gone in ((4, ["old"]), (5, ["old", "new"]), (6, ["old", "new", "shop"])):
+        door.open = there
+        assert door._to_shut(list(door.callers), 9.0) == gone
 
 
 def test_connections_are_found_shut_and_forgotten() -> None:
@@ -63,8 +71,8 @@ def test_connections_are_found_shut_and_forgotten() -> None:
         taken, (_, port) = listening.accept()
         assert door.sweep(0.0) == 0 and list(door.callers) == [f"127.0.0.1:{port}"]
         door.began(f"127.0.0.1:{port}", 1.0)
-        assert door.sweep(FIRST_WITHIN_S + 5.0) == 0, "it waits for its answer"
-        door.ended(f"127.0.0.1:{port}", 20.0)
+        assert door.sweep(STRANGER_S + 5.0) == 0, "it waits for its answer"
+        door.ended(f"127.0.0.1:{port}", 20.0, is_known=True)
         assert door.sweep(20.0 + IDLE_S - 1.0) == 0
         assert (door.sweep(20.0 + IDLE_S + 1.0), door.shut) == (1, 1)
         assert caller.recv(1) == b"" and taken.recv(1) == b""
@@ -81,7 +89,7 @@ def test_counting_costs_less_than_three_microseconds() -> None:
         door.began("127.0.0.1:5", 1.0)
         counts.told("decision", "shown")
         counts.answered("POST", "/v1/decide", 200, 0.0031)
-        door.ended("127.0.0.1:5", 1.0)
+        door.ended("127.0.0.1:5", 1.0, is_known=True)
     assert (time.perf_counter() - began) / times < 3e-6 * 3, "three times that on a machine that is shared"
     assert dict(counts.times["/v1/decide"].buckets)["0.003"] == 0
     assert dict(counts.times["/v1/decide"].buckets)["0.005"] == times

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import socket
+import ssl
 import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from gateway import commands
+from gateway.doorkeeper import STRANGER_S
 from gateway.tls import CertificateError, looked_at, write_self_signed
 from scenarios.exits import Exit
 from tests.gateway.secured import Secured
@@ -180,6 +182,18 @@ def test_all_that_is_agreed_on_is_strong(secured: Secured) -> None:
 def test_http_2_is_agreed_on_and_http_1_too(secured: Secured) -> None:
     for protocols, chosen in (("h2,http/1.1", "h2"), ("http/1.1", "http/1.1")):
         assert f"ALPN protocol: {chosen}" in handshake(secured.port, "-alpn", protocols)
+
+
+def test_a_handshake_that_does_not_go_on_is_ended(secured: Secured) -> None:
+    """After a part of the client's hello, and after all of it without a request."""
+    begun = socket.create_connection(("127.0.0.1", secured.port), timeout=STRANGER_S + 10.0)
+    begun.sendall(b"\x16\x03\x01\x02\x00\x01")
+    done = socket.create_connection(("127.0.0.1", secured.port), timeout=STRANGER_S + 10.0)
+    assert isinstance(secured.trust, ssl.SSLContext)
+    whole = secured.trust.wrap_socket(done, server_hostname="localhost")
+    assert begun.recv(1_000) == b"" and whole.recv(1_000) == b""
+    begun.close()
+    whole.close()
 
 
 def test_plain_http_on_the_same_port_is_not_answered(secured: Secured) -> None:
