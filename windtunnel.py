@@ -178,10 +178,38 @@ def serve(
     vault_key: Annotated[
         Path | None, typer.Option(help="File of the key that seals what identifies; or WINDTUNNEL_VAULT_KEY.")
     ] = None,
+    certificate: Annotated[Path | None, typer.Option(help="For TLS: a PEM file, with the chain.")] = None,
+    private_key: Annotated[Path | None, typer.Option(help="Of the certificate: a PEM file.")] = None,
+    private_key_password_env: Annotated[
+        str | None, typer.Option(help="The environment's variable that has the private key's password.")
+    ] = None,
+    plain_http_beyond_this_machine: Annotated[
+        bool, typer.Option("--plain-http-beyond-this-machine", help="Without TLS on a --host that others can reach.")
+    ] = False,
+    log_requests: Annotated[bool, typer.Option("--log-requests", help="A line in the log per request.")] = False,
 ) -> None:
     """Decide for real customers over HTTP: the engine of the simulations, kept on disk."""
     how = {"customers": customers, "shards": shards, "host": host, "port": port, "standby": standby}
-    finish(gateway_commands.serve(policy, folder, **how, address=address, vault_key=vault_key))
+    tls = {
+        "certificate": certificate, "private_key": private_key, "private_key_password_env": private_key_password_env,
+        "plain_http_beyond_this_machine": plain_http_beyond_this_machine,
+    }  # fmt: skip
+    finish(
+        gateway_commands.serve(
+            policy, folder, **how, **tls, address=address, vault_key=vault_key, log_requests=log_requests
+        )
+    )
+
+
+@app.command()
+def certificate(
+    folder: Annotated[Path, typer.Argument(help="Where certificate.pem and private-key.pem are written.")],
+    host: Annotated[
+        list[str] | None, typer.Option(help="A name or address that callers use; several are fine.")
+    ] = None,
+) -> None:
+    """Make a self-signed certificate for trials of `serve` with TLS."""
+    finish(gateway_commands.certificate(folder, host or ["localhost", "127.0.0.1"]))
 
 
 @app.command()

@@ -1,5 +1,6 @@
 """Outcomes to bodies: what a caller is told of one customer, as far as its role may know."""
 
+from collections.abc import Callable
 from typing import TypeVar
 
 import numpy as np
@@ -21,17 +22,26 @@ CATEGORIES = {
 Body = TypeVar("Body", Granted, Quote, Redeemed, Returned)
 
 
+Counted = Callable[[str, str], object]
+
+
+def nothing(kind: str, name: str) -> None:
+    """Nobody counts."""
+
+
 class Answering:
     """Speaks of one policy. Outcomes are of one event each. tells_why: to somebody who may know reasons."""
 
-    def __init__(self, dictionary: Dictionary, challenges: Challenges) -> None:
-        self.dictionary, self.challenges = dictionary, challenges
+    def __init__(self, dictionary: Dictionary, challenges: Challenges, counted: Counted = nothing) -> None:
+        """counted: is told of every answer to an ask: of what kind, and which."""
+        self.dictionary, self.challenges, self.counted = dictionary, challenges, counted
         policy = dictionary.policy
         self.appeal = policy.fraud.appeal or f"Ask {policy.provider}: a person looks at it."
 
     def decision(self, outcome: Outcome, customer: str, tells_why: bool) -> Decision:
         row = outcome.decisions[0]
         reason = Reason(row["reason"])
+        self.counted("decision", reason.name.lower())
         return Decision(
             customer=customer,
             time_ms=int(row["time_ms"]),

@@ -19,6 +19,7 @@ from gateway.dictionary import BodyError
 from gateway.dispatcher import FullError
 from gateway.json_lines import TooManyError
 from gateway.keys import Key
+from gateway.operation import Seen
 from gateway.patience import SlowError
 from gateway.register import RoomError
 from gateway.route import RETRY_AFTER_S, Answer, Asked, Route, Services, StatusError, media_type, refused
@@ -100,18 +101,23 @@ class App:
         if scope.proto != "http":
             protocol.close(404)
             return
+        operation, trace, answer = self.services.operation, Trace(), refused(500, "")
+        seen = Seen("", "", 0.0) if operation is None else operation.began(scope.client, scope.method)
         self.under_way += 1
         try:
-            answer = await self._audited(scope, protocol)
+            answer = await self._audited(scope, protocol, trace)
         finally:
             self.under_way -= 1
+            if operation is not None:
+                seen.route = seen.route if trace.route is None else trace.route.path
+                seen.key = "" if trace.key is None else trace.key.name
+                operation.ended(seen, answer.status)
         body = answer.body if isinstance(answer.body, bytes) else self._encoder.encode(answer.body)
         headers = [("content-type", answer.content_type), ("cache-control", "no-store"), *answer.headers]
         protocol.response_bytes(answer.status, headers, body)
 
-    async def _audited(self, scope: Any, protocol: Any) -> Answer:
+    async def _audited(self, scope: Any, protocol: Any, trace: Trace) -> Answer:
         """An answer, once the audit log has what it must have of it."""
-        trace = Trace()
         answer = await self._answer(scope, protocol, trace)
         try:
             await self._note(trace, answer.status)

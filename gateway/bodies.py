@@ -354,9 +354,10 @@ class Alive(Struct, kw_only=True):
 
 
 class Ready(Struct, kw_only=True):
-    """Whether it can decide."""
+    """Whether it can decide for everybody, and why not."""
 
     ready: bool
+    reasons: list[str]
 
 
 class Problem(Struct, kw_only=True):

@@ -11,6 +11,7 @@ from gateway.desk import Desk
 from gateway.importing import Importing
 from gateway.keys import Key, Keys, Role
 from gateway.many import Many
+from gateway.operation import Operation
 
 BODY_MAX = 64 * 1024
 RETRY_AFTER_S = 1
@@ -49,10 +50,15 @@ class Services:
     audit: Audit
     customers: Customers
     is_stopping: bool = False
+    operation: Operation | None = None
 
     @property
-    def is_ready(self) -> bool:
-        return self.desk.carrier.dispatcher.has_lead and not self.is_stopping
+    def reasons(self) -> list[str]:
+        """Why it cannot decide for everybody; nothing when it can."""
+        stopping = ["stopping"] if self.is_stopping else []
+        if self.operation is not None:
+            return stopping + self.operation.reasons
+        return stopping + ([] if self.desk.carrier.dispatcher.has_lead else ["hosts are starting"])
 
 
 @dataclass(frozen=True)

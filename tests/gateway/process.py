@@ -5,6 +5,7 @@ import os
 import shlex
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -41,6 +42,7 @@ class Gateway:
     def __init__(self, folder: Path, *options: str) -> None:
         """options: words of the command beside those of the page."""
         self.folder, self.options, self.secrets = folder, options, dict[str, str]()
+        self.trust: ssl.SSLContext | bool = True
         keys = Keys([])
         for role in Role:
             keys, self.secrets[role.value] = keys.made(role.value, role)
@@ -78,7 +80,7 @@ class Gateway:
         end = time.monotonic() + READY_WITHIN_S
         while time.monotonic() < end:
             try:
-                if httpx.get(f"{self.url}/readyz").status_code == 200:
+                if httpx.get(f"{self.url}/readyz", verify=self.trust).status_code == 200:
                     return
             except httpx.TransportError:
                 pass
@@ -87,7 +89,7 @@ class Gateway:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if '--certificate' in self.options else 'http'}://127.0.0.1:{self.port}"
 
     def end(self, number: signal.Signals) -> tuple[int, str]:
         """Exit code and what was said last."""
@@ -102,4 +104,4 @@ class Gateway:
         headers = {name.replace("_", "-"): value for name, value in headers.items()}
         if role:
             headers["authorization"] = f"Bearer {self.secrets.get(role, role)}"
-        return httpx.request(method, self.url + path, content=content, headers=headers, timeout=40.0)
+        return httpx.request(method, self.url + path, content=content, headers=headers, timeout=40.0, verify=self.trust)

@@ -23,7 +23,7 @@ from gateway.engine_room import compiled_for
 from gateway.event_answers import Shows
 from gateway.event_rows import Checking, finished
 from gateway.many import ARROW_STREAM, JSON_LINES
-from tests.gateway.test_serve import LIBRARY, Gateway
+from tests.gateway.process import LIBRARY, Gateway
 
 NOW = 1_800_000_000_000
 KNOWN = {f"c-{number}": number for number in range(5)}
