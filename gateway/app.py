@@ -17,10 +17,11 @@ from gateway.dictionary import BodyError
 from gateway.dispatcher import FullError
 from gateway.keys import Key
 from gateway.register import RoomError
-from gateway.route import RETRY_AFTER_S, Answer, Asked, Route, Services, StatusError, refused
+from gateway.route import REQUEST_ID_MAX, RETRY_AFTER_S, Answer, Asked, Route, Services, StatusError, refused
 from gateway.routes import ROUTES
 
 BODY_WITHIN_S = 10.0  # a body that takes longer is not waited for
+NOSNIFF = ("x-content-type-options", "nosniff")
 
 
 class Paths:
@@ -88,7 +89,7 @@ class App:
             return
         answer = await self._answer(scope, protocol)
         body = answer.body if isinstance(answer.body, bytes) else self._encoder.encode(answer.body)
-        headers = [("content-type", answer.content_type), ("cache-control", "no-store"), *answer.headers]
+        headers = [("content-type", answer.content_type), ("cache-control", answer.cache), NOSNIFF, *answer.headers]
         protocol.response_bytes(answer.status, headers, body)
 
     async def _answer(self, scope: Any, protocol: Any) -> Answer:
@@ -130,6 +131,8 @@ class App:
         if request is not None and not route.heeds_ids:
             heed = ", ".join(one.path for one in ROUTES if one.heeds_ids)
             raise StatusError(400, f"Idempotency-Key is heeded by {heed}; send this without, once")
+        if request is not None and not 0 < len(request) <= REQUEST_ID_MAX:
+            raise StatusError(400, f"Idempotency-Key must have 1 to {REQUEST_ID_MAX} characters (got {len(request):,})")
         query = dict(parse_qsl(scope.query_string, keep_blank_values=True)) if scope.query_string else {}
         return await route.act(
             self.services, Asked(await self._body(route, scope, protocol), key, request, named, scope.headers, query)

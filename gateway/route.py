@@ -10,6 +10,7 @@ from gateway.keys import Key, Keys, Role
 
 BODY_MAX = 64 * 1024
 RETRY_AFTER_S = 1
+REQUEST_ID_MAX = 255  # characters of an Idempotency-Key
 JSON = "application/json"
 
 Headers = tuple[tuple[str, str], ...]
@@ -23,6 +24,7 @@ class Answer:
     body: Any
     headers: Headers = ()
     content_type: str = JSON
+    cache: str = "no-store"
 
 
 class StatusError(Exception):
@@ -80,6 +82,12 @@ class Route:
     answers: Mapping[int, Any] = field(default_factory=dict)  # status: type of its body, refusals apart
     body_max: int = BODY_MAX
     heeds_ids: bool = False  # an Idempotency-Key has it carried out once
+    # What only the document reads.
+    raises: tuple[type[Exception], ...] = ()  # what `act` may raise of gateway.openapi.STATUS_OF
+    query: Mapping[str, Any] = field(default_factory=dict)  # name: type of what may be behind the ?
+    takes: tuple[str, ...] = (JSON,)  # media types of a body
+    gives: tuple[str, ...] = (JSON,)  # media types of an answer, refusals apart
+    examples: Mapping[str, Any] = field(default_factory=dict)  # what it shows: a body
 
 
 def refused(status: int, error: str, problems: list[tuple[str, str]] | None = None) -> Answer:

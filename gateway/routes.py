@@ -2,7 +2,15 @@
 
 from gateway.customer_routes import CUSTOMER_ROUTES
 from gateway.decision_routes import DECISION_ROUTES
+from gateway.document_routes import document_routes
 from gateway.operation_routes import OPERATION_ROUTES
 from gateway.route import Route
 
-ROUTES: list[Route] = [*DECISION_ROUTES, *CUSTOMER_ROUTES, *OPERATION_ROUTES]
+KINDS: dict[str, list[Route]] = {
+    "decisions": DECISION_ROUTES,
+    "customers": CUSTOMER_ROUTES,
+    "operation": OPERATION_ROUTES,
+}
+KINDS["document"] = document_routes(KINDS)
+
+ROUTES: list[Route] = [route for routes in KINDS.values() for route in routes]
