@@ -63,7 +63,7 @@ ABOUT = """Decisions about marketing messages and coupons, by the engine that th
 Money is yuan as text, `"20.00"`. Times that end in `_ms` are milliseconds since 1970 in UTC, durations milliseconds.
 Bodies are strict: a field nobody knows is refused, and every problem of a body is said at once, with its path.
 A path that is not here is answered 404, another method at one that is here 405 with `Allow`. What is no HTTP at all is
-answered 400 without a body."""
+answered 400, and headers or a path that are too long 431 or 414, without a body."""
 
 
 def document(kinds: Mapping[str, Iterable[Route]]) -> dict[str, Any]:

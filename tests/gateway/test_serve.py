@@ -43,8 +43,8 @@ def free_port() -> int:
 class Gateway:
     """A process of its own on a folder that outlives it."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.secrets = folder, dict[str, str]()
+    def __init__(self, folder: Path, customers: int = CUSTOMERS) -> None:
+        self.folder, self.customers, self.secrets = folder, customers, dict[str, str]()
         keys = Keys([])
         for role in Role:
             keys, self.secrets[role.value] = keys.made(role.value, role)
@@ -68,7 +68,7 @@ class Gateway:
 
     def _begin(self) -> None:
         self.port = free_port()
-        ours = {"--folder": str(self.folder), "--port": str(self.port), "--customers": str(CUSTOMERS)}
+        ours = {"--folder": str(self.folder), "--port": str(self.port), "--customers": str(self.customers)}
         words = [ours.get(before, word) for before, word in pairwise(shlex.split(command_of_the_page()))]
         command = [sys.executable, "-c", "import windtunnel; windtunnel.main()", *words]
         environment = os.environ | {"PYTHONPATH": str(ROOT)}
