@@ -4,6 +4,7 @@ An RSGI application: `__rsgi__(scope, protocol)`.
 """
 
 import asyncio
+import re
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +18,7 @@ from gateway.dictionary import BodyError
 from gateway.dispatcher import FullError
 from gateway.keys import Key
 from gateway.register import RoomError
-from gateway.route import REQUEST_ID_MAX, RETRY_AFTER_S, Answer, Asked, Route, Services, StatusError, refused
+from gateway.route import REQUEST_ID, RETRY_AFTER_S, Answer, Asked, Route, Services, StatusError, refused
 from gateway.routes import ROUTES
 
 BODY_WITHIN_S = 10.0  # a body that takes longer is not waited for
@@ -127,12 +128,12 @@ class App:
         key = self._key(scope.headers.get("authorization"))
         if key.role not in route.roles:
             raise StatusError(403, f"a key of role {key.role.value} may not ask this")
-        request = scope.headers.get("idempotency-key")
+        request = scope.headers.get("idempotency-key", "" if "idempotency-key" in scope.headers else None)
         if request is not None and not route.heeds_ids:
             heed = ", ".join(one.path for one in ROUTES if one.heeds_ids)
             raise StatusError(400, f"Idempotency-Key is heeded by {heed}; send this without, once")
-        if request is not None and not 0 < len(request) <= REQUEST_ID_MAX:
-            raise StatusError(400, f"Idempotency-Key must have 1 to {REQUEST_ID_MAX} characters (got {len(request):,})")
+        if request is not None and not re.match(REQUEST_ID, request):
+            raise StatusError(400, f"Idempotency-Key must be 1 to 255 visible ASCII characters (got {len(request):,})")
         query = dict(parse_qsl(scope.query_string, keep_blank_values=True)) if scope.query_string else {}
         return await route.act(
             self.services, Asked(await self._body(route, scope, protocol), key, request, named, scope.headers, query)

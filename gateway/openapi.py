@@ -15,7 +15,7 @@ from gateway.desk import SlowError, UnknownCustomerError
 from gateway.dispatcher import FullError
 from gateway.keys import Role
 from gateway.register import RoomError
-from gateway.route import JSON, REQUEST_ID_MAX, RETRY_AFTER_S, Route
+from gateway.route import JSON, REQUEST_ID, RETRY_AFTER_S, Route
 
 OPENAPI = "3.1.0"
 SCHEMAS = "#/components/schemas/{name}"
@@ -45,8 +45,7 @@ SEGMENTS = {"customer": CustomerId}  # what a {…} of any path is; a text where
 RequestId = Annotated[
     str,
     Meta(
-        min_length=1,
-        max_length=REQUEST_ID_MAX,
+        pattern=REQUEST_ID,
         description="Yours, of this request: under it, it is carried out once, also when it is sent again.",
     ),
 ]
@@ -160,7 +159,7 @@ def parameters_of(route: Route, schemas: Schemas) -> Iterable[dict[str, Any]]:
 
 def request_body(route: Route, schemas: Schemas) -> dict[str, Any]:
     examples = {name: {"value": body} for name, body in route.examples.items()}
-    content: dict[str, Any] = {kind: {"schema": schemas.of(route.body)} for kind in route.takes}
+    content: dict[str, Any] = {kind: {"schema": schemas.of(route.body)} for kind in route.takes or (JSON,)}
     if examples and JSON in content:
         content[JSON]["examples"] = examples
     return {"required": True, "description": f"At most {route.body_max:,} bytes.", "content": content}
@@ -172,9 +171,9 @@ def statuses(route: Route) -> list[int]:
     if route.roles:
         found |= {401, 500, 503}
         found |= {403} if route.roles != frozenset(Role) else set()
-        found |= {400}  # an Idempotency-Key: not heeded, or of a wrong length
+        found |= {400}  # an Idempotency-Key: not heeded, or not as it must be
     if route.body is not None:
-        found |= {408, 413, 422} | ({415} if route.takes != (JSON,) else set())
+        found |= {408, 413, 422} | ({415} if route.takes else set())
     if route.query or any(name in SEGMENTS for name in names_in(route.path)):
         found |= {422}
     return sorted(found)

@@ -10,7 +10,7 @@ from gateway.keys import Key, Keys, Role
 
 BODY_MAX = 64 * 1024
 RETRY_AFTER_S = 1
-REQUEST_ID_MAX = 255  # characters of an Idempotency-Key
+REQUEST_ID = r"^[!-~]{1,255}$(?!\n)"  # an Idempotency-Key: others would be read as the same one
 JSON = "application/json"
 
 Headers = tuple[tuple[str, str], ...]
@@ -85,7 +85,7 @@ class Route:
     # What only the document reads.
     raises: tuple[type[Exception], ...] = ()  # what `act` may raise of gateway.openapi.STATUS_OF
     query: Mapping[str, Any] = field(default_factory=dict)  # name: type of what may be behind the ?
-    takes: tuple[str, ...] = (JSON,)  # media types of a body
+    takes: tuple[str, ...] = ()  # media types of a body of bytes
     gives: tuple[str, ...] = (JSON,)  # media types of an answer, refusals apart
     examples: Mapping[str, Any] = field(default_factory=dict)  # what it shows: a body
 
