@@ -249,6 +249,14 @@ def show(
 
 
 @app.command()
+def openapi(
+    out: Annotated[Path | None, typer.Option("--out", help="Write it to this file instead.")] = None,
+) -> None:
+    """Print the gateway's OpenAPI document; nothing is started."""
+    finish(gateway_commands.openapi(out))
+
+
+@app.command()
 def bench(
     only: Annotated[str | None, typer.Option(help="One of engine, simulation, scale, memory.")] = None,
     as_json: Json = False,

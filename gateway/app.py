@@ -4,6 +4,7 @@ An RSGI application: `__rsgi__(scope, protocol)`.
 """
 
 import asyncio
+import re
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,10 +23,21 @@ from gateway.keys import Key
 from gateway.operation import Seen
 from gateway.patience import SlowError
 from gateway.register import RoomError
-from gateway.route import RETRY_AFTER_S, Answer, Asked, Route, Services, StatusError, media_type, refused
+from gateway.route import (
+    REQUEST_ID,
+    RETRY_AFTER_S,
+    Answer,
+    Asked,
+    Route,
+    Services,
+    StatusError,
+    media_type,
+    refused,
+)
 from gateway.routes import ROUTES
 
 BODY_WITHIN_S = 10.0  # a body that takes longer is not waited for
+NOSNIFF = ("x-content-type-options", "nosniff")
 
 
 class Paths:
@@ -113,7 +125,7 @@ class App:
                 seen.key = "" if trace.key is None else trace.key.name
                 operation.ended(seen, answer.status)
         body = answer.body if isinstance(answer.body, bytes) else self._encoder.encode(answer.body)
-        headers = [("content-type", answer.content_type), ("cache-control", "no-store"), *answer.headers]
+        headers = [("content-type", answer.content_type), ("cache-control", answer.cache), NOSNIFF, *answer.headers]
         protocol.response_bytes(answer.status, headers, body)
 
     async def _audited(self, scope: Any, protocol: Any, trace: Trace) -> Answer:
@@ -174,10 +186,12 @@ class App:
         trace.key = key = self._key(scope.headers.get("authorization"))
         if key.role not in route.roles:
             raise StatusError(403, f"a key of role {key.role.value} may not ask this")
-        request = scope.headers.get("idempotency-key")
+        request = scope.headers.get("idempotency-key", "" if "idempotency-key" in scope.headers else None)
         if request is not None and not route.heeds_ids:
             heed = ", ".join(one.path for one in ROUTES if one.heeds_ids)
             raise StatusError(400, f"Idempotency-Key is heeded by {heed}; send this without, once")
+        if request is not None and not re.match(REQUEST_ID, request):
+            raise StatusError(400, f"Idempotency-Key must be 1 to 255 visible ASCII characters (got {len(request):,})")
         query = dict(parse_qsl(scope.query_string, keep_blank_values=True)) if scope.query_string else {}
         return await route.act(
             self.services,

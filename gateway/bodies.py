@@ -11,8 +11,12 @@ CustomerId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._:@-]{1,64}$(?!\n)", desc
 OrderNumber = Annotated[int, Meta(ge=1, le=2_000_000_000, description="Yours, of this customer: holds its coupons.")]
 InstanceNumber = Annotated[int, Meta(ge=0, le=2_000_000_000, description="Of a coupon, as its claim was answered.")]
 Name = Annotated[str, Meta(min_length=1, max_length=64)]
-Yuan = Annotated[str, Meta(pattern=r"^(0|[1-9][0-9]{0,6})(\.[0-9]{1,2})?$(?!\n)", examples=["20.00"])]
+Yuan = Annotated[
+    str, Meta(pattern=r"^(0|[1-9][0-9]{0,6})(\.[0-9]{1,2})?$(?!\n)", description="Yuan.", examples=["20.00"])
+]
 Whole = Annotated[int, Meta(ge=0, le=2_000_000_000)]
+Ms = Annotated[int, Meta(ge=0, le=2**48, description="Milliseconds since 1970, UTC.")]
+TakenMs = Annotated[int, Meta(description="When it was taken: milliseconds since 1970, UTC.")]
 Id = Annotated[int, Meta(ge=1, le=2**53)]
 
 Behaviour = Literal[
@@ -39,13 +43,13 @@ class Decide(Struct, forbid_unknown_fields=True, kw_only=True):
     customer: CustomerId
     event: Behaviour
     page: Name | None = None
-    page_view: Id | None = None
+    page_view: Annotated[Id, Meta(description="Yours: which view of a page it belongs to.")] | None = None
     amount: Yuan | None = None
-    dwell_ms: Whole | None = None
+    dwell_ms: Annotated[Whole, Meta(description="How long, in milliseconds.")] | None = None
     city: Name | None = None
     channel: Literal["push", "sms", "email", "voice"] | None = None
     campaign: Name | None = None
-    exposure: Whole | None = None
+    exposure: Annotated[Whole, Meta(description="As told with the message that it is about.")] | None = None
     origin: Origin | None = None
 
 
@@ -139,10 +143,10 @@ class Challenge(Struct, forbid_unknown_fields=True, kw_only=True):
 class Profile(Struct, forbid_unknown_fields=True, kw_only=True):
     """What is known of a customer. What is left out stays as it is."""
 
-    joined_ms: Annotated[int, Meta(ge=0, le=2**48)] | UnsetType = UNSET
+    joined_ms: Ms | UnsetType = UNSET
     balance: Yuan | UnsetType = UNSET
     points: Whole | UnsetType = UNSET
-    points_expire_ms: Annotated[int, Meta(ge=0, le=2**48)] | UnsetType = UNSET
+    points_expire_ms: Ms | UnsetType = UNSET
     tags: Annotated[list[Name], Meta(max_length=60)] | UnsetType = UNSET
     birth_date: Annotated[str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$(?!\n)")] | UnsetType = UNSET
     home_city: Name | UnsetType = UNSET
@@ -178,7 +182,7 @@ class Shown(Struct, kw_only=True, omit_defaults=True):
 
     campaign: str
     channel: str
-    exposure: int  # says which one, when the customer reacts
+    exposure: Annotated[int, Meta(description="Says which one, when the customer reacts.")]
     arm: str | None = None
     text: str
     style: str
@@ -190,10 +194,10 @@ class Decision(Struct, kw_only=True, omit_defaults=True):
     """What came of an event."""
 
     customer: str
-    time_ms: int  # it was taken at
+    time_ms: TakenMs
     show: Shown | None = None
     late: bool = False
-    reason: str | None = None  # to who may know: why nothing was shown
+    reason: Annotated[str, Meta(description="To who may know: why nothing was shown.")] | None = None
 
 
 class Refusal(Struct, kw_only=True, omit_defaults=True):
@@ -209,10 +213,10 @@ class Granted(Struct, kw_only=True, omit_defaults=True):
     """What became of a claim."""
 
     customer: str
-    time_ms: int
+    time_ms: TakenMs
     answer: str
-    coupon: str | None = None  # the one that was granted, which may be a weaker one
-    number: int | None = None  # of this piece among the customer's
+    coupon: Annotated[str, Meta(description="What was granted, which may be a weaker one.")] | None = None
+    number: Annotated[int, Meta(description="Of this piece among the customer's.")] | None = None
     refusal: Refusal | None = None
     show: Shown | None = None
 
@@ -222,14 +226,14 @@ class Quote(Struct, kw_only=True, omit_defaults=True):
     which coupons made them."""
 
     customer: str
-    time_ms: int
+    time_ms: TakenMs
     answer: str
-    paid: str | None = None
-    discount: str | None = None
+    paid: Annotated[str, Meta(description="Yuan.")] | None = None
+    discount: Annotated[str, Meta(description="Yuan.")] | None = None
     coupons: list[str] | None = None
     order: int | None = None
-    add: str | None = None  # with so much more in the cart …
-    saves: str | None = None  # … that much less is paid in the end
+    add: Annotated[str, Meta(description="Yuan: with so much more in the cart …")] | None = None
+    saves: Annotated[str, Meta(description="Yuan: … that much less is paid in the end.")] | None = None
     refusal: Refusal | None = None
     show: Shown | None = None
 
@@ -238,10 +242,10 @@ class Redeemed(Struct, kw_only=True, omit_defaults=True):
     """What became of a coupon that was to be used, or given away."""
 
     customer: str
-    time_ms: int
+    time_ms: TakenMs
     answer: str
     number: int
-    discount: str | None = None  # taken off at the desk, or the worth of a right
+    discount: Annotated[str, Meta(description="Yuan: taken off at the desk, or the worth of a right.")] | None = None
     refusal: Refusal | None = None
     show: Shown | None = None
 
@@ -250,10 +254,10 @@ class Returned(Struct, kw_only=True, omit_defaults=True):
     """What became of an order that was to be given back, or up."""
 
     customer: str
-    time_ms: int
+    time_ms: TakenMs
     answer: str
     order: int
-    returned: str | None = None  # to be paid back
+    returned: Annotated[str, Meta(description="Yuan: to be paid back.")] | None = None
     show: Shown | None = None
 
 
@@ -261,7 +265,7 @@ class Passed(Struct, kw_only=True):
     """A challenge was noted."""
 
     customer: str
-    time_ms: int
+    time_ms: TakenMs
 
 
 class Known(Struct, kw_only=True):

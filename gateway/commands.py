@@ -1,5 +1,6 @@
-"""`windtunnel serve`, `keys` and `certificate`: what they check first, and what they say."""
+"""`windtunnel serve`, `keys`, `vault-key`, `certificate` and `openapi`: what they check first, and what they say."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +137,27 @@ def keys(folder: Path, name: str | None, role: str, as_json: bool) -> int:
             print_json({"name": name, "role": role, "key": secret})
         else:
             print(f"{secret}\nThis key of role {role} is shown once: only a hash of it is kept, in {folder}.")
+        return Exit.FINE
+
+    return guarded(action)
+
+
+def openapi(out: Path | None) -> int:
+    """Print the document of the gateway's routes, or write it; exit code."""
+
+    def action() -> int:
+        from gateway.openapi import document
+        from gateway.routes import KINDS
+
+        text = json.dumps(document(KINDS), indent=2, ensure_ascii=False)
+        if out is None:
+            print(text)
+            return Exit.FINE
+        try:
+            out.write_text(text + "\n", "utf-8")
+        except OSError as error:
+            raise UsageError(f"--out must be a file that can be written (got {out}: {error.strerror})") from None
+        print(out)
         return Exit.FINE
 
     return guarded(action)

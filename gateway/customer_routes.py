@@ -4,10 +4,11 @@ import msgspec
 
 from gateway.asking import identifying
 from gateway.bodies import CustomerId, Erased, Imported, Known, Profile, Retained, Retention, Sealed, Told
-from gateway.decision_routes import DECIDES
+from gateway.decision_routes import ASKS_A_SHARD, DECIDES
 from gateway.identifying import masked
 from gateway.importing import PARQUET
 from gateway.keys import Role
+from gateway.register import RoomError
 from gateway.route import Answer, Asked, Route, Services, StatusError
 from gateway.vault import Duty, DutyError, Record
 
@@ -19,6 +20,12 @@ FILE_MAX = 64 * 1024 * 1024
 
 def customer_of(asked: Asked) -> str:
     return msgspec.convert(asked.named["customer"], CustomerId)
+
+
+PROFILES = {
+    "may be pushed to": {"consent": ["push"]},
+    "more of it": {"birth_date": "1990-05-17", "balance": "1250.00", "consent": ["push", "email"], "card_active": True},
+}
 
 
 async def put(services: Services, asked: Asked) -> Answer:
@@ -73,6 +80,7 @@ CUSTOMER_ROUTES = [
     Route(
         "PUT", "/v1/customers/{customer}", "Writes what is known of a customer; what is left out stays. 201: is new.",
         put, DECIDES, Profile, {200: Known, 201: Known},
+        raises=(RoomError, *ASKS_A_SHARD), examples=PROFILES,
     ),
     Route(
         "GET", "/v1/customers/{customer}", "What is known of a customer: what identifies masked, to an auditor whole.",

@@ -15,6 +15,7 @@ from gateway.operation import Operation
 
 BODY_MAX = 64 * 1024
 RETRY_AFTER_S = 1
+REQUEST_ID = r"^[!-~]{1,255}$(?!\n)"  # an Idempotency-Key: others would be read as the same one
 JSON = "application/json"
 
 Headers = tuple[tuple[str, str], ...]
@@ -28,6 +29,7 @@ class Answer:
     body: Any
     headers: Headers = ()
     content_type: str = JSON
+    cache: str = "no-store"
 
 
 class StatusError(Exception):
@@ -97,6 +99,11 @@ class Route:
     takes: tuple[str, ...] = ()  # media types of a body of bytes; none: whatever the header says
     heeds_ids: bool = False  # an Idempotency-Key has it carried out once
     is_audited: bool = False  # who asks it is in the audit log; of another route, where something is noted
+    # What only the document reads.
+    raises: tuple[type[Exception], ...] = ()  # what `act` may raise of gateway.openapi.STATUS_OF
+    query: Mapping[str, Any] = field(default_factory=dict)  # name: type of what may be behind the ?
+    gives: tuple[str, ...] = (JSON,)  # media types of an answer, refusals apart
+    examples: Mapping[str, Any] = field(default_factory=dict)  # what it shows: a body
 
     @property
     def name(self) -> str:

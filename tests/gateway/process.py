@@ -39,9 +39,10 @@ def free_port() -> int:
 class Gateway:
     """A process of its own on a folder that outlives it."""
 
-    def __init__(self, folder: Path, *options: str) -> None:
+    def __init__(self, folder: Path, *options: str, customers: int = CUSTOMERS) -> None:
         """options: words of the command beside those of the page."""
         self.folder, self.options, self.secrets = folder, options, dict[str, str]()
+        self.customers = customers
         self.trust: ssl.SSLContext | bool = True
         keys = Keys([])
         for role in Role:
@@ -66,7 +67,7 @@ class Gateway:
 
     def _begin(self) -> None:
         self.port = free_port()
-        ours = {"--folder": str(self.folder), "--port": str(self.port), "--customers": str(CUSTOMERS)}
+        ours = {"--folder": str(self.folder), "--port": str(self.port), "--customers": str(self.customers)}
         words = [ours.get(before, word) for before, word in pairwise(shlex.split(command_of_the_page()))]
         command = [sys.executable, "-c", "import windtunnel; windtunnel.main()", *words, *self.options]
         environment = os.environ | {"PYTHONPATH": str(ROOT)}
