@@ -5,11 +5,12 @@ import msgspec
 from gateway.asking import identifying
 from gateway.bodies import CustomerId, Erased, Imported, Known, Profile, Retained, Retention, Sealed, Told
 from gateway.decision_routes import ASKS_A_SHARD, DECIDES
+from gateway.desk import UnknownCustomerError
 from gateway.identifying import masked
 from gateway.importing import PARQUET
 from gateway.keys import Role
 from gateway.register import RoomError
-from gateway.route import Answer, Asked, Route, Services, StatusError
+from gateway.route import Answer, Asked, Route, Services
 from gateway.vault import Duty, DutyError, Record
 
 KEEPS = frozenset({Role.OPERATOR})
@@ -55,10 +56,7 @@ async def delete(services: Services, asked: Asked) -> Answer:
 
 async def retain(services: Services, asked: Asked) -> Answer:
     customer, duty = customer_of(asked), Duty(asked.body.duty, asked.body.until)
-    try:
-        duties = await services.customers.retain(customer, duty)
-    except DutyError as error:
-        raise StatusError(409, str(error)) from None
+    duties = await services.customers.retain(customer, duty)
     asked.noted.append(f"{duty.duty}, until {duty.until}")
     return Answer(200, Retained(customer=customer, retention=retention(duties)))
 
@@ -84,18 +82,21 @@ CUSTOMER_ROUTES = [
     ),
     Route(
         "GET", "/v1/customers/{customer}", "What is known of a customer: what identifies masked, to an auditor whole.",
-        get, READS, answers={200: Told}, is_audited=True,
+        get, READS, answers={200: Told}, is_audited=True, raises=(UnknownCustomerError,),
     ),
     Route(
         "DELETE", "/v1/customers/{customer}", "Forgets a customer. 202: what duties lock is destroyed after their day.",
         delete, KEEPS, answers={200: Erased, 202: Erased}, is_audited=True,
+        raises=(UnknownCustomerError, *ASKS_A_SHARD),
     ),
     Route(
         "PUT", "/v1/customers/{customer}/retention", "Lays a duty to retain on a customer's record, or moves its day.",
         retain, KEEPS, Retention, {200: Retained}, is_audited=True,
+        raises=(UnknownCustomerError, DutyError),
     ),
     Route(
         "POST", "/v1/customers", "Writes what is known of many customers, from a Parquet file: all of them, or none.",
         import_many, KEEPS, bytes, {200: Imported}, body_max=FILE_MAX, takes=(PARQUET,), is_audited=True,
+        raises=(RoomError, *ASKS_A_SHARD),
     ),
 ]  # fmt: skip
