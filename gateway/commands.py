@@ -4,10 +4,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from engine.policy.tables import load_policy
+from engine.policy.document import Policy
+from engine.policy.yaml_source import file_text, load_text
 from gateway.audit import AuditError
 from gateway.audit_commands import note
 from gateway.keys import Keys, KeysError, Role
+from gateway.publications import PublishingError
 from gateway.register import RegisterError
 from scenarios.console import complain, guarded, print_json
 from scenarios.exits import Exit, UsageError
@@ -21,7 +23,7 @@ def serve(policy: Path, folder: Path, **given: Any) -> int:
 
     def action() -> int:
         from engine.host.ray_cluster import ClusterError
-        from gateway.engine_room import FolderError
+        from gateway.engine_room import FolderError, Given
         from gateway.sealing import VaultKeyError
         from gateway.serve import ServeError, Serving
         from gateway.serve import serve as run
@@ -30,11 +32,12 @@ def serve(policy: Path, folder: Path, **given: Any) -> int:
 
         wrong = (
             FolderError, ServeError, KeysError, RegisterError, ClusterError, AuditError, VaultError, VaultKeyError,
-            CertificateError,
+            CertificateError, PublishingError,
         )  # fmt: skip
 
         check(given)
-        found = load_policy(policy)
+        text = file_text(policy)
+        found = Given(load_text(text, str(policy), Policy), text)
         try:
             answered = run(found, Serving(folder, **given), lambda line: print(line, flush=True))
         except wrong as error:

@@ -26,15 +26,25 @@ from engine.host.switch import Switch
 from engine.host.warming import WARM_CUSTOMERS, warm_up
 from engine.policy.document import Policy
 from engine.policy.tables import CompiledPolicy, compile_policy
+from engine.policy.yaml_source import DocumentError, load_text
 from engine.records import DAY_MS, PARTITIONS
+from gateway.publications import read
 
 NODE = "node-1"
-BEGINNING = "beginning.json"
+BEGINNING, POLICY = "beginning.json", "policy.yaml"
 DAYS_BEFORE, DAYS_AFTER = 1, 400  # of the calendar, around the beginning
 
 
 class FolderError(Exception):
     """A folder is of another gateway than it is opened for; says what differs."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """A policy that a gateway is started with."""
+
+    policy: Policy
+    text: str
 
 
 @dataclass(frozen=True)
@@ -48,26 +58,49 @@ class Beginning:
     start_ms: int
 
 
-def began(folder: Path, policy: Policy, customers: int, shards: int) -> tuple[Beginning, CompiledPolicy]:
+def began(folder: Path, given: Given, customers: int, shards: int) -> tuple[Beginning, CompiledPolicy]:
     """How a folder began, or begins now. Raises FolderError."""
-    file = folder / BEGINNING
+    file, kept = folder / BEGINNING, folder / POLICY
     found = _read(file)
-    start_ms = time.time_ns() // 1_000_000 if found is None else found.start_ms
-    compiled = compiled_for(policy, start_ms)
-    wanted = Beginning(policy.policy, digest_of(compiled), customers, shards, start_ms)
     if found is None:
-        _write(file, wanted)
+        start_ms = time.time_ns() // 1_000_000
+        compiled = compiled_for(given.policy, start_ms)
+        wanted = Beginning(given.policy.policy, digest_of(compiled), customers, shards, start_ms)
+        _write(kept, given.text)
+        _write(file, json.dumps(asdict(wanted), indent=1))
         return wanted, compiled
+    wanted = replace(found, policy=given.policy.policy, customers=customers, shards=shards)
     differ = [
         f"{file}: {name} must be {getattr(found, name)}, as when the folder began (got {getattr(wanted, name)})"
         for name in ("policy", "customers", "shards")
         if getattr(found, name) != getattr(wanted, name)
     ]
-    if not differ and found.rules != wanted.rules:
-        differ = [f"{file}: the policy's rules must be as when the folder began (got others): take another folder"]
+    if not differ and digest_of(compiled_for(given.policy, found.start_ms)) not in _rules(folder, found):
+        must = "must be as when the folder began, or as they were published last (got others)"
+        differ = [f"{file}: the policy's rules {must}: publish them, or take another folder"]
     if differ:
         raise FolderError("\n".join(differ))
-    return found, compiled
+    return found, _begun(kept, found)
+
+
+def _rules(folder: Path, found: Beginning) -> list[str]:
+    """Digests of the policies that a folder is opened with."""
+    ledger = read(folder)
+    published = "" if ledger is None else ledger.running
+    if not published:
+        return [found.rules]
+    return [found.rules, digest_of(compiled_for(load_text(published, "policy", Policy), found.start_ms))]
+
+
+def _begun(kept: Path, found: Beginning) -> CompiledPolicy:
+    """The policy that a folder began with."""
+    try:
+        compiled = compiled_for(load_text(kept.read_text("utf-8"), str(kept), Policy), found.start_ms)
+    except (OSError, DocumentError) as error:
+        raise FolderError(f"{kept} must be the policy that the folder began with (got {error})") from None
+    if digest_of(compiled) != found.rules:
+        raise FolderError(f"{kept} must be the policy that the folder began with (got another one)")
+    return compiled
 
 
 def _read(file: Path) -> Beginning | None:
@@ -79,10 +112,10 @@ def _read(file: Path) -> Beginning | None:
         raise FolderError(f"{file} must be as `windtunnel serve` writes it (got {error})") from None
 
 
-def _write(file: Path, beginning: Beginning) -> None:
+def _write(file: Path, text: str) -> None:
     new = file.with_suffix(".new")
-    with new.open("w") as out:
-        json.dump(asdict(beginning), out, indent=1)
+    with new.open("w", encoding="utf-8") as out:
+        out.write(text)
         out.flush()
         os.fsync(out.fileno())
     new.rename(file)

@@ -269,7 +269,7 @@ class Publisher:
                 "or publish it to everybody at once (stages: 100%)"
             )
         found = lint(policy, trial.trial)
-        errors = [f"{one.path}: {one.sentence} {one.advice}" for one in found if one.severity == "error"]
+        errors = [f"{one.sentence}: {one.advice}" for one in found if one.severity == "error"]
         if errors:
             raise PublishingError(*errors)
         return found

@@ -20,7 +20,6 @@ from engine.host.machines import OPERATOR, seats_of
 from engine.host.ray_cluster import cluster
 from engine.host.ray_fleet import SPARES, RayFleet
 from engine.host.replica import Care
-from engine.policy.document import Policy
 from gateway.app import App, place_of
 from gateway.audit import FILE as AUDIT
 from gateway.audit import Audit, AuditLog
@@ -30,7 +29,7 @@ from gateway.customers import Customers
 from gateway.desk import Desk
 from gateway.dispatcher import Dispatcher
 from gateway.doorkeeper import CONNECTIONS_MAX, IDLE_S, Doorkeeper, make_room
-from gateway.engine_room import Build, EngineRoom, began, calendar_ends_ms
+from gateway.engine_room import Build, EngineRoom, Given, began, calendar_ends_ms
 from gateway.importing import Importing
 from gateway.keys import Keys
 from gateway.logs import log
@@ -87,7 +86,7 @@ class Serving:
         return f"{'https' if self.certificate else 'http'}://{host}:{self.port}"
 
 
-def serve(policy: Policy, serving: Serving, tell: Callable[[str], None]) -> bool:
+def serve(given: Given, serving: Serving, tell: Callable[[str], None]) -> bool:
     """Until SIGTERM or SIGINT; whether everything that was taken was answered. tell: a line for whoever watches.
     Raises ServeError and whatever else is wrong with the folder, its keys or a certificate."""
     try:
@@ -96,7 +95,7 @@ def serve(policy: Policy, serving: Serving, tell: Callable[[str], None]) -> bool
         raise ServeError(f"{serving.folder}: {error.strerror}") from None
     try:
         master, keys, tls = master_key(serving.vault_key, serving.folder), checked(serving), certified(serving)
-        beginning, compiled = began(serving.folder, policy, serving.customers, serving.shards)
+        beginning, compiled = began(serving.folder, given, serving.customers, serving.shards)
         books = opened(serving, keys, master)
         with cluster(serving.address):
             return asyncio.run(_run(Build(compiled, beginning), books, tls, serving, tell))

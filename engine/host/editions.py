@@ -1,6 +1,7 @@
 """Which policies decide: one for all customers and, while it is tried, another one for some of them.
 
-All of them share one registry, so a name has one number whoever reads it, and nothing that customers remember moves.
+All of them share one registry and one list of each kind of names, to which new ones are added: so a name has one number
+whoever reads it, for good, and nothing that customers remember moves.
 A seat that is told the same `Running`s in the same order numbers names in the same way.
 """
 
@@ -9,6 +10,7 @@ import json
 from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from datetime import date
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +19,7 @@ from engine.policy.document import NamesBlock, Policy
 from engine.policy.registry import Registry
 from engine.policy.tables import CompiledPolicy, claim_names, compile_policy
 from engine.policy.yaml_source import load_text
-from engine.records import Tables
+from engine.records import CATEGORIES_MAX, TAGS_MAX, Tables
 
 BEGUN = ""  # stands for the policy that everything began with
 _SHARED_OF_COUPONS = (
@@ -50,6 +52,7 @@ class Editions:
         days = begun.tables.days["date"].tolist()
         self.first, self.last = day_of(days[0]), day_of(days[-1])
         self.registry: Registry = deepcopy(begun.registry)
+        self.names: NamesBlock = begun.policy.names  # every one there ever was
         self.running = Running()
         self.base: CompiledPolicy = begun
         self.trial: CompiledPolicy | None = None
@@ -59,21 +62,16 @@ class Editions:
         if replace(running, share=0, salt="") == replace(self.running, share=0, salt=""):
             self.running = running  # the same policies
             return
-        registry = deepcopy(self.registry)
-        base, trial = self._compiled(running, registry)
-        self.registry, self.running, self.base, self.trial = registry, running, base, trial
-
-    def _compiled(self, running: Running, registry: Registry) -> tuple[CompiledPolicy, CompiledPolicy | None]:
-        base = self.policy(running.base)
-        if not running.is_trial:
-            return self._under(registry, base, running), None
-        trial = self.policy(running.trial)
-        base = base.model_copy(update={"names": trial.names})  # of which its own are the first
-        claim_names(registry, base)
-        claim_names(registry, trial)
-        self._under(registry, base, running)  # terms of both are in the registry before …
-        tried = self._under(registry, trial, running)
-        return self._under(registry, base, running), tried  # … either has its table of them
+        texts = [running.base, running.trial] if running.is_trial else [running.base]
+        policies, registry = [self.policy(text) for text in texts], deepcopy(self.registry)
+        names = functools.reduce(joined, [policy.names for policy in policies], self.names)
+        policies = [policy.model_copy(update={"names": names}) for policy in policies]
+        for policy in policies:
+            claim_names(registry, policy)
+            self._under(registry, policy, running)  # terms of both are in the registry before …
+        self.base, *tried = [self._under(registry, policy, running) for policy in policies]  # … either has their table
+        self.trial = tried[0] if tried else None
+        self.registry, self.names, self.running = registry, names, running
 
     def _under(self, registry: Registry, policy: Policy, running: Running) -> CompiledPolicy:
         last = date.fromisoformat(running.until) if running.until else self.last
@@ -96,13 +94,13 @@ class Editions:
         """All that is needed to go on from here."""
         registry = asdict(self.registry)
         registry["terms"] = [list(row) for row in self.registry.terms]
-        return json.dumps({"running": asdict(self.running), "registry": registry})
+        return json.dumps({"running": asdict(self.running), "registry": registry, "names": dict(self.names)})
 
     def restore(self, state: str) -> None:
         said = json.loads(state)
         self.running = Running(base="?")  # it is compiled anew
         terms = {tuple(row): number for number, row in enumerate(said["registry"].pop("terms"))}
-        self.registry = Registry(**said["registry"], terms=terms)
+        self.registry, self.names = Registry(**said["registry"], terms=terms), NamesBlock(**said["names"])
         self.run(Running(**said["running"]))
 
 
@@ -127,18 +125,26 @@ def common_of(base: Tables, trial: Tables) -> Tables:
     return trial._replace(**overlaid)
 
 
+def joined(known: NamesBlock, more: NamesBlock) -> NamesBlock:
+    """Names keep their numbers, new ones come after them. Raises OverflowError."""
+    lists: dict[str, Any] = {}
+    for kind in NamesBlock.model_fields:
+        there = list(getattr(known, kind))
+        lists[kind] = there + [name for name in getattr(more, kind) if name not in there]
+        most = TAGS_MAX if kind == "tags" else CATEGORIES_MAX
+        if len(lists[kind]) > most:
+            raise OverflowError(f"names.{kind} must be at most {most} ever, those of policies before included "
+                                f"(got {len(lists[kind])})")  # fmt: skip
+    return NamesBlock.model_construct(**lists)
+
+
 def unfit(before: Policy, after: Policy) -> list[str]:
-    """Why a policy cannot follow another one while customers remember what the other has numbered."""
+    """Why a policy cannot follow another one."""
     found = []
     for name in ("policy", "time_zone"):
         one, other = getattr(before, name), getattr(after, name)
         if one != other:
             found.append(f"{name} must stay {one} (got {other})")
-    for kind in NamesBlock.model_fields:
-        there, given = getattr(before.names, kind), getattr(after.names, kind)
-        if given[: len(there)] != there:
-            found.append(f"names.{kind} must begin with {', '.join(there)}: new ones come after them "
-                         f"(got {', '.join(given) or 'none'})")  # fmt: skip
     return found
 
 

@@ -13,6 +13,7 @@ from engine.host.machines import LEDGER
 from engine.policy.document import Policy
 from engine.policy.yaml_source import load_text
 from engine.records import Reason
+from gateway.dictionary import Dictionary
 from loadtests.traffic import Traffic, record_traffic
 from tests.gateway.by_reference import ShardByReference
 from tests.gateway.hall import Hall, Network, Told, callers
@@ -60,7 +61,7 @@ NEXT = changed(
     SHOP,
     ("cart, order, receipt]", "cart, order, receipt, attic]"),
     ("caps: [{most: 1, per: week}]}\n    creative:\n      style: overlay\n      text: \"This week",
-     "caps: [{most: 2, per: day}]}\n    creative:\n      style: overlay\n      text: \"This week"),
+     "caps: [{most: 2, per: week}]}\n    creative:\n      style: overlay\n      text: \"This week"),
     ("  messages: {amount: 20000.00, channels: [push]}     # all push messages together\n",
      "  messages: {amount: 20000.00, channels: [push]}\n  surprises: {amount: 5000.00}\n"),
     ("\ncampaigns:", COUPON),
@@ -198,6 +199,21 @@ def test_numbers_never_change() -> None:
     assert "a_little_extra" in one.registry.slots and "surprise_5" in one.registry.coupons
 
 
+def test_a_name_has_its_number_for_good() -> None:
+    """Also one that a policy leaves out, or that another one puts first."""
+    editions = Editions(traffic().plan.policy)
+    fewer = changed(SHOP, ("tags: [price_sensitive]", "tags: []"))
+    first = changed(SHOP, ("tags: [price_sensitive]", "tags: [new_one, price_sensitive]"))
+    for text in (fewer, first, SHOP):
+        editions.run(Running(base=text))
+        assert Dictionary(editions.base).numbers["tag"]["price_sensitive"] == 0
+    assert editions.names.tags == ["price_sensitive", "new_one"]
+    many = changed(SHOP, ("tags: [price_sensitive]", f"tags: [{', '.join(f't{n}' for n in range(60))}]"))
+    running = Running(base=many)
+    with pytest.raises(OverflowError, match=r"names\.tags must be at most 60 ever"):
+        editions.run(running)
+
+
 def test_what_is_wrong_changes_nothing() -> None:
     editions = Editions(traffic().plan.policy)
     many = "".join(f"\n  c{number}: {{kind: amount_off, off: 1.00, over: 2.00, valid: 1d}}" for number in range(52))
@@ -212,8 +228,6 @@ def test_what_is_wrong_changes_nothing() -> None:
 UNFIT = {
     "another policy": (("policy: coupon_shop", "policy: other_shop"), "policy must stay coupon_shop (got other_shop)"),
     "another zone": (("Asia/Shanghai", "Asia/Tokyo"), "time_zone must stay Asia/Shanghai (got Asia/Tokyo)"),
-    "a page before": (("  pages: [home,", "  pages: [attic, home,"), "names.pages must begin with home, goods"),
-    "a tag gone": (("tags: [price_sensitive]", "tags: []"), "names.tags must begin with price_sensitive"),
 }  # fmt: skip
 
 
