@@ -24,6 +24,7 @@ FEW_MAX = 1_000  # … which is more than this at once
 QUEUE_MAX = 100_000  # events that wait for one shard
 AGAIN_MS = 1_000  # until a batch that is not answered is sent again
 PUT_BACK_MS = 200  # until what waits for a settlement is tried again, if none is heard of
+HEARD_MAX = 16  # settlements that are remembered: how far what a shard says may be behind what the Ledger says
 SETTLING_MAX = 20_000  # parts that wait for the Ledger, of one shard
 
 
@@ -60,6 +61,7 @@ class Lane:
     put_back_ms: int = 0
     flights: list[Flight] = field(default_factory=list)  # not decided, as far as we know
     settling: list[Settling] = field(default_factory=list)
+    heard: dict[int, np.ndarray] = field(default_factory=dict)  # replies to the shard's latest contributions
     queued: int = 0  # what waits in `queue` and `many`
 
     def put(self, part: Part) -> None:
@@ -158,13 +160,20 @@ class Dispatcher:
         if not isinstance(settled, Settled):
             return
         lane = self.lanes[settled.shard]
+        lane.heard[settled.contribution] = settled.replies
+        lane.heard.pop(settled.contribution - HEARD_MAX, None)
         settling, lane.settling = lane.settling, []
         for one in settling:
-            if one.contribution <= settled.contribution:
-                self._tell(lane, one.part, replace(one.outcome, replies=settled.replies))
-            else:
-                lane.settling.append(one)
+            self._settle(lane, one)
         lane.put_back(0)
+
+    def _settle(self, lane: Lane, one: Settling) -> None:
+        """Tell what the Ledger said to it, if that was heard: perhaps before we heard that it was decided."""
+        replies = lane.heard.get(one.contribution)
+        if replies is None:
+            lane.settling.append(one)
+        else:
+            self._tell(lane, one.part, replace(one.outcome, replies=replies))
 
     def flush(self, now: int) -> list[Envelope]:
         """Batches of what waits, for the shards that decide none."""
@@ -205,7 +214,7 @@ class Dispatcher:
         lane = self.lanes[decided.shard]
         for part, outcome in parts_of(flight, decided.decisions, decided.receipts, NO_REPLIES):
             if len(outcome.receipts) and (outcome.receipts["answer"] == PENDING).any():
-                lane.settling.append(Settling(part, outcome, decided.contribution))
+                self._settle(lane, Settling(part, outcome, decided.contribution))
             else:
                 self._tell(lane, part, outcome)
 

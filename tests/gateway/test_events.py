@@ -1,8 +1,9 @@
-"""Many events at once: JSON lines and Arrow say the same, every problem is said with its row, and all are taken or none."""
+"""Many at once: JSON lines and Arrow say the same, every problem is said with its row, all are taken or none."""
 
 import functools
 import io
 import json
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -217,7 +218,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     found = Gateway(tmp_path_factory.mktemp("gateway"))
     found.start()
     yield found
-    found.end(15)
+    found.end(signal.SIGTERM)
 
 
 def send(gateway: Gateway, body: bytes, kind: str, role: str = "client", path: str = "/v1/events") -> httpx.Response:
@@ -241,25 +242,27 @@ def test_customers_are_imported_all_or_none(gateway: Gateway) -> None:
 
 
 def test_many_are_answered_in_their_order(gateway: Gateway) -> None:
-    """Twelve log-ins by 150 customers, then a page on which everybody is shown the same offer, once."""
+    """Who has paid three times is valuable, and is shown one thing on the page of coupons: once. At any hour."""
     customers = [f"c-{number}" for number in range(150)]
-    rows = [{"customer": one, "event": "login"} for _ in range(12) for one in customers]
-    pages = [HOME | {"customer": one, "page_view": view} for view in (1, 2) for one in customers]
-    answer = send(gateway, lines_of(rows + pages), JSON_LINES, "operator")
+    payments = [{"customer": one, "event": "payment", "amount": "500.00"} for _ in range(3) for one in customers]
+    page: dict[str, Any] = {"event": "page_view", "page": "coupons"}
+    pages = [page | {"customer": one, "page_view": view} for view in (1, 2) for one in customers]
+    answer = send(gateway, lines_of(payments + pages), JSON_LINES, "operator")
     assert answer.headers["content-type"] == JSON_LINES
     told = [json.loads(line) for line in answer.text.splitlines()]
-    assert len(told) == 2_100 and all(one["reason"] == "no_candidate" for one in told[:1_800])
-    first, second = told[1_800:1_950], told[1_950:]
-    shown = [one for one in first if one.get("campaign") == "offer_of_the_week"]
-    assert len(shown) > 130 and {one["exposure"] for one in shown} == {0}
+    assert len(told) == 750 and not any("campaign" in one for one in told[:450])
+    first, second = told[450:600], told[600:]
+    shown = [one for one in first if "campaign" in one]
+    assert len(shown) > 130 and {(one["campaign"], one["exposure"]) for one in shown} == {("bigger_basket", 0)}
     assert not any("campaign" in one for one in second), "the order of one customer's events is kept"
+    assert {one["reason"] for one in second} <= {"campaign_cap", "held_out"}
     again = send(gateway, stream_of(pages[:150]), ARROW_STREAM)
     table = arrow.table_in(again.content)
     assert table.num_rows == 150 and table["campaign"].null_count == 150 and "reason" not in table.column_names
 
 
 def test_nothing_is_taken_where_something_is_wrong(gateway: Gateway) -> None:
-    click = {"customer": "c-140", "event": "consent_withdrawn", "channel": "push"}
+    click: dict[str, Any] = {"customer": "c-140", "event": "consent_withdrawn", "channel": "push"}
     for body, kind in ((lines_of([click, click | {"customer": "x"}]), JSON_LINES),
                        (stream_of([click, click | {"customer": "x"}]), ARROW_STREAM)):  # fmt: skip
         answer = send(gateway, body, kind)
@@ -269,7 +272,7 @@ def test_nothing_is_taken_where_something_is_wrong(gateway: Gateway) -> None:
 
 
 def test_a_source_says_when(gateway: Gateway) -> None:
-    one = {"customer": "c-149", "event": "check_in"}
+    one: dict[str, Any] = {"customer": "c-149", "event": "check_in"}
     (now,) = [json.loads(line)["time_ms"] for line in send(gateway, lines_of([one]), JSON_LINES).text.splitlines()]
     body = lines_of([one | {"time_ms": now + 500}, one | {"time_ms": now - 5_000}, one | {"time_ms": now + 600_000}])
     assert send(gateway, body, JSON_LINES).json()["problems"][0]["path"] == "$[2].time_ms"
