@@ -253,6 +253,7 @@ def parts_of(
     flight: Flight | None, decisions: np.ndarray, receipts: np.ndarray, replies: np.ndarray
 ) -> Iterator[tuple[Part, Outcome]]:
     """What a batch was answered, part by part; nothing where it was told before."""
+    decisions, receipts = np.asarray(decisions), np.asarray(receipts)  # records with attributes are slow to cut up
     event = ask = 0
     for part in flight.parts if flight is not None else ():
         ends = event + len(part.places), ask + part.asks

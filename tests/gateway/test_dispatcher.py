@@ -7,11 +7,11 @@ from random import Random
 import numpy as np
 import pytest
 
-from engine.coupon_records import Answer
+from engine.coupon_records import ASK, LINE, Answer
 from engine.host.shard import combined
 from engine.records import NONE, EventKind
 from gateway import dispatcher as dispatching
-from gateway.blocks import Block, Outcome, new_events
+from gateway.blocks import Block, Outcome, Part, joined, new_events, whole
 from gateway.dispatcher import FullError
 from loadtests.traffic import Traffic, record_traffic
 from tests.gateway.by_reference import ShardByReference
@@ -131,6 +131,24 @@ def test_whatever_becomes_of_orders_and_coupons_is_among_it(hall_and_told: tuple
     answers = {(int(one.block.events["kind"][0]), int(one.outcomes[0].decisions["answer"][0])) for one in single}
     done = (EventKind.PAYMENT, EventKind.CANCEL, EventKind.REFUND, EventKind.REDEEM)
     assert {(kind, Answer.DONE) for kind in done} | {(EventKind.TRANSFER, Answer.NO_COUPON)} <= answers
+
+
+def test_a_batch_asks_what_its_callers_ask() -> None:
+    """Carts of several orders, events and asks of one block that go apart, and some that ask for nothing between."""
+    carts = [[7], [5, 6], [], [9]]
+    blocks = [order_of(prices) if prices else Block(new_events(2), lambda outcome: None) for prices in carts]
+    two = replace(blocks[1], events=np.concatenate([blocks[1].events, new_events(1), blocks[1].events]))
+    apart = [Part(two, np.array([1, 2])), whole(blocks[2]), Part(two, np.array([0]))]
+    arrays = joined([whole(blocks[0]), *apart, *map(whole, blocks)])
+    asks = arrays.asks[arrays.events["ask"][arrays.events["ask"] != NONE]]
+    found = [arrays.lines["unit_price"][ask["first_line"] :][: ask["lines"]].tolist() for ask in asks]
+    assert found == [[7], [5, 6], [5, 6], [7], [5, 6], [9]]
+
+
+def order_of(prices: list[int]) -> Block:
+    event, ask, lines = new_events(1), np.zeros(1, ASK), np.zeros(len(prices), LINE)
+    event["kind"], event["ask"], ask["lines"], lines["unit_price"] = EventKind.ORDER, 0, len(prices), prices
+    return Block(event, lambda outcome: None, ask, lines)
 
 
 def test_batches_grow_with_what_waits() -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import httpx
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,12 +19,16 @@ from hypothesis import strategies as some
 from engine.policy.tables import load_policy
 from engine.records import DECISION, NONE, Reason
 from gateway import arrow, arrow_customers, json_lines
+from gateway.asking import Asking
+from gateway.blocks import joined as joined_parts
+from gateway.blocks import whole
+from gateway.bodies import Decide
 from gateway.customer_rows import CustomerChecking
 from gateway.dictionary import BodyError, Dictionary
 from gateway.engine_room import compiled_for
 from gateway.event_answers import Shows
 from gateway.event_rows import Checking, finished
-from gateway.many import ARROW_STREAM, JSON_LINES
+from gateway.many import ARROW_STREAM, JSON_LINES, joined
 from tests.gateway.test_serve import LIBRARY, Gateway
 
 NOW = 1_800_000_000_000
@@ -75,7 +80,7 @@ def read_stream(body: bytes) -> tuple[bytes, list[tuple[str, str]]]:
 
 
 ORIGINS = some.fixed_dictionaries(
-    {},
+    {"card": some.sampled_from(["card-1", "card-2"])},
     optional={
         "device": some.sampled_from(["phone-1", "phone-2"]),
         "ip": some.sampled_from(["203.0.113.7", "198.51.100.1"]),
@@ -109,6 +114,23 @@ def test_json_lines_and_arrow_say_the_same(rows: list[dict[str, Any]]) -> None:
     events, problems = read_lines(lines_of(rows))
     assert problems == []
     assert (events, []) == read_stream(stream_of(rows))
+
+
+@settings(max_examples=60, deadline=None)
+@given(some.lists(EVENTS, min_size=1, max_size=12))
+def test_each_row_says_what_it_would_say_alone(rows: list[dict[str, Any]]) -> None:
+    """Read a line or two at a time, and as many requests of one event that share a batch."""
+    rows = [(row | {"page": "home"} if row["event"] == "page_view" else row) for row in rows]
+    asking, found = Asking(dictionary()), checking()
+    plain = [{name: value for name, value in row.items() if name != "time_ms"} for row in rows]
+    bodies = [msgspec.convert(row, Decide) for row in plain]
+    blocks = [asking.decide(body, KNOWN[body.customer], lambda outcome: None) for body in bodies]
+    alone = joined_parts([whole(block) for block in blocks])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(json_lines, "SLICE_BYTES", 100)
+        together = joined(finished(json_lines.events_in(lines_of(plain), found, 100)))
+    assert together.events.tolist() == alone.events.tolist()
+    assert together.origins.tolist() == alone.origins.tolist()
 
 
 HOME = {"customer": "c-1", "event": "page_view", "page": "home"}
