@@ -24,6 +24,7 @@ FEW_MAX = 1_000  # … which is more than this at once
 QUEUE_MAX = 100_000  # events that wait for one shard
 AGAIN_MS = 1_000  # until a batch that is not answered is sent again
 PUT_BACK_MS = 200  # until what waits for a settlement is tried again, if none is heard of
+HEARD_MAX = 16  # settlements that are remembered: how far what a shard says may be behind what the Ledger says
 SETTLING_MAX = 20_000  # parts that wait for the Ledger, of one shard
 
 
@@ -60,8 +61,8 @@ class Lane:
     put_back_ms: int = 0
     flights: list[Flight] = field(default_factory=list)  # not decided, as far as we know
     settling: list[Settling] = field(default_factory=list)
+    heard: dict[int, np.ndarray] = field(default_factory=dict)  # replies to the shard's latest contributions
     queued: int = 0  # what waits in `queue` and `many`
-    settled: int = 0  # the latest contribution whose settlement was heard
 
     def put(self, part: Part) -> None:
         (self.queue if part.block.size <= FEW_MAX else self.many).append(part)
@@ -138,8 +139,8 @@ class Dispatcher:
     # --- messages -----------------------------------------------------------------------------------------------------
     def receive(self, message: Message, now: int) -> list[Envelope]:
         if isinstance(message, Decided):
-            return self._decided(message, now)
-        if isinstance(message, Answered):
+            self._decided(message)
+        elif isinstance(message, Answered):
             self._answered(message)
         elif isinstance(message, Refused):
             return self._refused(message, now)
@@ -159,14 +160,20 @@ class Dispatcher:
         if not isinstance(settled, Settled):
             return
         lane = self.lanes[settled.shard]
-        lane.settled = max(lane.settled, settled.contribution)
+        lane.heard[settled.contribution] = settled.replies
+        lane.heard.pop(settled.contribution - HEARD_MAX, None)
         settling, lane.settling = lane.settling, []
         for one in settling:
-            if one.contribution <= settled.contribution:
-                self._tell(lane, one.part, replace(one.outcome, replies=settled.replies))
-            else:
-                lane.settling.append(one)
+            self._settle(lane, one)
         lane.put_back(0)
+
+    def _settle(self, lane: Lane, one: Settling) -> None:
+        """Tell what the Ledger said to it, if that was heard: perhaps before we heard that it was decided."""
+        replies = lane.heard.get(one.contribution)
+        if replies is None:
+            lane.settling.append(one)
+        else:
+            self._tell(lane, one.part, replace(one.outcome, replies=replies))
 
     def flush(self, now: int) -> list[Envelope]:
         """Batches of what waits, for the shards that decide none."""
@@ -201,19 +208,15 @@ class Dispatcher:
             lane.flights.remove(found)
         return found
 
-    def _decided(self, decided: Decided, now: int) -> list[Envelope]:
-        """Who asked nothing of the Ledger is told at once; the others with the settlement. One that was heard before
-        is not heard again: the shard has the whole answer."""
-        lane = self.lanes[decided.shard]
-        if decided.contribution <= lane.settled:
-            return self._send_again(lane, now)
+    def _decided(self, decided: Decided) -> None:
+        """Who asked nothing of the Ledger is told at once; the others with the settlement."""
         flight = self._landed(decided.shard, decided.number)
+        lane = self.lanes[decided.shard]
         for part, outcome in parts_of(flight, decided, NO_REPLIES):
             if len(outcome.receipts) and (outcome.receipts["answer"] == PENDING).any():
-                lane.settling.append(Settling(part, outcome, decided.contribution))
+                self._settle(lane, Settling(part, outcome, decided.contribution))
             else:
                 self._tell(lane, part, outcome)
-        return []
 
     def _answered(self, answer: Answered) -> None:
         flight = self._landed(answer.shard, answer.number)
@@ -248,9 +251,9 @@ class Dispatcher:
 
 def parts_of(flight: Flight | None, answer: Decided | Answered, replies: np.ndarray) -> Iterator[tuple[Part, Outcome]]:
     """What a batch was answered, part by part; nothing where it was told before."""
+    decisions, receipts = np.asarray(answer.decisions), np.asarray(answer.receipts)  # records with attributes are slow
     event = ask = 0
     for part in flight.parts if flight is not None else ():
         ends = event + len(part.places), ask + part.asks
-        rows = answer.decisions[event : ends[0]], answer.receipts[ask : ends[1]]
-        yield part, Outcome(*rows, replies, answer.ordered)
+        yield part, Outcome(decisions[event : ends[0]], receipts[ask : ends[1]], replies, answer.ordered)
         event, ask = ends

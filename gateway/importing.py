@@ -17,7 +17,8 @@ from gateway.dispatcher import FullError
 from gateway.event_rows import Work
 from gateway.many import beside_others, raise_if_wrong
 
-ROWS_AT_ONCE = 5_000
+ROWS_AT_ONCE = 5_000  # are looked at …
+WRITTEN_AT_ONCE = 10_000  # … and written, before others have their turn
 TRIED_AGAIN_S = 0.05
 PARQUET = "application/vnd.apache.parquet"
 
@@ -42,11 +43,15 @@ class Importing:
             new = len(set(ids)) - len(known)
             self.desk.register.raise_if_no_room(new)
             erased = set[int]()
-            for low in range(0, len(ids), ROWS_AT_ONCE):
-                some, rows = ids[low : low + ROWS_AT_ONCE], profiles[low : low + ROWS_AT_ONCE]
+            under_way: list[asyncio.Task[None]] = []  # one: the next slice is numbered meanwhile
+            for low in range(0, len(ids), WRITTEN_AT_ONCE):
+                some, rows = ids[low : low + WRITTEN_AT_ONCE], profiles[low : low + WRITTEN_AT_ONCE]
                 rows["customer"] = self.desk.register.enrol(some)
                 erased |= self.desk.erased.intersection(rows["customer"].tolist())
-                await self._written(rows[~np.isin(rows["customer"], list(self.desk.erased))])
+                await asyncio.gather(*under_way)
+                kept = rows[~np.isin(rows["customer"], list(self.desk.erased))] if self.desk.erased else rows
+                under_way = [asyncio.create_task(self._written(kept))]
+            await asyncio.gather(*under_way)
             return Imported(new=new, known=len(known) - len(erased), erased=len(erased))
 
     def _checked(self, body: bytes) -> Work[tuple[list[str], np.ndarray]]:

@@ -7,14 +7,15 @@ from random import Random
 
 import numpy as np
 
+from engine.coupon_records import ASK, LINE
 from engine.host.editions import Editions, Running
 from engine.host.ledger_machine import LedgerMachine
 from engine.host.machines import LEDGER, OPERATOR, RUN, Machine, seats_of
 from engine.host.messages import Answered, Batch, Decided, Envelope, Lead, Order, Ordered, Settled, Tick
 from engine.host.partitions import bounds_of
 from engine.host.shard_machine import ShardMachine
-from engine.records import NONE, PARTITIONS
-from gateway.blocks import Block, Outcome
+from engine.records import NONE, PARTITIONS, EventKind
+from gateway.blocks import Block, Outcome, new_events
 from gateway.dispatcher import Dispatcher
 from loadtests.traffic import Traffic, ledger_of
 
@@ -158,6 +159,49 @@ def _told(shard: int, batch: Batch, part: slice) -> Told:
     events["sequence"] = NONE
     block = Block(events, lambda outcome: told.outcomes.append(outcome), batch.asks, batch.lines, batch.origins)
     told = Told(shard, block)
+    return told
+
+
+TRIED = (
+    EventKind.CLAIM, EventKind.ORDER, EventKind.PAYMENT, EventKind.CANCEL, EventKind.REFUND, EventKind.REDEEM,
+    EventKind.TRANSFER,
+)  # fmt: skip
+FEW = 3  # customers of a shard, orders, lines and coupons that are tried: most of them are there
+
+
+def trials(hall: Hall, count: int) -> Iterator[Told]:
+    """Whatever may become of orders and coupons, tried by a few customers, one at a time."""
+    draw, coupons = hall.random.randrange, list(hall.traffic.plan.policy.coupons.values())
+    for _ in range(count):
+        shard = draw(hall.shards)
+        first = hall.bounds[shard][0]
+        event, ask, lines = new_events(1), np.zeros(1, ASK), np.zeros(1, LINE)
+        for name in ("place", "campaign", "rule"):
+            ask[name] = NONE
+        event["customer"], event["kind"], event["ask"] = first + draw(FEW), hall.random.choice(TRIED), 0
+        event["amount"], ask["id"], ask["coupon"] = draw(5_000), max(0, draw(-12, FEW)), hall.random.choice(coupons)
+        ask["order"], ask["claim"], ask["other"] = draw(FEW), draw(FEW), first + draw(FEW)
+        if event["kind"] == EventKind.ORDER:
+            lines["unit_price"], lines["quantity"], ask["lines"] = 12_000, FEW, 1
+        else:
+            ask["first_line"], ask["pieces"] = draw(NONE, 1), draw(FEW)
+        yield told_of(shard, Block(event, lambda outcome: None, ask, lines))
+
+
+def bulks(hall: Hall, count: int, size: int) -> Iterator[Told]:
+    """Many events at once, which ask for nothing."""
+    for _ in range(count):
+        shard = hall.random.randrange(hall.shards)
+        events, pages = new_events(size), len(hall.traffic.plan.policy.policy.names.pages)
+        events["customer"] = [hall.random.randrange(*hall.bounds[shard]) for _ in range(size)]
+        events["kind"] = [hall.random.choice((EventKind.LOGIN, EventKind.PAGE_VIEW)) for _ in range(size)]
+        events["page"] = [hall.random.randrange(pages) for _ in range(size)]
+        yield told_of(shard, Block(events, lambda outcome: None))
+
+
+def told_of(shard: int, block: Block) -> Told:
+    told = Told(shard, block)
+    block.told = told.outcomes.append
     return told
 
 

@@ -7,15 +7,15 @@ from random import Random
 import numpy as np
 import pytest
 
-from engine.coupon_records import Answer
+from engine.coupon_records import ASK, LINE, Answer
 from engine.host.shard import combined
-from engine.records import EventKind
+from engine.records import NONE, EventKind
 from gateway import dispatcher as dispatching
-from gateway.blocks import Block, Outcome, new_events
+from gateway.blocks import Block, Outcome, Part, joined, new_events, whole
 from gateway.dispatcher import FullError
 from loadtests.traffic import Traffic, record_traffic
 from tests.gateway.by_reference import ShardByReference
-from tests.gateway.hall import CLIENT, Hall, Network, Told, callers
+from tests.gateway.hall import CLIENT, Hall, Network, Told, bulks, callers, trials
 
 QUIET = Network()
 ROUGH = Network(lost=0.1, repeated=0.1, delayed=0.3)
@@ -32,6 +32,8 @@ def served(network: Network, seed: int = 1, crashes: float = 0.0, most: int = 5)
     """Everything callers sent, answered; they come a few at a time."""
     hall = Hall(traffic(), network, Random(seed), crashes)
     told = list(callers(hall, STEPS, most))
+    for one in [*trials(hall, 400), *bulks(hall, 6, 250)]:
+        told.insert(hall.random.randrange(len(told)), one)
     for one in told:
         hall.dispatcher.submit(one.shard, one.block)
         if hall.random.random() < 0.2:
@@ -123,6 +125,32 @@ def test_the_reference_decides_the_same(hall_and_told: tuple[Hall, list[Told]]) 
         assert not list(twin.differences(hall.journals[f"shard-{number}"], told))
 
 
+def test_whatever_becomes_of_orders_and_coupons_is_among_it(hall_and_told: tuple[Hall, list[Told]]) -> None:
+    _, told = hall_and_told
+    single = [one for one in told if len(one.block.events) == 1 and one.block.events["ask"][0] != NONE]
+    answers = {(int(one.block.events["kind"][0]), int(one.outcomes[0].decisions["answer"][0])) for one in single}
+    done = (EventKind.PAYMENT, EventKind.CANCEL, EventKind.REFUND, EventKind.REDEEM)
+    assert {(kind, Answer.DONE) for kind in done} | {(EventKind.TRANSFER, Answer.NO_COUPON)} <= answers
+
+
+def test_a_batch_asks_what_its_callers_ask() -> None:
+    """Carts of several orders, events and asks of one block that go apart, and some that ask for nothing between."""
+    carts = [[7], [5, 6], [], [9]]
+    blocks = [order_of(prices) if prices else Block(new_events(2), lambda outcome: None) for prices in carts]
+    two = replace(blocks[1], events=np.concatenate([blocks[1].events, new_events(1), blocks[1].events]))
+    apart = [Part(two, np.array([1, 2])), whole(blocks[2]), Part(two, np.array([0]))]
+    arrays = joined([whole(blocks[0]), *apart, *map(whole, blocks)])
+    asks = arrays.asks[arrays.events["ask"][arrays.events["ask"] != NONE]]
+    found = [arrays.lines["unit_price"][ask["first_line"] :][: ask["lines"]].tolist() for ask in asks]
+    assert found == [[7], [5, 6], [5, 6], [7], [5, 6], [9]]
+
+
+def order_of(prices: list[int]) -> Block:
+    event, ask, lines = new_events(1), np.zeros(1, ASK), np.zeros(len(prices), LINE)
+    event["kind"], event["ask"], ask["lines"], lines["unit_price"] = EventKind.ORDER, 0, len(prices), prices
+    return Block(event, lambda outcome: None, ask, lines)
+
+
 def test_batches_grow_with_what_waits() -> None:
     hall = Hall(traffic(), QUIET, Random(1))
     told = list(callers(hall, 2, 3))
@@ -145,10 +173,44 @@ def test_a_full_queue_refuses_and_keeps_what_it_has(monkeypatch: pytest.MonkeyPa
     assert hall.dispatcher.open == 8
 
 
+def test_many_are_taken_by_all_shards_or_none() -> None:
+    hall, told = Hall(traffic(), QUIET, Random(1)), list[int]()
+    first, second = (new_events(count) for count in (99_999, 2))
+    hall.dispatcher.submit(1, Block(first, lambda outcome: None))
+    blocks = {shard: Block(second, lambda outcome: told.append(1)) for shard in (0, 1)}
+    with pytest.raises(FullError, match="99,999 events wait for shard 1"):
+        hall.dispatcher.submit_all(blocks)
+    assert hall.dispatcher.open == 99_999 and not told
+
+
+def test_many_go_in_parts_and_let_others_go_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dispatching, "PART_MAX", 100)
+    monkeypatch.setattr(dispatching, "FEW_MAX", 50)
+    hall, ended = Hall(traffic(), QUIET, Random(1)), list[str]()
+    (many,) = bulks(hall, 1, 950)
+    few = Block(new_events(1), lambda outcome: ended.append("few"))
+    few.events["customer"], few.events["kind"] = hall.bounds[many.shard][0], EventKind.LOGIN
+
+    def told(outcome: Outcome) -> None:
+        ended.append("many")
+        many.outcomes.append(outcome)
+
+    many.block.told = told
+    for block in (many.block, few):
+        hall.dispatcher.submit(many.shard, block)
+    hall.until_answered()
+    assert ended == ["few", "many"]
+    assert (many.outcomes[0].decisions["customer"] == many.block.events["customer"]).all()
+    assert sorted(len(said) for said, _ in hall.answers.values()) == [50, *[100] * 8, 101]
+
+
 def test_a_batch_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With so many from those who send few, and so many from those who send many."""
     monkeypatch.setattr(dispatching, "BATCH_MAX", 16)
+    monkeypatch.setattr(dispatching, "PART_MAX", 30)
+    monkeypatch.setattr(dispatching, "FEW_MAX", 16)
     hall, _ = served(QUIET)
-    assert max(len(decisions) for decisions, _ in hall.answers.values()) <= 16
+    assert 30 <= max(len(decisions) for decisions, _ in hall.answers.values()) <= 16 + 30
 
 
 def test_nothing_is_sent_before_somebody_leads() -> None:

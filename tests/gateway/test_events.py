@@ -1,4 +1,4 @@
-"""Many events at once: JSON lines and Arrow say the same, every problem has its row, and all are taken or none."""
+"""Many at once: JSON lines and Arrow say the same, every problem is said with its row, all are taken or none."""
 
 import functools
 import io
@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import httpx
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,12 +19,16 @@ from hypothesis import strategies as some
 from engine.policy.tables import load_policy
 from engine.records import DECISION, NONE, Reason
 from gateway import arrow, arrow_customers, json_lines
+from gateway.asking import Asking
+from gateway.blocks import joined as joined_parts
+from gateway.blocks import whole
+from gateway.bodies import Decide
 from gateway.customer_rows import CustomerChecking
 from gateway.dictionary import BodyError, Dictionary
 from gateway.engine_room import compiled_for
 from gateway.event_answers import Shows
 from gateway.event_rows import Checking, finished
-from gateway.many import ARROW_STREAM, JSON_LINES
+from gateway.many import ARROW_STREAM, JSON_LINES, joined
 from gateway.speaking import Speaking, Words
 from tests.gateway.process import LIBRARY, Gateway
 
@@ -80,7 +85,7 @@ def read_stream(body: bytes) -> tuple[bytes, list[tuple[str, str]]]:
 
 
 ORIGINS = some.fixed_dictionaries(
-    {},
+    {"card": some.sampled_from(["card-1", "card-2"])},
     optional={
         "device": some.sampled_from(["phone-1", "phone-2"]),
         "ip": some.sampled_from(["203.0.113.7", "198.51.100.1"]),
@@ -114,6 +119,23 @@ def test_json_lines_and_arrow_say_the_same(rows: list[dict[str, Any]]) -> None:
     events, problems = read_lines(lines_of(rows))
     assert problems == []
     assert (events, []) == read_stream(stream_of(rows))
+
+
+@settings(max_examples=60, deadline=None)
+@given(some.lists(EVENTS, min_size=1, max_size=12))
+def test_each_row_says_what_it_would_say_alone(rows: list[dict[str, Any]]) -> None:
+    """Read a line or two at a time, and as many requests of one event that share a batch."""
+    rows = [(row | {"page": "home"} if row["event"] == "page_view" else row) for row in rows]
+    asking, found = Asking(dictionary()), checking(, b"pepper")
+    plain = [{name: value for name, value in row.items() if name != "time_ms"} for row in rows]
+    bodies = [msgspec.convert(row, Decide) for row in plain]
+    blocks = [asking.decide(body, KNOWN[body.customer], lambda outcome: None) for body in bodies]
+    alone = joined_parts([whole(block) for block in blocks])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(json_lines, "SLICE_BYTES", 100)
+        together = joined(finished(json_lines.events_in(lines_of(plain), found, 100)))
+    assert together.events.tolist() == alone.events.tolist()
+    assert together.origins.tolist() == alone.origins.tolist()
 
 
 HOME = {"customer": "c-1", "event": "page_view", "page": "home"}
@@ -247,25 +269,27 @@ def test_customers_are_imported_all_or_none(gateway: Gateway) -> None:
 
 
 def test_many_are_answered_in_their_order(gateway: Gateway) -> None:
-    """Twelve log-ins by 150 customers, then a page on which everybody is shown the same offer, once."""
+    """Who has paid three times is valuable, and is shown one thing on the page of coupons: once. At any hour."""
     customers = [f"c-{number}" for number in range(150)]
-    rows = [{"customer": one, "event": "login"} for _ in range(12) for one in customers]
-    pages: list[dict[str, Any]] = [HOME | {"customer": one, "page_view": view} for view in (1, 2) for one in customers]
-    answer = send(gateway, lines_of(rows + pages), JSON_LINES, "operator")
+    payments = [{"customer": one, "event": "payment", "amount": "500.00"} for _ in range(3) for one in customers]
+    page: dict[str, Any] = {"event": "page_view", "page": "coupons"}
+    pages = [page | {"customer": one, "page_view": view} for view in (1, 2) for one in customers]
+    answer = send(gateway, lines_of(payments + pages), JSON_LINES, "operator")
     assert answer.headers["content-type"] == JSON_LINES
     told = [json.loads(line) for line in answer.text.splitlines()]
-    assert len(told) == 2_100 and all(one["reason"] == "no_candidate" for one in told[:1_800])
-    first, second = told[1_800:1_950], told[1_950:]
-    shown = [one for one in first if one.get("campaign") == "offer_of_the_week"]
-    assert len(shown) > 130 and {one["exposure"] for one in shown} == {0}
+    assert len(told) == 750 and not any("campaign" in one for one in told[:450])
+    first, second = told[450:600], told[600:]
+    shown = [one for one in first if "campaign" in one]
+    assert len(shown) > 130 and {(one["campaign"], one["exposure"]) for one in shown} == {("bigger_basket", 0)}
     assert not any("campaign" in one for one in second), "the order of one customer's events is kept"
+    assert {one["reason"] for one in second} <= {"campaign_cap", "held_out"}
     again = send(gateway, stream_of(pages[:150]), ARROW_STREAM)
     table = arrow.table_in(again.content)
     assert table.num_rows == 150 and table["campaign"].null_count == 150 and "reason" not in table.column_names
 
 
 def test_nothing_is_taken_where_something_is_wrong(gateway: Gateway) -> None:
-    click = {"customer": "c-140", "event": "consent_withdrawn", "channel": "push"}
+    click: dict[str, Any] = {"customer": "c-140", "event": "consent_withdrawn", "channel": "push"}
     for body, kind in ((lines_of([click, click | {"customer": "x"}]), JSON_LINES),
                        (stream_of([click, click | {"customer": "x"}]), ARROW_STREAM)):  # fmt: skip
         answer = send(gateway, body, kind)
@@ -275,7 +299,7 @@ def test_nothing_is_taken_where_something_is_wrong(gateway: Gateway) -> None:
 
 
 def test_a_source_says_when(gateway: Gateway) -> None:
-    one = {"customer": "c-149", "event": "check_in"}
+    one: dict[str, Any] = {"customer": "c-149", "event": "check_in"}
     (now,) = [json.loads(line)["time_ms"] for line in send(gateway, lines_of([one]), JSON_LINES).text.splitlines()]
     body = lines_of([one | {"time_ms": now + 500}, one | {"time_ms": now - 5_000}, one | {"time_ms": now + 600_000}])
     assert send(gateway, body, JSON_LINES).json()["problems"][0]["path"] == "$[2].time_ms"
