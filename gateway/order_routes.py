@@ -47,7 +47,7 @@ ORDER_ROUTES = [
         redeem, DECIDES, Redeem, {200: Redeemed}, heeds_ids=True, raises=RAISES,
     ),
     Route(
-        "POST", "/v1/transfer", "A coupon goes to another customer who is known.",
+        "POST", "/v1/transfer", "A coupon goes to another customer who is known. `pending`: it is on its way.",
         transfer, DECIDES, Transfer, {200: Redeemed}, heeds_ids=True, raises=RAISES,
     ),
     Route(

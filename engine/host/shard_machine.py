@@ -219,7 +219,7 @@ class ShardMachine:
         spend = added([one.spend for one in self.backlog], len(self.backlog[-1].spend), len(Spend))
         pulse, minute = pulse_of(self.backlog)
         part = Contribution(
-            self.epoch, self.number, self.asked, self.time_ms, requests, spend, self.backlog[-1].lives,
+            self.epoch, self.number, self.asked, self.time_ms, requests, spend, self.shard.arrays.wallets.lives.copy(),
             pulse=pulse, pulse_minute=minute, heard=self.heard,
         )  # fmt: skip
         self.backlog = []

@@ -126,7 +126,7 @@ def test_json_lines_and_arrow_say_the_same(rows: list[dict[str, Any]]) -> None:
 def test_each_row_says_what_it_would_say_alone(rows: list[dict[str, Any]]) -> None:
     """Read a line or two at a time, and as many requests of one event that share a batch."""
     rows = [(row | {"page": "home"} if row["event"] == "page_view" else row) for row in rows]
-    asking, found = Asking(dictionary()), checking(, b"pepper")
+    asking, found = Asking(dictionary(), b"pepper"), checking()
     plain = [{name: value for name, value in row.items() if name != "time_ms"} for row in rows]
     bodies = [msgspec.convert(row, Decide) for row in plain]
     blocks = [asking.decide(body, KNOWN[body.customer], lambda outcome: None) for body in bodies]
