@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from gateway import audit_commands
 from gateway import commands as gateway_commands
 from loadtests import disaster_drill, drill_commands
 from loadtests.drill_names import SENTENCES
@@ -21,6 +22,9 @@ app = typer.Typer(
 
 drill = typer.Typer(no_args_is_help=True, help="Break something on purpose; say what was lost, and how long it took.")
 app.add_typer(drill, name="drill")
+
+audit = typer.Typer(no_args_is_help=True, help="Who did what at a gateway, and whether the log of it is whole.")
+app.add_typer(audit, name="audit")
 
 ScenarioFile = Annotated[Path, typer.Argument(help="A *.scenario.yaml file.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output and nothing else.")]
@@ -171,10 +175,41 @@ def serve(
     port: Annotated[int, typer.Option(help="Where it listens.")] = 8080,
     standby: Annotated[bool, typer.Option("--standby", help="A standby beside every shard and the Ledger.")] = False,
     address: Annotated[str | None, typer.Option(help="An existing Ray cluster, as host:port.")] = None,
+    vault_key: Annotated[
+        Path | None, typer.Option(help="File of the key that seals what identifies; or WINDTUNNEL_VAULT_KEY.")
+    ] = None,
+    certificate: Annotated[Path | None, typer.Option(help="For TLS: a PEM file, with the chain.")] = None,
+    private_key: Annotated[Path | None, typer.Option(help="Of the certificate: a PEM file.")] = None,
+    private_key_password_env: Annotated[
+        str | None, typer.Option(help="The environment's variable that has the private key's password.")
+    ] = None,
+    plain_http_beyond_this_machine: Annotated[
+        bool, typer.Option("--plain-http-beyond-this-machine", help="Without TLS on a --host that others can reach.")
+    ] = False,
+    log_requests: Annotated[bool, typer.Option("--log-requests", help="A line in the log per request.")] = False,
 ) -> None:
     """Decide for real customers over HTTP: the engine of the simulations, kept on disk."""
     how = {"customers": customers, "shards": shards, "host": host, "port": port, "standby": standby}
-    finish(gateway_commands.serve(policy, folder, **how, address=address))
+    tls = {
+        "certificate": certificate, "private_key": private_key, "private_key_password_env": private_key_password_env,
+        "plain_http_beyond_this_machine": plain_http_beyond_this_machine,
+    }  # fmt: skip
+    finish(
+        gateway_commands.serve(
+            policy, folder, **how, **tls, address=address, vault_key=vault_key, log_requests=log_requests
+        )
+    )
+
+
+@app.command()
+def certificate(
+    folder: Annotated[Path, typer.Argument(help="Where certificate.pem and private-key.pem are written.")],
+    host: Annotated[
+        list[str] | None, typer.Option(help="A name or address that callers use; several are fine.")
+    ] = None,
+) -> None:
+    """Make a self-signed certificate for trials of `serve` with TLS."""
+    finish(gateway_commands.certificate(folder, host or ["localhost", "127.0.0.1"]))
 
 
 @app.command()
@@ -186,6 +221,31 @@ def keys(
 ) -> None:
     """Make an API key, which is shown once, or list those there are."""
     finish(gateway_commands.keys(folder, name, role, as_json))
+
+
+@app.command()
+def vault_key(file: Annotated[Path, typer.Argument(help="A new file, kept apart from the gateway's folder.")]) -> None:
+    """Make the key that opens what `serve` seals of customers."""
+    finish(gateway_commands.vault_key(file))
+
+
+@audit.command()
+def verify(
+    folder: Annotated[Path, typer.Argument(help="The folder that `serve` uses.")],
+    head: Annotated[str | None, typer.Option(help="A hash that you kept: it must be on the way.")] = None,
+) -> None:
+    """Say whether the log is whole: no entry changed, gone, added or put elsewhere."""
+    finish(audit_commands.verify(folder, head))
+
+
+@audit.command()
+def show(
+    folder: Annotated[Path, typer.Argument(help="The folder that `serve` uses.")],
+    customer: Annotated[str | None, typer.Option(help="Your id of a customer: what was done to this one.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object for each entry.")] = False,
+) -> None:
+    """Print entries."""
+    finish(audit_commands.show(folder, customer, as_json))
 
 
 @app.command()

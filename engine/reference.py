@@ -691,7 +691,8 @@ class OneEvent:
         if slot not in snoozes and len(snoozes) == SNOOZES:
             earliest = min(snoozes, key=lambda campaign: (snoozes[campaign], campaign))
             del snoozes[earliest]
-        snoozes[slot] = self.t + self.engine.campaign(slot).remind_after
+        is_gone = slot not in self.engine.names
+        snoozes[slot] = self.t + (0 if is_gone else self.engine.campaign(slot).remind_after)
 
     # §4 goals
     def convert(self) -> int:
@@ -708,6 +709,8 @@ class OneEvent:
         return credited
 
     def may_convert(self, exposure: Exposure, goal: int) -> bool:
+        if exposure["slot"] not in self.engine.names:
+            return False  # its campaign is gone, and with it what it was for
         wanted = self.engine.campaign(exposure["slot"]).goal
         in_window = exposure["time"] < self.t <= exposure["time"] + wanted.window
         real = not exposure["ghost"] and not exposure["taken_back"]

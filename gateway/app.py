@@ -7,18 +7,33 @@ import asyncio
 import re
 import traceback
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
 import msgspec
 
-from gateway.desk import SlowError, UnknownCustomerError
+from gateway.arrow import ArrowError
+from gateway.desk import UnknownCustomerError
 from gateway.dictionary import BodyError
 from gateway.dispatcher import FullError
+from gateway.json_lines import TooManyError
 from gateway.keys import Key
+from gateway.operation import Seen
+from gateway.patience import SlowError
 from gateway.register import RoomError
-from gateway.route import REQUEST_ID, RETRY_AFTER_S, Answer, Asked, Route, Services, StatusError, refused
+from gateway.route import (
+    REQUEST_ID,
+    RETRY_AFTER_S,
+    Answer,
+    Asked,
+    Route,
+    Services,
+    StatusError,
+    media_type,
+    refused,
+)
 from gateway.routes import ROUTES
 
 BODY_WITHIN_S = 10.0  # a body that takes longer is not waited for
@@ -65,6 +80,16 @@ def _named(template: list[str], segments: list[str]) -> dict[str, str] | None:
     return named
 
 
+@dataclass
+class Trace:
+    """What is known of a request so far."""
+
+    route: Route | None = None
+    key: Key | None = None
+    named: Mapping[str, str] = field(default_factory=dict)
+    noted: list[str] = field(default_factory=list)
+
+
 class App:
     """Answers requests until it is told to stop taking any."""
 
@@ -88,21 +113,55 @@ class App:
         if scope.proto != "http":
             protocol.close(404)
             return
-        answer = await self._answer(scope, protocol)
+        operation, trace, answer = self.services.operation, Trace(), refused(500, "")
+        seen = Seen("", "", 0.0) if operation is None else operation.began(scope.client, scope.method)
+        self.under_way += 1
+        try:
+            answer = await self._audited(scope, protocol, trace)
+        finally:
+            self.under_way -= 1
+            if operation is not None:
+                seen.route = seen.route if trace.route is None else trace.route.path
+                seen.key = "" if trace.key is None else trace.key.name
+                operation.ended(seen, answer.status)
         body = answer.body if isinstance(answer.body, bytes) else self._encoder.encode(answer.body)
         headers = [("content-type", answer.content_type), ("cache-control", answer.cache), NOSNIFF, *answer.headers]
         protocol.response_bytes(answer.status, headers, body)
 
-    async def _answer(self, scope: Any, protocol: Any) -> Answer:
-        self.under_way += 1
+    async def _audited(self, scope: Any, protocol: Any, trace: Trace) -> Answer:
+        """An answer, once the audit log has what it must have of it."""
+        answer = await self._answer(scope, protocol, trace)
         try:
-            return await self._asked(scope, protocol)
+            await self._note(trace, answer.status)
+        except Exception as error:
+            self.services.log("unexpected", error=type(error).__name__, at=place_of(error))
+            return refused(500, "the audit log cannot be written, so this is not answered; it may have been done")
+        return answer
+
+    async def _note(self, trace: Trace, status: int) -> None:
+        audit, route = self.services.audit, trace.route
+        if route is None:
+            return
+        if status == 401:
+            await audit.note_stranger(route.name)
+        elif trace.key is not None and (route.is_audited or trace.noted or status == 403):
+            customer = trace.named.get("customer")
+            token = None if customer is None else self.services.desk.register.token(customer)
+            await audit.note(route.name, trace.key, token, status, ", ".join(trace.noted))
+
+    async def _answer(self, scope: Any, protocol: Any, trace: Trace) -> Answer:
+        try:
+            return await self._asked(scope, protocol, trace)
         except StatusError as error:
             return error.answer
         except msgspec.ValidationError as error:
             return refused(422, "the body is not as it must be", [problem_of(str(error))])
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             return refused(400, f"the body must be JSON: {error}")
+        except ArrowError as error:
+            return refused(400, str(error))
+        except TooManyError as error:
+            return refused(413, str(error))
         except BodyError as error:
             return refused(422, "the body is not as it must be", error.problems)
         except UnknownCustomerError as error:
@@ -116,16 +175,15 @@ class App:
         except Exception as error:  # its message may quote a body
             self.services.log("unexpected", error=type(error).__name__, at=place_of(error))
             return refused(500, "something unexpected happened; it is in the log")
-        finally:
-            self.under_way -= 1
 
-    async def _asked(self, scope: Any, protocol: Any) -> Answer:
+    async def _asked(self, scope: Any, protocol: Any, trace: Trace) -> Answer:
         route, named = self._paths.find(scope.method, scope.path)
+        trace.route, trace.named = route, named
         if not route.roles:
             return await route.act(self.services, Asked(None, named=named, headers=scope.headers))
         if self.services.is_stopping:
             raise StatusError(503, "this gateway is stopping", ("retry-after", str(RETRY_AFTER_S)))
-        key = self._key(scope.headers.get("authorization"))
+        trace.key = key = self._key(scope.headers.get("authorization"))
         if key.role not in route.roles:
             raise StatusError(403, f"a key of role {key.role.value} may not ask this")
         request = scope.headers.get("idempotency-key", "" if "idempotency-key" in scope.headers else None)
@@ -136,7 +194,8 @@ class App:
             raise StatusError(400, f"Idempotency-Key must be 1 to 255 visible ASCII characters (got {len(request):,})")
         query = dict(parse_qsl(scope.query_string, keep_blank_values=True)) if scope.query_string else {}
         return await route.act(
-            self.services, Asked(await self._body(route, scope, protocol), key, request, named, scope.headers, query)
+            self.services,
+            Asked(await self._body(route, scope, protocol), key, request, named, scope.headers, query, trace.noted),
         )
 
     def _key(self, authorization: str | None) -> Key:
@@ -149,11 +208,15 @@ class App:
     async def _body(self, route: Route, scope: Any, protocol: Any) -> Any:
         if route.body is None:
             return None
+        kind = media_type(scope.headers.get("content-type"))
+        if route.takes and kind not in route.takes:
+            raise StatusError(415, f"content-type must be {' or '.join(route.takes)} (got {kind or 'none'})")
         most, length = route.body_max, scope.headers.get("content-length")
         if length is not None and (not length.isdecimal() or int(length) > most):
             raise StatusError(413, f"a body must be at most {most:,} bytes (got {length})")
         try:
-            body = await asyncio.wait_for(read(protocol, most), BODY_WITHIN_S)
+            async with asyncio.timeout(BODY_WITHIN_S):
+                body = await read(protocol, most)
         except TimeoutError:
             raise StatusError(408, f"the body did not come within {BODY_WITHIN_S:.0f} s") from None
         return body if route.body is bytes else self._decoders[route.method, route.path].decode(body)

@@ -21,16 +21,20 @@ CART = {"customer": "c-1", "lines": [{"unit_price": "60.00", "quantity": 2}], "s
 CARTS = {"what it costs": CART, "an order, which holds the coupons": CART | {"order": 1}}
 
 
+def tells_why(asked: Asked) -> bool:
+    return asked.role is not Role.CLIENT
+
+
 async def decide(services: Services, asked: Asked) -> Answer:
-    return Answer(200, await services.desk.decide(asked.body, tells_why=asked.role is not Role.CLIENT))
+    return Answer(200, await services.desk.decide(asked.body, tells_why(asked)))
 
 
 async def claim(services: Services, asked: Asked) -> Answer:
-    return Answer(200, await services.desk.claim(asked.body, asked.request))
+    return Answer(200, await services.desk.claim(asked.body, asked.request, tells_why(asked)))
 
 
 async def checkout(services: Services, asked: Asked) -> Answer:
-    return Answer(200, await services.desk.checkout(asked.body, asked.request))
+    return Answer(200, await services.desk.checkout(asked.body, asked.request, tells_why(asked)))
 
 
 DECISION_ROUTES = [

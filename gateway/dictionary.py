@@ -1,12 +1,14 @@
 """Names of a policy to numbers and back, and what campaigns show."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from copy import copy
 
 from engine.policy.campaign import Creative
 from engine.policy.tables import CompiledPolicy
 from engine.records import NONE
 
 Path = tuple[str | int, ...]
+CHALLENGE_DIGITS = 12
 
 
 class BodyError(Exception):
@@ -31,8 +33,16 @@ class Dictionary:
         }
         self.numbers["campaign"] = {name: compiled.registry.slots[name] for name in compiled.policy.campaigns}
         self.numbers["coupon"] = compiled.coupons
+        self.rules = compiled.rules
         self.campaigns = {slot: name for name, slot in self.numbers["campaign"].items()}
         self.coupons = {slot: name for name, slot in self.numbers["coupon"].items()}
+
+    def with_names_of(self, other: "Dictionary") -> "Dictionary":
+        """Knows the names of both, which have the same numbers."""
+        both = copy(other)
+        both.numbers = {kind: self.numbers[kind] | known for kind, known in other.numbers.items()}
+        both.campaigns, both.coupons = self.campaigns | other.campaigns, self.coupons | other.coupons
+        return both
 
     def creative(self, campaign: str, arm: int) -> tuple[str | None, Creative]:
         """Name of an arm, if the campaign has arms, and what it shows."""
@@ -41,6 +51,22 @@ class Dictionary:
             assert found.creative is not None
             return None, found.creative
         return found.arms[arm].name, found.arms[arm].creative
+
+
+class Challenges:
+    """Names under which callers are told fraud rules' challenges: nobody learns the rule from one."""
+
+    def __init__(self, dictionary: Dictionary, token: Callable[[str], bytes]) -> None:
+        """token: a keyed hash, which only this gateway can compute; ids of customers have no space."""
+        self.rules = {slot: name for name, slot in dictionary.rules.items()}
+        self.by_rule = {name: token(f"challenge {name}").hex()[:CHALLENGE_DIGITS] for name in dictionary.rules}
+        self._slots = {self.by_rule[name]: slot for name, slot in dictionary.rules.items()}
+
+    def slot(self, challenge: str) -> int:
+        """Of the rule. Raises BodyError."""
+        if challenge not in self._slots:
+            raise BodyError([("$.challenge", f"must be a challenge that a refusal named (got {challenge})")])
+        return self._slots[challenge]
 
 
 class Names:
@@ -56,10 +82,13 @@ class Names:
             return NONE
         known = self.dictionary.numbers[kind]
         if name not in known:
-            some = ", ".join(list(known)[:5]) + (", …" if len(known) > 5 else "")
-            must = f"must be a {kind} of the policy: {some}" if known else f"the policy has no {kind} to name"
-            self.problems.append((dotted(path or (kind,)), f"{must} (got {name})"))
+            self.problems.append((dotted(path or (kind,)), f"{self.must_be(kind)} (got {name})"))
         return known.get(name, NONE)
+
+    def must_be(self, kind: str) -> str:
+        known = list(self.dictionary.numbers[kind])
+        some = ", ".join(known[:5]) + (", …" if len(known) > 5 else "")
+        return f"must be a {kind} of the policy: {some}" if known else f"the policy has no {kind} to name"
 
     def raise_if_unknown(self) -> None:
         if self.problems:

@@ -5,7 +5,7 @@ meanwhile goes with the next: under load batches grow, and calls do not.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -14,11 +14,13 @@ from engine.coupon_records import Answer as ReceiptAnswer
 from engine.host.messages import Answered, Batch, Decided, Envelope, Lead, Message, Refusal, Refused, Settled, Tick
 from engine.host.posts import NO_REPLIES
 from engine.records import NONE
-from gateway.blocks import Block, Outcome, Part, joined, whole
+from gateway.blocks import Block, Outcome, Part, joined, split
 
 PENDING = int(ReceiptAnswer.PENDING)
 
 BATCH_MAX = 20_000  # events of a batch
+PART_MAX = 10_000  # events beside them of callers who send many …
+FEW_MAX = 1_000  # … which is more than this at once
 QUEUE_MAX = 100_000  # events that wait for one shard
 AGAIN_MS = 1_000  # until a batch that is not answered is sent again
 PUT_BACK_MS = 200  # until what waits for a settlement is tried again, if none is heard of
@@ -53,15 +55,23 @@ class Lane:
 
     number: int = 0  # of the latest batch
     queue: deque[Part] = field(default_factory=deque)
+    many: deque[Part] = field(default_factory=deque)  # of callers who send many: they fill what room a batch has left
     waiting: list[Part] = field(default_factory=list)  # their customers wait for a settlement
     put_back_ms: int = 0
     flights: list[Flight] = field(default_factory=list)  # not decided, as far as we know
     settling: list[Settling] = field(default_factory=list)
-    queued: int = 0  # what waits in `queue`
+    queued: int = 0  # what waits in `queue` and `many`
+    settled: int = 0  # the latest contribution whose settlement was heard
 
     def put(self, part: Part) -> None:
-        self.queue.append(part)
-        self.queued += size_of(part)
+        (self.queue if part.block.size <= FEW_MAX else self.many).append(part)
+        self.queued += part.size
+
+    def take(self) -> list[Part]:
+        """What goes with the next batch."""
+        parts = taken_from(self.queue, BATCH_MAX) + taken_from(self.many, PART_MAX)
+        self.queued -= sum(part.size for part in parts)
+        return parts
 
     def put_back(self, now: int) -> None:
         """What had to wait may be taken by now."""
@@ -71,12 +81,18 @@ class Lane:
         self.waiting = []
 
 
-def size_of(part: Part) -> int:
-    return len(part.places) + (len(part.block.profiles) if part.with_profiles else 0)
+def taken_from(queue: deque[Part], most: int) -> list[Part]:
+    """The first one, and as many more as make no more than so many events."""
+    parts, size = [], 0
+    while queue and (not parts or size + queue[0].size <= most):
+        parts.append(queue.popleft())
+        size += parts[-1].size
+    return parts
 
 
 class Dispatcher:
-    """See above. Times of events come from `clock` (ms since 1970) where callers give none."""
+    """See above. Events whose callers give no time are taken when they leave, by `clock` (ms since
+    1970): one that had to wait is not late."""
 
     def __init__(self, name: str, shards: int, clock: Callable[[], int], queue_max: int = QUEUE_MAX) -> None:
         """name: ours as a client, another one at each start: `name@when`."""
@@ -88,10 +104,16 @@ class Dispatcher:
     # --- callers ------------------------------------------------------------------------------------------------------
     def submit(self, shard: int, block: Block) -> None:
         """Take a block in; its caller is told. Raises FullError."""
-        lane = self.lanes[shard]
-        if lane.queued + block.size > self.queue_max:
-            raise FullError(f"{lane.queued:,} events wait for shard {shard}, and at most {self.queue_max:,} may")
-        lane.put(whole(block))
+        self.submit_all({shard: block})
+
+    def submit_all(self, blocks: Mapping[int, Block]) -> None:
+        """Blocks by shard: all of them, or none. Raises FullError."""
+        for shard, block in blocks.items():
+            if (queued := self.lanes[shard].queued) + block.size > self.queue_max:
+                raise FullError(f"{queued:,} events wait for shard {shard}, and at most {self.queue_max:,} may")
+        for shard, block in blocks.items():
+            for part in split(block, PART_MAX):
+                self.lanes[shard].put(part)
 
     def now_ms(self) -> int:
         """Time for an event that comes now: never before one that was given out."""
@@ -107,7 +129,7 @@ class Dispatcher:
         """Events and profiles that are not answered."""
         return sum(
             lane.queued
-            + sum(size_of(part) for flight in lane.flights for part in flight.parts)
+            + sum(part.size for flight in lane.flights for part in flight.parts)
             + sum(len(one.part.places) for one in lane.settling)
             + sum(len(part.places) for part in lane.waiting)
             for lane in self.lanes
@@ -116,8 +138,8 @@ class Dispatcher:
     # --- messages -----------------------------------------------------------------------------------------------------
     def receive(self, message: Message, now: int) -> list[Envelope]:
         if isinstance(message, Decided):
-            self._decided(message)
-        elif isinstance(message, Answered):
+            return self._decided(message, now)
+        if isinstance(message, Answered):
             self._answered(message)
         elif isinstance(message, Refused):
             return self._refused(message, now)
@@ -137,6 +159,7 @@ class Dispatcher:
         if not isinstance(settled, Settled):
             return
         lane = self.lanes[settled.shard]
+        lane.settled = max(lane.settled, settled.contribution)
         settling, lane.settling = lane.settling, []
         for one in settling:
             if one.contribution <= settled.contribution:
@@ -152,19 +175,17 @@ class Dispatcher:
         return [envelope for shard, lane in enumerate(self.lanes) for envelope in self._next(shard, lane, now)]
 
     def _next(self, shard: int, lane: Lane, now: int) -> list[Envelope]:
-        if not lane.queue or lane.flights or len(lane.settling) >= SETTLING_MAX:
+        if not lane.queued or lane.flights or len(lane.settling) >= SETTLING_MAX:
             return []
-        parts, events = [], 0
-        while lane.queue and (not parts or events + size_of(lane.queue[0]) <= BATCH_MAX):
-            parts.append(lane.queue.popleft())
-            events += size_of(parts[-1])
-        lane.queued -= events
+        parts = lane.take()
         arrays = joined(parts)
         lane.number += 1
-        latest = int(arrays.events["time_ms"].max(initial=0))
+        times, present = arrays.events["time_ms"], self.now_ms()
+        times[times == NONE] = present
+        time_ms = max(present, int(times.max(initial=0)))
         batch = Batch(
-            self.name, shard, lane.number, max(self.now_ms(), latest), arrays.events, arrays.asks, arrays.lines,
-            arrays.origins, arrays.profiles,
+            self.name, shard, lane.number, time_ms, arrays.events, arrays.asks, arrays.lines, arrays.origins,
+            arrays.profiles,
         )  # fmt: skip
         lane.flights.append(Flight(batch, parts, now))
         return [self._envelope(batch)]
@@ -180,15 +201,19 @@ class Dispatcher:
             lane.flights.remove(found)
         return found
 
-    def _decided(self, decided: Decided) -> None:
-        """Who asked nothing of the Ledger is told at once; the others with the settlement."""
-        flight = self._landed(decided.shard, decided.number)
+    def _decided(self, decided: Decided, now: int) -> list[Envelope]:
+        """Who asked nothing of the Ledger is told at once; the others with the settlement. One that was heard before
+        is not heard again: the shard has the whole answer."""
         lane = self.lanes[decided.shard]
+        if decided.contribution <= lane.settled:
+            return self._send_again(lane, now)
+        flight = self._landed(decided.shard, decided.number)
         for part, outcome in parts_of(flight, decided.decisions, decided.receipts, NO_REPLIES):
-            if (outcome.receipts["answer"] == PENDING).any():
+            if len(outcome.receipts) and (outcome.receipts["answer"] == PENDING).any():
                 lane.settling.append(Settling(part, outcome, decided.contribution))
             else:
                 self._tell(lane, part, outcome)
+        return []
 
     def _answered(self, answer: Answered) -> None:
         flight = self._landed(answer.shard, answer.number)
@@ -196,7 +221,7 @@ class Dispatcher:
             self._tell(self.lanes[answer.shard], part, outcome)
 
     def _tell(self, lane: Lane, part: Part, outcome: Outcome) -> None:
-        again = part.block.answered(part.places, outcome)
+        again = part.block.answered(part, outcome)
         if len(again):
             lane.waiting.append(Part(part.block, again, with_profiles=False))
 
@@ -227,7 +252,6 @@ def parts_of(
     """What a batch was answered, part by part; nothing where it was told before."""
     event = ask = 0
     for part in flight.parts if flight is not None else ():
-        asks = int((part.block.events["ask"][part.places] != NONE).sum())
-        ends = event + len(part.places), ask + asks
+        ends = event + len(part.places), ask + part.asks
         yield part, Outcome(decisions[event : ends[0]], receipts[ask : ends[1]], replies)
         event, ask = ends

@@ -4,11 +4,15 @@ import hashlib
 import os
 import secrets
 import sqlite3
+import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from engine.records import NONE
+
 FILE, PEPPER = "register.db", "register.key"
 TOKEN_BYTES, PEPPER_BYTES = 16, 32
+TOKENS_MAX = 250_000  # ids whose tokens are at hand
 
 
 class RegisterError(Exception):
@@ -28,8 +32,10 @@ class Register:
         there = [file for file in (folder / FILE, folder / PEPPER) if file.exists()]
         if len(there) == 1:
             raise RegisterError(f"{folder} must have {FILE} and {PEPPER}, or neither (got {there[0].name} alone)")
-        self._pepper = _pepper(folder / PEPPER)
-        self._database = sqlite3.connect(folder / FILE, isolation_level=None)
+        self._tokens: dict[str, bytes] = {}  # of ids that came lately
+        self.pepper = _pepper(folder / PEPPER)
+        self._writing = threading.Lock()
+        self._database = sqlite3.connect(folder / FILE, isolation_level=None, check_same_thread=False)
         self._database.executescript(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
             "CREATE TABLE IF NOT EXISTS customers (number INTEGER PRIMARY KEY, token BLOB NOT NULL UNIQUE) STRICT;"
@@ -42,21 +48,50 @@ class Register:
 
     def token(self, customer: str) -> bytes:
         """What is kept of an id."""
-        return hashlib.blake2b(customer.encode(), key=self._pepper, digest_size=TOKEN_BYTES).digest()
+        found = self._tokens.get(customer)
+        if found is None:
+            found = token_of_id(customer, self.pepper)
+            if len(self._tokens) >= TOKENS_MAX:
+                self._tokens.clear()
+            self._tokens[customer] = found
+        return found
 
     def number(self, customer: str) -> int | None:
         """Number of a customer who is known."""
         return self._numbers.get(self.token(customer))
 
+    def numbers(self, customers: Sequence[str]) -> list[int]:
+        """Of each; NONE of who is not known."""
+        tokens, known = self._tokens.get, self._numbers.get
+        return [known(tokens(customer) or self.token(customer), NONE) for customer in customers]
+
+    def raise_if_no_room(self, more: int) -> None:
+        if len(self) + more > self.room:
+            raise RoomError(f"there is room for {self.room:,} customers, and {len(self):,} are there")
+
     def enrol(self, customers: Sequence[str]) -> list[int]:
         """Numbers of customers, new ones for those who are not known. Raises RoomError, and then nobody is enrolled."""
         tokens = [self.token(customer) for customer in customers]
-        new = dict.fromkeys(token for token in tokens if token not in self._numbers)
-        if len(self) + len(new) > self.room:
-            raise RoomError(f"there is room for {self.room:,} customers, and {len(self):,} are there")
-        if new:
-            self._write(zip(new, range(len(self), len(self) + len(new)), strict=True))
+        with self._writing:
+            new = dict.fromkeys(token for token in tokens if token not in self._numbers)
+            self.raise_if_no_room(len(new))
+            if new:
+                self._write(zip(new, range(len(self), len(self) + len(new)), strict=True))
         return [self._numbers[token] for token in tokens]
+
+    def enrol_each(self, customers: Sequence[str]) -> list[int | RoomError]:
+        """The same, for each caller as if alone, and with one sync for all."""
+        new = dict.fromkeys(one for one in customers if self.number(one) is None)
+        fitting = list(new)[: max(0, self.room - len(self))]
+        self.enrol(fitting)
+        full = RoomError(f"there is room for {self.room:,} customers, and {len(self):,} are there")
+        return [full if (number := self.number(one)) is None else number for one in customers]
+
+    def token_of(self, number: int) -> bytes:
+        """What is kept of the id of a customer who has a number."""
+        with self._writing:
+            ((token,),) = self._database.execute("SELECT token FROM customers WHERE number = ?", (number,))
+        return bytes(token)
 
     def _write(self, rows: Iterable[tuple[bytes, int]]) -> None:
         numbered = list(rows)
@@ -72,6 +107,10 @@ class Register:
 
     def close(self) -> None:
         self._database.close()
+
+
+def token_of_id(customer: str, pepper: bytes) -> bytes:
+    return hashlib.blake2b(customer.encode(), key=pepper, digest_size=TOKEN_BYTES).digest()
 
 
 def _pepper(file: Path) -> bytes:

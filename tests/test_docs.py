@@ -51,6 +51,10 @@ SERVE = (
     "windtunnel serve scenarios/library/policies/coupon_shop.yaml --folder gateway-data --customers 100000 --shards 2 "
     "--port 8080"
 )
+SERVE_TLS = (
+    "windtunnel serve scenarios/library/policies/coupon_shop.yaml --folder gateway-data --port 8443 "
+    "--certificate trial-tls/certificate.pem --private-key trial-tls/private-key.pem"
+)
 ELSEWHERE = {
     "make demo": "on a fresh machine, by whoever follows the README; its one command is DEMO_ARGS of the Makefile",
     "make test": ".ci/run",
@@ -60,8 +64,12 @@ ELSEWHERE = {
     "source .venv/bin/activate": "what `make install` made",
     SHARDS: "make demo",
     SERVE: "tests/gateway/test_serve.py, on a folder and a port of its own",
+    SERVE_TLS: "tests/gateway/test_tls.py, on a certificate made as the page does",
 }
-COMMANDS = ("new", "run", "compare", "check", "report", "explain", "replay", "lint", "grade", "answer", "drill", "keys")
+COMMANDS = (
+    "new", "run", "compare", "check", "report", "explain", "replay", "lint", "grade", "answer", "drill", "keys",
+    "vault-key", "audit", "certificate",
+)  # fmt: skip
 MISSED_IS_FINE = ("run", "check")  # of few customers little can be said
 FEW_WORLDS = {"--customers": "200", "--worlds": "10", "--assumption-sets": "2"}
 
@@ -225,7 +233,8 @@ def test_commands_of_a_page(page: str, tmp_path: Path) -> None:
 
 def test_pages_with_commands_are_those_expected() -> None:
     assert {page for page in PAGES if has_commands(page)} == {
-        "README.md", "docs/ci.md", "docs/engineer.md", "docs/gateway.md", "docs/hosts.md", "docs/strategist.md"
+        "README.md", "docs/ci.md", "docs/engineer.md", "docs/gateway.md", "docs/hosts.md", "docs/operating.md",
+        "docs/strategist.md",
     }  # fmt: skip
 
 

@@ -79,7 +79,7 @@ ARROWS = {
     "results": ("results", *RECORDS),
     "scenarios": ("scenarios", "engine", "sim", "results"),
     "loadtests": ("loadtests", "scenarios", "engine", "sim", "results"),
-    "gateway": ("gateway", "scenarios", "engine"),
+    "gateway": ("gateway", "scenarios", "engine", "results.fraud_words"),
     "windtunnel": ("scenarios", "loadtests", "results", "engine", "gateway"),
 }
 
@@ -93,7 +93,7 @@ FENCES = {
     "numba": ("engine/compiled.py", "sim/streams.py"),
     "llvmlite": ("engine/compiled.py", "sim/streams.py"),
     "simpy": ("sim/*.py",),
-    "pyarrow": ("results/*store.py", "results/*tables.py"),
+    "pyarrow": ("results/*store.py", "results/*tables.py", "gateway/arrow*.py"),
     "duckdb": ("results/query.py",),
     "scipy": ("results/statistics.py",),
     "sklearn": ("scenarios/sorter.py",),
@@ -102,6 +102,8 @@ FENCES = {
     "markupsafe": ("results/*.py",),
     "typer": ("windtunnel.py",),
     "granian": ("gateway/serve.py",),
+    "cryptography": ("gateway/sealing.py", "gateway/tls.py"),
+    "prometheus_client": ("gateway/metrics.py",),
     "msgspec": ("gateway/*.py",),
     "rich": ("scenarios/console.py", "scenarios/linting.py"),
     "pytest": ("scenarios/check.py", "scenarios/pytest_plugin.py"),

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from engine.host.editions import Editions, Running
 from engine.host.ledger import LedgerHost, LedgerSnapshot
-from engine.host.machines import Admission
+from engine.host.machines import LEDGER, OPERATOR, RUN, Admission, admitted
 from engine.host.messages import (
     Contribution,
     Envelope,
@@ -27,15 +28,15 @@ from engine.host.wire import (
 )
 from engine.records import NEVER_MS
 
-OPERATOR = "operator"
-ORDERS = ("pause", "close_breaker", "restock", "withdraw", "announce")  # methods of LedgerHost
+ORDERS = ("pause", "close_breaker", "restock", "withdraw", "announce")  # methods of LedgerHost; beside them RUN
 
 
 class LedgerMachine:
     """A LedgerHost that is told contributions and orders."""
 
-    def __init__(self, ledger: LedgerHost) -> None:
-        self.ledger = ledger
+    def __init__(self, ledger: LedgerHost, editions: Editions | None = None) -> None:
+        """editions: the policy it began with, where another one may come."""
+        self.ledger, self.editions = ledger, editions
         self.ordered = 0  # number of the latest order
 
     # --- messages -----------------------------------------------------------------------------------------------------
@@ -64,23 +65,34 @@ class LedgerMachine:
         return Admission([ledger_record(parts)])
 
     def _admit_order(self, order: Order) -> Admission:
-        if order.number <= self.ordered:
-            return Admission(out=[Envelope(OPERATOR, Ordered(order.number))])
-        if order.number > self.ordered + 1:
-            return Admission()  # the one before it was lost, and is sent again
-        assert order.what in ORDERS, f"an order must be one of {', '.join(ORDERS)} (got {order.what!r})"
-        return Admission([ledger_record(order=order)])
+        known = ORDERS if self.editions is None else (*ORDERS, RUN)
+        assert order.what in known, f"an order must be one of {', '.join(known)} (got {order.what!r})"
+        return admitted(order, LEDGER, self.ordered, lambda order: ledger_record(order=order))
 
     def apply(self, payload: bytes) -> list[Envelope]:
         record = read_ledger_record(payload)
         if record.order is not None:
-            getattr(self.ledger, record.order.what)(*record.order.arguments)
-            self.ordered = record.order.number
-            return [Envelope(OPERATOR, Ordered(record.order.number))]
+            self._carry_out(record.order)
+            return [Envelope(OPERATOR, Ordered(record.order.number, LEDGER))]
         waiting, self.ledger.open = self.ledger.open, {part.shard: part for part in record.contributions}
         settled = self.ledger.close()
         self.ledger.open = waiting
         return [Envelope(f"shard-{one.shard}", one) for one in settled]
+
+    def _carry_out(self, order: Order) -> None:
+        if order.what == RUN:
+            assert self.editions is not None
+            self.editions.run(Running(*order.arguments))  # type: ignore[arg-type]
+            self._adopt(self.editions)
+        else:
+            getattr(self.ledger, order.what)(*order.arguments)
+        self.ordered = order.number
+
+    def _adopt(self, editions: Editions) -> None:
+        """What is paused stays paused. Names that are gone keep their numbers: customers have what they stand for."""
+        paused = self.ledger.campaigns_open
+        self.ledger.adopt(editions.common, editions.registry.coupons, editions.registry.budgets)
+        self.ledger.campaigns_open[: len(paused)] = paused
 
     def lead(self, epoch: int) -> None:
         self.ledger.epoch, self.ledger.open = epoch, {}
@@ -112,6 +124,7 @@ class LedgerMachine:
         self.ledger.open = waiting
         fields: dict[str, Value] = {
             "ordered": self.ordered,
+            "editions": "" if self.editions is None else self.editions.state(),
             "open": self.ledger.campaigns_open.copy(),
             "calendar": json.dumps([[one.number, one.time_ms, one.moment] for one in snapshot.calendar]),
         }
@@ -123,6 +136,9 @@ class LedgerMachine:
     def restore(self, pieces: Sequence[Mapping[str, Any]]) -> None:
         (fields,) = pieces
         ledger = self.ledger
+        if self.editions is not None:
+            self.editions.restore(fields["editions"])
+            self._adopt(self.editions)
         posts = [post_in(f"post{shard}", fields) for shard in range(len(ledger.shards))]
         calendar = [Moment(*numbers) for numbers in json.loads(fields["calendar"])]
         shared = unflat("shared", ledger.shared, fields)

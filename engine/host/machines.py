@@ -4,14 +4,16 @@ A machine is told messages and says what to journal; once that is journaled it a
 Everything that `apply` does follows from the records alone, so that a second machine ends where the first did.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from engine.host.messages import Envelope, Message, Reach
+from engine.host.messages import Envelope, Message, Order, Ordered, Reach
 from engine.host.packing import Value
 
 LEDGER = "ledger"  # its seat
+OPERATOR = "operator"  # hears which orders were carried out
+RUN = "run"  # an order to every seat: which policies decide from now on
 
 
 def seats_of(shards: int) -> list[str]:
@@ -25,6 +27,15 @@ class Admission:
 
     payloads: list[bytes] = field(default_factory=list)
     out: list[Envelope] = field(default_factory=list)
+
+
+def admitted(order: Order, seat: str, latest: int, record: Callable[[Order], bytes]) -> Admission:
+    """Orders are carried out once, by their numbers."""
+    if order.number <= latest:
+        return Admission(out=[Envelope(OPERATOR, Ordered(order.number, seat))])
+    if order.number > latest + 1:
+        return Admission()  # the one before it was lost, and is sent again
+    return Admission([record(order)])
 
 
 def exchanged(machines: "Mapping[str, Machine]", first: Sequence[Envelope]) -> list[Envelope]:

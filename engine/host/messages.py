@@ -102,6 +102,7 @@ class Decided:
     decisions: np.ndarray  # DECISION[n]
     receipts: np.ndarray  # RECEIPT[k]
     contribution: int
+    ordered: int = 0  # the latest order that the shard had carried out when it decided
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,11 +114,12 @@ class Answered:
     decisions: np.ndarray  # DECISION[n]
     receipts: np.ndarray  # RECEIPT[k]
     replies: np.ndarray  # REPLY[r] of the settlement, those to other customers of the shard included
+    ordered: int = 0  # as in Decided
 
 
 @dataclass(frozen=True)
 class Order:
-    """What an operator or a strategist says to the Ledger between two settlements. Taken once, by its number."""
+    """What an operator or a strategist says to a seat between two of its records. Taken once, by its number."""
 
     number: int  # ascending from 1
     what: str  # one of ORDERS
@@ -129,6 +131,7 @@ class Ordered:
     """An order was carried out, and is kept."""
 
     number: int
+    seat: str
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Names own numbers: what customers remember of campaigns, coupons, budgets and terms, moved to another numbering."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -44,6 +45,14 @@ def names_in(tables: Tables, campaigns: Mapping[str, int]) -> Names:
     """Of a policy and whatever shares its registry."""
     coupons, budgets = tables.coupons["name_hash"].copy(), tables.budgets["name_hash"].copy()
     return Names(dict(campaigns), coupons, budgets, tables.terms.copy(), tables.rules.copy())
+
+
+def name_hashes(slots: Mapping[str, int], size: int) -> np.ndarray:
+    """u8 per slot, from the campaign's name; 0 where no campaign is."""
+    hashes = np.zeros(size, np.uint64)
+    for name, slot in slots.items():
+        hashes[slot] = int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "little")
+    return hashes
 
 
 def moves_between(before: Names, after: Names) -> Moves | None:

@@ -1,7 +1,6 @@
 """CustomerShard: the customers of some partitions and everything one customer's decision needs, as a plain class."""
 
 import copy
-import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -10,10 +9,11 @@ import numpy as np
 from engine.apply import apply
 from engine.breaker_records import COLUMNS, PULSE_MINUTES, PULSES
 from engine.compiled import entry
-from engine.coupon_records import ANSWERS, COUPON_CELLS, LINES_MAX, REPLY, REQUEST, Inbox, Spend, Wallets
+from engine.coupon_records import ANSWERS, COUPON_CELLS, REPLY, REQUEST, Inbox, Spend, Wallets
 from engine.days import day_index
 from engine.decide import Shard, decide, empty_shard
 from engine.fraud_records import RULE_CELLS, SETTLED, Watch
+from engine.host.editions import Editions
 from engine.host.messages import Settled
 from engine.host.remap import (
     Names,
@@ -23,9 +23,19 @@ from engine.host.remap import (
     moved_pulse,
     moved_spend,
     moves_between,
+    name_hashes,
     names_in,
 )
-from engine.host.wallets import BREACHES, empty_inbox, empty_outbox, empty_wallets, grown, room_for
+from engine.host.trials import Trial, decided_apart
+from engine.host.wallets import (
+    BREACHES,
+    empty_inbox,
+    empty_outbox,
+    empty_wallets,
+    grown,
+    lines_to_keep,
+    room_for,
+)
 from engine.host.watching import (
     empty_watch,
     grown_watch,
@@ -44,7 +54,6 @@ from engine.records import (
     MINUTE_MS,
     REASONS,
     Bulletin,
-    EventKind,
     Tables,
     Tallies,
     records,
@@ -90,14 +99,6 @@ def most_ghosts(tables: Tables) -> int:
     return max(1, int(max(widths)))
 
 
-def name_hashes(slots: Mapping[str, int], size: int) -> np.ndarray:
-    """u8 per slot, from the campaign's name; 0 where no campaign is."""
-    hashes = np.zeros(size, np.uint64)
-    for name, slot in slots.items():
-        hashes[slot] = int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "little")
-    return hashes
-
-
 def combined(digests: list[str]) -> str:
     """Digest of several shards together; hexadecimal, 128 bits."""
     return f"{sum(int(d, 16) for d in digests) % DIGEST_MODULUS:032x}"
@@ -136,6 +137,10 @@ class CustomerShard:
     `decide(events)` answers a batch; `digest()` and `snapshot()` are taken between batches.
     """
 
+    bulletin: Bulletin
+    ghosts_max: int
+    trial: Trial | None  # a policy that is tried
+
     def __init__(self, first: int, count: int, tables: Tables, names: Mapping[str, int]) -> None:
         self.arrays: Shard = empty_shard(first, count, empty_wallets(0), empty_outbox(0), empty_watch(0))
         self._begin(tables, names)
@@ -149,8 +154,23 @@ class CustomerShard:
         self._begin(tables, names)
         self._take_numbers(before, tallies.spend, tallies.pulse, int(tallies.pulse_minute[0]))
 
+    def run(self, editions: Editions) -> None:
+        """Take up one policy for all, or two: the other decides for some. What the Ledger has paused stays paused."""
+        before = self.bulletin
+        self.adopt(editions.base.tables, editions.registry.slots)
+        self.take_bulletin(before)
+        self.common = editions.common
+        self._provide()
+        if editions.trial is not None and editions.running.share:
+            tables = editions.trial.tables
+            chosen = self._share_of(editions.salt, editions.running.share)
+            self.trial = Trial(tables, empty_tallies(tables), chosen)
+            self.ghosts_max = max(self.ghosts_max, most_ghosts(tables))
+
     def _begin(self, tables: Tables, names: Mapping[str, int]) -> None:
         self.tables, self.known = tables, names_in(tables, names)
+        self.common = tables  # what all policies offer
+        self.trial = None
         self.bulletin, self.tallies = open_bulletin(len(tables.campaigns)), empty_tallies(tables)
         self.own_open, self.ledger_open = self.bulletin.open.copy(), self.bulletin.open.copy()
         self.ghosts_max = most_ghosts(tables)
@@ -159,7 +179,7 @@ class CustomerShard:
     def _provide(self) -> None:
         """A policy with coupons needs wallets; one with fraud rules a watch, and wallets for its requests."""
         customers, watched = len(self.arrays.customers), has_rules(self.tables)
-        if (watched or self.tables.coupons["used"].any()) and not self.has_wallets:
+        if (watched or self.common.coupons["used"].any()) and not self.has_wallets:
             self.arrays = self.arrays._replace(wallets=empty_wallets(customers))
         if watched and not self.has_watch:
             watch = empty_watch(customers)._replace(clock=self.arrays.watch.clock)
@@ -224,13 +244,30 @@ class CustomerShard:
         assert events.dtype == EVENT
         inbox = empty_inbox() if inbox is None else inbox
         assert not self.has_wallets or np.all(events["ask"] < len(inbox.asks)), "every ask must be in the inbox"
+        self.make_room(len(events), lines_to_keep(events, inbox) if self.has_wallets else 0)
+        if self.trial is None:
+            return self._decide(events, inbox, self.tables, self.tallies)
+        return self._decide_apart(events, inbox, self.trial)
+
+    def _decide(
+        self, events: np.ndarray, inbox: Inbox, tables: Tables, tallies: Tallies
+    ) -> tuple[np.ndarray, np.ndarray]:
         decisions = records(len(events), DECISION)
         ghosts = records(len(events) * self.ghosts_max, DECISION)
-        self.make_room(len(events), lines_to_keep(events, inbox) if self.has_wallets else 0)
         held = decide_batch(
-            self.arrays, events.view(np.recarray), inbox, decisions, ghosts, self.tables, self.bulletin, self.tallies
+            self.arrays, events.view(np.recarray), inbox, decisions, ghosts, tables, self.bulletin, tallies
         )
         return decisions, ghosts[:held]
+
+    def _decide_apart(self, events: np.ndarray, inbox: Inbox, trial: Trial) -> tuple[np.ndarray, np.ndarray]:
+        def decide(part: np.ndarray, inbox: Inbox, on_trial: bool) -> tuple[np.ndarray, np.ndarray]:
+            by = (trial.tables, trial.tallies) if on_trial else (self.tables, self.tallies)
+            return self._decide(part, inbox, *by)
+
+        trial.tallies.pulse_minute[0] = self.tallies.pulse_minute[0]
+        found = decided_apart(decide, int(self.arrays.first[0]), events, inbox, trial)
+        trial.hand_over(self.tallies)
+        return found
 
     def make_room(self, events: int, lines: int) -> None:
         """Room for whatever a batch of so many events and cart lines may keep or ask."""
@@ -253,14 +290,14 @@ class CustomerShard:
         """Apply REPLY[n] of a settlement at t, all of this shard's customers."""
         assert replies.dtype == REPLY
         self.make_room(len(replies), 0)
-        apply(self.arrays, replies.view(np.recarray), self.tables, self.tallies, t)
+        apply(self.arrays, replies.view(np.recarray), self.common, self.tallies, t)
         self.check()
 
     def account(self, t: int) -> Account:
         """Close a step at t: coupons and holds run out; what the Ledger is to hear is handed over."""
         if self.has_watch:
             self._make_room_to_watch(rows_of_a_lapse(self.tables, self.arrays.wallets))
-        lapse_due(self.arrays.wallets, self.arrays.watch, self.tables, self.tallies, t)
+        lapse_due(self.arrays.wallets, self.arrays.watch, self.common, self.tallies, t)
         if self.has_watch:
             sweep_daily(self.arrays.watch, self.tables, t)
         self.arrays.watch.clock[SETTLED] = t
@@ -274,10 +311,13 @@ class CustomerShard:
         return Account(requests, spend, self.arrays.wallets.lives.copy(), pulse, minute)
 
     def take_bulletin(self, bulletin: Bulletin) -> None:
-        """What the Ledger says of stock, budgets and breakers. What the shard itself has paused stays paused."""
-        self.ledger_open[:] = bulletin.open
+        """What the Ledger says of stock, budgets and breakers. What the shard itself has paused stays paused. A Ledger
+        that has heard of another policy earlier, or later, knows more campaigns, or fewer."""
+        known = min(len(self.ledger_open), len(bulletin.open))
+        self.ledger_open[:known] = bulletin.open[:known]
         self.bulletin.open[:] = self.own_open & self.ledger_open
-        self.bulletin.in_stock[:], self.bulletin.in_budget[:] = bulletin.in_stock, bulletin.in_budget
+        for name in ("in_stock", "in_budget"):
+            getattr(self.bulletin, name)[:known] = getattr(bulletin, name)[:known]
 
     def take(self, settled: Settled) -> None:
         """What the Ledger settled: its bulletin, then its replies."""
@@ -296,7 +336,7 @@ class CustomerShard:
     def digest(self) -> str:
         """128 bits in hexadecimal over every customer's state and decisions."""
         names = name_hashes(self.names, CAMPAIGNS_MAX)
-        high, low = sum_hashes(self.arrays, self.tables.terms, self.tables.rules, names, np.array(LANE_SEEDS))
+        high, low = sum_hashes(self.arrays, self.common.terms, self.common.rules, names, np.array(LANE_SEEDS))
         return f"{(int(high) << 64) + int(low):032x}"
 
     def segments(self, t: int) -> np.ndarray:
@@ -353,9 +393,3 @@ class CustomerShard:
         self.arrays = self.arrays._replace(wallets=wallets, outbox=outbox, watch=watch)
         self._provide()
         self._take_numbers(snapshot.names, snapshot.spend, snapshot.pulse, snapshot.pulse_minute)
-
-
-def lines_to_keep(events: np.ndarray, inbox: Inbox) -> int:
-    """Lines that the carts of a batch have at most; two events may ask for the same cart."""
-    orders = events["ask"][(events["kind"] == EventKind.ORDER) & (events["ask"] >= 0)]
-    return int(inbox.asks["lines"][orders].clip(0, LINES_MAX).sum())

@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from engine.coupon_records import RECEIPT, RequestKind
-from engine.host.machines import LEDGER, Admission
+from engine.coupon_records import RECEIPT, RequestKind, Spend
+from engine.host.backlog import backlog_fields, backlog_in, pulse_of, says_something
+from engine.host.editions import Editions, Running
+from engine.host.machines import LEDGER, OPERATOR, RUN, Admission, admitted
 from engine.host.messages import (
     Answered,
     Batch,
@@ -16,6 +18,8 @@ from engine.host.messages import (
     Decided,
     Envelope,
     Message,
+    Order,
+    Ordered,
     Reach,
     Refusal,
     Refused,
@@ -23,7 +27,7 @@ from engine.host.messages import (
 )
 from engine.host.packing import Value, flat, unflat
 from engine.host.partitions import Partition, put_all, taken
-from engine.host.posts import NO_REPLIES
+from engine.host.posts import NO_REPLIES, added
 from engine.host.profiles import number_events, put_profiles
 from engine.host.shard import Account, CustomerShard
 from engine.host.wire import (
@@ -49,6 +53,7 @@ class Answering:
     receipts: np.ndarray
     contribution: int
     replies: np.ndarray | None = None
+    ordered: int = 0  # the latest order that was carried out before
 
     @property
     def is_ready(self) -> bool:
@@ -62,8 +67,17 @@ class ShardMachine:
     the next contribution, of which IN_FLIGHT may be unanswered.
     """
 
-    def __init__(self, number: int, shard: CustomerShard, partition_customers: int, live: bool = False) -> None:
-        self.number, self.shard, self.live = number, shard, live
+    def __init__(
+        self,
+        number: int,
+        shard: CustomerShard,
+        partition_customers: int,
+        live: bool = False,
+        editions: Editions | None = None,
+    ) -> None:
+        """editions: the policy it began with, where another one may come."""
+        self.number, self.shard, self.live, self.editions = number, shard, live, editions
+        self.ordered = 0  # number of the latest order
         self.partition_customers = partition_customers
         self.epoch, self.time_ms = 0, LONG_AGO_MS
         self.asked, self.heard = 0, 0  # contributions: the latest, and the latest whose settlement was taken
@@ -82,6 +96,9 @@ class ShardMachine:
             return self._admit_batch(message)
         if isinstance(message, Settled):
             return self._admit_settled(message)
+        if isinstance(message, Order) and self.editions is not None:
+            assert message.what == RUN, f"an order to a shard must be {RUN} (got {message.what!r})"
+            return admitted(message, self.seat, self.ordered, lambda order: self._record(None, order))
         if isinstance(message, Refused) and message.reason == Refusal.GAP:
             return Admission(out=self.unanswered())  # one was lost on the way
         return Admission()
@@ -124,9 +141,13 @@ class ShardMachine:
             return Admission([self._record(None)], out)
         return Admission(out=out)
 
-    def _record(self, batch: Batch | None) -> bytes:
+    @property
+    def seat(self) -> str:
+        return f"shard-{self.number}"
+
+    def _record(self, batch: Batch | None, order: Order | None = None) -> bytes:
         time_ms = self.time_ms if batch is None else max(self.time_ms, batch.time_ms)
-        payload = shard_record(time_ms, self.arrived, batch)
+        payload = shard_record(time_ms, self.arrived, batch, order)
         self.arrived = []
         return payload
 
@@ -138,6 +159,8 @@ class ShardMachine:
             self.shard.take(settled)
             self.heard = settled.contribution
         self.open = [part for part in self.open if part.number > self.heard]
+        if record.order is not None:
+            out += self._carry_out(record.order)
         if record.batch is not None:
             out += self._decide(record.batch)
         self.backlog.append(self.shard.account(record.time_ms))
@@ -148,7 +171,7 @@ class ShardMachine:
         self._prepare(batch)
         decisions, _ = shard.decide(batch.events, inbox_of(batch, receipts.view(np.recarray)))
         waits = not self.live or self._asks()
-        answering = Answering(decisions, receipts, self.asked + 1 if waits else 0)
+        answering = Answering(decisions, receipts, self.asked + 1 if waits else 0, ordered=self.ordered)
         if batch.number == 1:
             self._forget_earlier(batch.client)
         answers = self.answers.setdefault(batch.client, {})
@@ -157,8 +180,15 @@ class ShardMachine:
         self.taken[batch.client] = batch.number
         if not waits:
             return [self._answer(batch.client, batch.number, answering)]
-        told = Decided(self.number, batch.number, decisions, receipts, self.asked + 1)
+        told = Decided(self.number, batch.number, decisions, receipts, self.asked + 1, self.ordered)
         return [Envelope(batch.client, told)] if self.live else []
+
+    def _carry_out(self, order: Order) -> list[Envelope]:
+        assert self.editions is not None
+        self.editions.run(Running(*order.arguments))  # type: ignore[arg-type]
+        self.shard.run(self.editions)
+        self.ordered = order.number
+        return [Envelope(OPERATOR, Ordered(order.number, self.seat))]
 
     def _prepare(self, batch: Batch) -> None:
         """What a live source leaves to the shard."""
@@ -186,7 +216,7 @@ class ShardMachine:
                 return []
         self.asked += 1
         requests = np.concatenate([one.requests for one in self.backlog])
-        spend = np.sum([one.spend for one in self.backlog], axis=0)
+        spend = added([one.spend for one in self.backlog], len(self.backlog[-1].spend), len(Spend))
         pulse, minute = pulse_of(self.backlog)
         part = Contribution(
             self.epoch, self.number, self.asked, self.time_ms, requests, spend, self.backlog[-1].lives,
@@ -208,7 +238,8 @@ class ShardMachine:
 
     def _answer(self, client: str, number: int, answering: Answering) -> Envelope:
         replies = NO_REPLIES if answering.replies is None else answering.replies
-        return Envelope(client, Answered(self.number, number, answering.decisions, answering.receipts, replies))
+        told = Answered(self.number, number, answering.decisions, answering.receipts, replies, answering.ordered)
+        return Envelope(client, told)
 
     def lead(self, epoch: int) -> None:
         self.epoch = epoch
@@ -247,14 +278,21 @@ class ShardMachine:
         first, size = int(self.shard.arrays.first[0]), self.partition_customers
         return first + at * size, first + min((at + 1) * size, len(self.shard.customers))
 
-    def _wide_now(self) -> dict[str, np.ndarray]:
+    def _wide_now(self) -> dict[str, Value]:
         """What the shard knows that belongs to no customer, and that changes what is decided."""
         shard, watch = self.shard, self.shard.arrays.watch
         fields = {"own_open": shard.own_open, "ledger_open": shard.ledger_open}
         fields |= flat("bulletin", shard.bulletin) | {name: getattr(watch, name) for name in _WATCH_WIDE}
-        return {name: array.copy() for name, array in fields.items()}
+        editions = "" if self.editions is None else self.editions.state()
+        return {name: array.copy() for name, array in fields.items()} | {"editions": editions}
+
+    def _take_editions(self, state: str) -> None:
+        if self.editions is not None and state != self.editions.state():
+            self.editions.restore(state)
+            self.shard.run(self.editions)
 
     def _take_wide(self, prefix: str, fields: Mapping[str, Any]) -> None:
+        self._take_editions(fields[f"{prefix}.editions"])
         shard, watch = self.shard, self.shard.arrays.watch
         here = {"own_open": shard.own_open, "ledger_open": shard.ledger_open}
         here |= flat("bulletin", shard.bulletin) | {name: getattr(watch, name) for name in _WATCH_WIDE}
@@ -268,6 +306,7 @@ class ShardMachine:
         fields |= {f"wallets.{name}": getattr(wallets, name).copy() for name in _SHARD_WIDE}
         fields |= {name: array.copy() for name, array in flat("tallies", self.shard.tallies).items()}
         fields |= {"time_ms": self.time_ms, "asked": self.asked, "heard": self.heard, "taken": json.dumps(self.taken)}
+        fields["ordered"] = self.ordered
         fields |= several("open", [contribution_fields(f"open{at}", part) for at, part in enumerate(self.open)])
         fields |= several("backlog", [backlog_fields(f"backlog{at}", one) for at, one in enumerate(self.backlog)])
         return fields | self._answers_now()
@@ -278,11 +317,13 @@ class ShardMachine:
         for at, (client, number, one) in enumerate(known):
             part: dict[str, Value] = {"client": client, "number": number, "contribution": one.contribution}
             part |= {"decisions": one.decisions, "receipts": one.receipts, "replies": one.replies}
+            part["ordered"] = one.ordered
             parts.append({f"answer{at}.{name}": value for name, value in part.items()})
         return several("answer", parts)
 
     def restore(self, pieces: Sequence[Mapping[str, Any]]) -> None:
         *partitions, self._common = pieces
+        self._take_editions(self._common["start.editions"])
         put_all(self.shard, [partition_in(fields) for fields in partitions])
         self._take_wide("start", self._common)
 
@@ -290,6 +331,8 @@ class ShardMachine:
         record, lagging = read_shard_record(payload), np.array(behind[:-1])
         for settled in record.settled:
             self.shard.take(replace(settled, replies=settled.replies[self._lag(settled.replies, lagging)]))
+        if record.order is not None:
+            self._catch_up_with(record.order, lagging)
         if record.batch is not None:
             batch = record.batch
             receipts = np.zeros(len(batch.asks), RECEIPT)
@@ -298,6 +341,12 @@ class ShardMachine:
             self._prepare(replace(batch, events=late))
             self.shard.decide(late, inbox_of(batch, receipts.view(np.recarray)))
         self.shard.account(record.time_ms)
+
+    def _catch_up_with(self, order: Order, lagging: np.ndarray) -> None:
+        """Partitions that were taken after it are as it has left them."""
+        ahead = [taken(self.shard, *self._range(at)) for at in np.flatnonzero(~lagging).tolist()]
+        self._carry_out(order)
+        put_all(self.shard, ahead)
 
     def _lag(self, rows: np.ndarray, lagging: np.ndarray) -> np.ndarray:
         """Which rows are of customers whose partition has not seen them: bool[n]."""
@@ -311,7 +360,7 @@ class ShardMachine:
             getattr(wallets, name)[:] = fields[f"wallets.{name}"]
         self.shard.tallies = unflat("tallies", self.shard.tallies, fields)
         self.time_ms, self.asked, self.heard = fields["time_ms"], fields["asked"], fields["heard"]
-        self.taken = json.loads(fields["taken"])
+        self.taken, self.ordered = json.loads(fields["taken"]), fields["ordered"]
         self.open = [contribution_in(f"open{at}", fields) for at in range(fields["open"])]
         self.backlog = [backlog_in(f"backlog{at}", fields) for at in range(fields["backlog"])]
         self._take_answers(fields)
@@ -320,38 +369,12 @@ class ShardMachine:
     def _take_answers(self, fields: Mapping[str, Any]) -> None:
         self.answers = {}
         for at in range(fields["answer"]):
-            client, number, contribution, decisions, receipts, replies = (
+            client, number, decisions, receipts, contribution, replies, ordered = (
                 fields[f"answer{at}.{name}"]
-                for name in ("client", "number", "contribution", "decisions", "receipts", "replies")
+                for name in ("client", "number", "decisions", "receipts", "contribution", "replies", "ordered")
             )
-            self.answers.setdefault(client, {})[number] = Answering(decisions, receipts, contribution, replies)
-
-
-def says_something(account: Account) -> bool:
-    return len(account.requests) > 0 or bool(account.spend.any()) or bool(account.pulse.any())
-
-
-def pulse_of(accounts: Sequence[Account]) -> tuple[np.ndarray, int]:
-    """What several accounts counted by minute, and the first minute."""
-    first, last = accounts[0], accounts[-1]
-    if len(accounts) == 1 or len(first.pulse) == 0:
-        return first.pulse, first.pulse_minute
-    minutes = last.pulse_minute - first.pulse_minute + len(last.pulse)
-    pulse = np.zeros((minutes, *first.pulse.shape[1:]), np.int64)
-    for one in accounts:
-        at = one.pulse_minute - first.pulse_minute
-        pulse[at : at + len(one.pulse)] += one.pulse
-    return pulse, first.pulse_minute
-
-
-def backlog_fields(prefix: str, account: Account) -> dict[str, Value]:
-    return {f"{prefix}.{name}": getattr(account, name) for name in vars(account)}
-
-
-def backlog_in(prefix: str, fields: Mapping[str, Any]) -> Account:
-    names = ("requests", "spend", "lives", "pulse", "pulse_minute")
-    requests, spend, lives, pulse, minute = (fields[f"{prefix}.{name}"] for name in names)
-    return Account(requests.copy(), spend.copy(), lives.copy(), pulse.copy(), minute)
+            answering = Answering(decisions, receipts, contribution, replies, ordered)
+            self.answers.setdefault(client, {})[number] = answering
 
 
 def partition_in(fields: Mapping[str, Any]) -> Partition:

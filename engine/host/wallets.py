@@ -9,6 +9,7 @@ from engine.coupon_records import (
     COUPONS_MAX,
     INSTANCE,
     LINE,
+    LINES_MAX,
     LIVES,
     ORDER,
     ORDER_LINE,
@@ -21,7 +22,7 @@ from engine.coupon_records import (
     Wallets,
 )
 from engine.fraud_records import ORIGIN
-from engine.records import NEVER_MS, NONE, records
+from engine.records import NEVER_MS, NONE, EventKind, records
 from engine.rules.slabs import INSTANCES, LINES, chain
 
 _SLABS = ("instances", "orders", "ids", "lines")
@@ -95,3 +96,9 @@ def empty_inbox(asks: int = 0, lines: int = 0, origins: int = 0) -> Inbox:
 
 def wallet_bytes(wallets: Wallets) -> int:
     return sum(array.nbytes for array in wallets)
+
+
+def lines_to_keep(events: np.ndarray, inbox: Inbox) -> int:
+    """Lines that the carts of a batch have at most; two events may ask for the same cart."""
+    orders = events["ask"][(events["kind"] == EventKind.ORDER) & (events["ask"] >= 0)]
+    return int(inbox.asks["lines"][orders].clip(0, LINES_MAX).sum())

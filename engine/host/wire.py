@@ -24,11 +24,13 @@ _SETTLED = ("epoch", "shard", "number", "time_ms", "replies", "contribution")
 
 @dataclass(frozen=True)
 class ShardRecord:
-    """What a shard takes at once: settlements it has heard of, then the events of a batch, if there is one."""
+    """What a shard takes at once: settlements it has heard of, then an order or the events of a batch, if there is
+    one."""
 
     time_ms: int
     settled: tuple[Settled, ...]
     batch: Batch | None
+    order: Order | None = None
 
 
 @dataclass(frozen=True)
@@ -93,8 +95,8 @@ def several(name: str, parts: Sequence[dict[str, Value]]) -> dict[str, Value]:
     return fields
 
 
-def shard_record(time_ms: int, settled: Sequence[Settled], batch: Batch | None) -> bytes:
-    fields: dict[str, Value] = {"time_ms": time_ms}
+def shard_record(time_ms: int, settled: Sequence[Settled], batch: Batch | None, order: Order | None = None) -> bytes:
+    fields: dict[str, Value] = {"time_ms": time_ms, "order": order_text(order)}
     fields |= several("settled", [settled_fields(f"settled{at}", one) for at, one in enumerate(settled)])
     return packed(fields | (batch_fields(batch) if batch is not None else {}))
 
@@ -102,20 +104,22 @@ def shard_record(time_ms: int, settled: Sequence[Settled], batch: Batch | None) 
 def read_shard_record(payload: bytes) -> ShardRecord:
     fields = unpacked(payload)
     settled = tuple(settled_in(f"settled{at}", fields) for at in range(fields["settled"]))
-    return ShardRecord(fields["time_ms"], settled, batch_in(fields))
+    return ShardRecord(fields["time_ms"], settled, batch_in(fields), order_in(fields["order"]))
 
 
 def ledger_record(contributions: Sequence[Contribution] = (), order: Order | None = None) -> bytes:
     parts = [contribution_fields(f"part{at}", part) for at, part in enumerate(contributions)]
-    fields = several("part", parts)
-    fields["order"] = "" if order is None else json.dumps([order.number, order.what, order.arguments])
-    return packed(fields)
+    return packed(several("part", parts) | {"order": order_text(order)})
 
 
 def read_ledger_record(payload: bytes) -> LedgerRecord:
     fields = unpacked(payload)
     parts = tuple(contribution_in(f"part{at}", fields) for at in range(fields["part"]))
     return LedgerRecord(parts, order_in(fields["order"]))
+
+
+def order_text(order: Order | None) -> str:
+    return "" if order is None else json.dumps([order.number, order.what, order.arguments])
 
 
 def order_in(text: str) -> Order | None:

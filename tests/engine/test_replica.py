@@ -80,7 +80,7 @@ class Tape:
 
 
 def answer(number: int) -> Envelope:
-    return Envelope("client", Ordered(number))
+    return Envelope("client", Ordered(number, SEAT))
 
 
 def order(number: int) -> Order:

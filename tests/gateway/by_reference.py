@@ -6,11 +6,13 @@ import numpy as np
 
 from engine.coupon_records import LINE, RECEIPT, REPLY
 from engine.coupon_records import Answer as ReceiptAnswer
+from engine.host.editions import Editions, Running
 from engine.host.messages import Batch
+from engine.host.shard import open_bulletin
 from engine.host.wire import WITH_CARTS, read_shard_record
 from engine.policy.tables import CompiledPolicy
 from engine.records import DECISION, NONE, Bulletin
-from engine.reference import Reference
+from engine.reference import Reference, bucket
 from engine.reference_terms import Numbers
 from engine.reference_wallet import ASKING
 
@@ -27,9 +29,10 @@ class ShardByReference:
 
     def __init__(self, compiled: CompiledPolicy, first: int, profiles: np.ndarray, bulletin: Bulletin) -> None:
         """profiles: CUSTOMER[n] of customers `first` … before anything."""
-        policy = compiled.policy
-        slots = {name: compiled.registry.slots[name] for name in policy.campaigns}
-        self.engine = Reference(policy, slots, int(compiled.tables.policy[0].replication), numbers_of(compiled))
+        self.editions, self.replication = Editions(compiled), int(compiled.tables.policy[0].replication)
+        slots = compiled.registry.slots
+        self.engine = Reference(compiled.policy, slots, self.replication, numbers_of(compiled))
+        self.deciding = compiled
         self.sequences: dict[int, int] = {}
         self.bulletin = bulletin
         for customer, profile in enumerate(profiles, first):
@@ -41,15 +44,32 @@ class ShardByReference:
         for payload in records:
             record = read_shard_record(payload)
             for settled in record.settled:
-                self.bulletin = settled.bulletin
+                self.bulletin = heard(self.bulletin, settled.bulletin)
                 for reply in settled.replies:
                     row = {name: int(reply[name]) for name in REPLY.names or ()}
                     self.engine.apply(row, settled.time_ms)
+            if record.order is not None:
+                self.editions.run(Running(*record.order.arguments))  # type: ignore[arg-type]
+                self._decide_by(self.editions.base)
+                self.bulletin = heard(open_bulletin(len(self.editions.registry.slots)), self.bulletin)
             if record.batch is not None:
                 key = record.batch.client, record.batch.number
                 yield from self._batch(record.batch, *told[key])
             self.engine.lapse(record.time_ms)
             self.engine.wallets.take_requests()
+
+    def _decide_by(self, compiled: CompiledPolicy) -> None:
+        if compiled is not self.deciding:
+            self.deciding = compiled
+            self.engine.adopt(compiled.policy, compiled.registry.slots, numbers_of(compiled))
+
+    def _policy_of(self, customer: int) -> CompiledPolicy:
+        """A customer is on trial by salt, as in a holdout."""
+        editions = self.editions
+        if editions.trial is None:
+            return editions.base
+        is_on_trial = bucket(editions.running.salt, self.replication, customer) < editions.running.share
+        return editions.trial if is_on_trial else editions.base
 
     def _batch(self, batch: Batch, decisions: np.ndarray, receipts: np.ndarray) -> Iterator[str]:
         counted: dict[int, int] = {}
@@ -63,6 +83,7 @@ class ShardByReference:
             ask = batch.asks[event.ask] if asks else None
             lines = self._lines(batch, event, ask)
             origin = batch.origins[event.origin] if event.origin != NONE else None
+            self._decide_by(self._policy_of(customer))
             answer = self.engine.decide(event, self.bulletin, ask, lines, origin)
             yield from unequal("decision", event, decision, answer.decision, DECISION)
             if asks and event.kind in ASKING and answer.receipt is not None:
@@ -75,6 +96,12 @@ class ShardByReference:
         if ask is None or event.kind not in WITH_CARTS:
             return np.zeros(0, LINE)
         return batch.lines[int(ask["first_line"]) : int(ask["first_line"]) + int(ask["lines"])].view(np.recarray)
+
+
+def heard(before: Bulletin, said: Bulletin) -> Bulletin:
+    """What was said last of every campaign: a Ledger may know more of them than a shard, or fewer."""
+    count = len(before.open)
+    return Bulletin(*(np.concatenate([new, old[len(new) :]])[:count] for old, new in zip(before, said, strict=True)))
 
 
 def unequal(what: str, event: np.record, here: np.void, there: dict[str, int], kind: np.dtype) -> Iterator[str]:

@@ -7,9 +7,10 @@ from random import Random
 
 import numpy as np
 
+from engine.host.editions import Editions, Running
 from engine.host.ledger_machine import LedgerMachine
-from engine.host.machines import LEDGER, Machine, seats_of
-from engine.host.messages import Answered, Batch, Decided, Envelope, Lead, Settled, Tick
+from engine.host.machines import LEDGER, OPERATOR, RUN, Machine, seats_of
+from engine.host.messages import Answered, Batch, Decided, Envelope, Lead, Order, Ordered, Settled, Tick
 from engine.host.partitions import bounds_of
 from engine.host.shard_machine import ShardMachine
 from engine.records import NONE, PARTITIONS
@@ -43,6 +44,7 @@ class Hall:
     journals: dict[str, list[bytes]] = field(default_factory=dict)
     on_way: list[tuple[int, Envelope]] = field(default_factory=list)  # (when, message)
     answers: dict[tuple[str, int, int], tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
+    ordered: dict[str, int] = field(default_factory=dict)  # the latest order that each seat has carried out
     now: int = 0
 
     def __post_init__(self) -> None:
@@ -55,11 +57,13 @@ class Hall:
     def fresh(self, seat: str) -> Machine:
         """A machine that has applied nothing."""
         if seat == LEDGER:
-            return LedgerMachine(ledger_of(self.traffic.plan, self.bounds, live=True))
+            ledger = ledger_of(self.traffic.plan, self.bounds, live=True)
+            return LedgerMachine(ledger, Editions(self.traffic.plan.policy))
         number = int(seat.removeprefix("shard-"))
         first, end = self.bounds[number]
         size = -(-self.traffic.customers // PARTITIONS)
-        return ShardMachine(number, self.traffic.shard(first, end), size, live=True)
+        editions = Editions(self.traffic.plan.policy)
+        return ShardMachine(number, self.traffic.shard(first, end), size, live=True, editions=editions)
 
     def again(self, seat: str) -> Machine:
         """A machine that has replayed the journal of a seat."""
@@ -88,6 +92,11 @@ class Hall:
         if envelope.to == CLIENT:
             self._post(self.dispatcher.receive(envelope.message, self.now))
             return
+        if envelope.to == OPERATOR:
+            done = envelope.message
+            assert isinstance(done, Ordered)
+            self.ordered[done.seat] = max(self.ordered.get(done.seat, 0), done.number)
+            return
         machine = self.machines[envelope.to]
         admission = machine.admit(envelope.message, self.now)
         self._post(admission.out)
@@ -107,6 +116,14 @@ class Hall:
             for _ in range(2 if draw() < chances.repeated else 1):
                 delay = self.random.randrange(10) if draw() < chances.delayed else 0
                 self.on_way.append((self.now + delay * TURN_MS, envelope))
+
+    def run(self, number: int, running: Running) -> None:
+        """Have every seat carry out an order while everything goes on."""
+        order = Order(number, RUN, tuple(vars(running).values()))
+        while any(self.ordered.get(seat, 0) < number for seat in self.machines):
+            late = [seat for seat in self.machines if self.ordered.get(seat, 0) < number]
+            self._post([Envelope(seat, order) for seat in late if self.random.random() < 0.3])
+            self.turn()
 
     def until_answered(self, most: int = 20_000) -> None:
         for _ in range(most):

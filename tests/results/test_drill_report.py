@@ -200,7 +200,7 @@ def test_the_chart_is_valid_plotly(tmp_path: Path) -> None:
 @pytest.mark.parametrize("late", [False, True])
 def test_names_of_lines_do_not_stand_on_each_other(tmp_path: Path, late: bool) -> None:
     """Where what follows is short beside what was before, both names are to the left of their lines."""
-    rows = ((0, -60.0, 0.02), *LATE, *QUICK) if late else LATE + QUICK
+    rows = LATE + QUICK if late else (*LATE, *QUICK, (0, 60.0, 0.02))
     page = page_of(tmp_path, result(rows=rows))
     struck, back, _ = json.loads(drawn_in(page))["layout"]["annotations"]
     assert (struck["xanchor"] == back["xanchor"]) == late

@@ -1,0 +1,57 @@
+"""Routes about the life of an order and of a coupon after it was claimed."""
+
+from gateway.bodies import Cancel, Challenge, Passed, Pay, Quote, Redeem, Redeemed, Refund, Returned, Transfer
+from gateway.decision_routes import DECIDES, tells_why
+from gateway.route import Answer, Asked, Route, Services
+
+
+async def pay(services: Services, asked: Asked) -> Answer:
+    return Answer(200, await services.desk.pay(asked.body, asked.request, tells_why(asked)))
+
+
+async def cancel(services: Services, asked: Asked) -> Answer:
+    return Answer(200, await services.desk.cancel(asked.body, asked.request))
+
+
+async def refund(services: Services, asked: Asked) -> Answer:
+    return Answer(200, await services.desk.refund(asked.body, asked.request))
+
+
+async def redeem(services: Services, asked: Asked) -> Answer:
+    return Answer(200, await services.desk.redeem(asked.body, asked.request, tells_why(asked)))
+
+
+async def transfer(services: Services, asked: Asked) -> Answer:
+    return Answer(200, await services.desk.transfer(asked.body, asked.request, tells_why(asked)))
+
+
+async def challenge(services: Services, asked: Asked) -> Answer:
+    return Answer(200, await services.desk.challenge(asked.body))
+
+
+ORDER_ROUTES = [
+    Route(
+        "POST", "/v1/pay", "An order was paid: its coupons are used up.", pay, DECIDES, Pay, {200: Quote},
+        heeds_ids=True,
+    ),
+    Route(
+        "POST", "/v1/cancel", "An order that is not paid is given up: its coupons are free again.",
+        cancel, DECIDES, Cancel, {200: Returned}, heeds_ids=True,
+    ),
+    Route(
+        "POST", "/v1/refund", "Pieces of a paid order come back; the answer says what is paid back.",
+        refund, DECIDES, Refund, {200: Returned}, heeds_ids=True,
+    ),
+    Route(
+        "POST", "/v1/redeem", "A coupon is used without a cart: a right, or a code at the desk.",
+        redeem, DECIDES, Redeem, {200: Redeemed}, heeds_ids=True,
+    ),
+    Route(
+        "POST", "/v1/transfer", "A coupon goes to another customer who is known.",
+        transfer, DECIDES, Transfer, {200: Redeemed}, heeds_ids=True,
+    ),
+    Route(
+        "POST", "/v1/challenge", "A customer passed the challenge that a refusal named; holds for ten minutes.",
+        challenge, DECIDES, Challenge, {200: Passed},
+    ),
+]  # fmt: skip

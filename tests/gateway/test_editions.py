@@ -1,0 +1,252 @@
+"""A policy is published while customers are decided for: tried on some, then for all, or taken back."""
+
+import functools
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+import pytest
+
+from engine.host.editions import Editions, Running, shared_changes, unfit
+from engine.host.machines import LEDGER
+from engine.policy.document import Policy
+from engine.policy.yaml_source import load_text
+from engine.records import Reason
+from loadtests.traffic import Traffic, record_traffic
+from tests.gateway.by_reference import ShardByReference
+from tests.gateway.hall import Hall, Network, Told, callers
+
+LIBRARY = Path(__file__).resolve().parent.parent.parent / "scenarios" / "library" / "policies"
+SHOP = (LIBRARY / "coupon_shop.yaml").read_text("utf-8")
+ROUGH = Network(lost=0.1, repeated=0.1, delayed=0.3)
+HOUR_MS = 3_600_000
+STEPS = 12
+TENTH, HALF = 100_000, 500_000
+
+MORE = """
+  a_little_extra:
+    purpose: transaction
+    topic: offers
+    channel: inbox
+    trigger: {on: page_view, pages: [goods]}
+    goal: {event: payment, window: 7d}
+    value: 10.00
+    coupon: surprise_5
+    issue: direct
+    response: {shown: 12%, otherwise: 11%}
+    frequency: {caps: [{most: 1, per: week}]}
+    creative: {style: plain, text: "5 off from 20."}
+"""
+COUPON = """
+  surprise_5:
+    kind: amount_off
+    off: 5.00
+    over: 20.00
+    valid: 7d
+    budget: surprises
+
+campaigns:"""
+
+
+def changed(text: str, *changes: tuple[str, str]) -> str:
+    for before, after in changes:
+        assert text.count(before) == 1, before
+        text = text.replace(before, after)
+    return text
+
+
+NEXT = changed(
+    SHOP,
+    ("cart, order, receipt]", "cart, order, receipt, attic]"),
+    ("caps: [{most: 1, per: week}]}\n    creative:\n      style: overlay\n      text: \"This week",
+     "caps: [{most: 2, per: day}]}\n    creative:\n      style: overlay\n      text: \"This week"),
+    ("  messages: {amount: 20000.00, channels: [push]}     # all push messages together\n",
+     "  messages: {amount: 20000.00, channels: [push]}\n  surprises: {amount: 5000.00}\n"),
+    ("\ncampaigns:", COUPON),
+) + MORE  # fmt: skip
+PREPARED, TRIED, HALVED = (Running(trial=NEXT, share=share, salt="2") for share in (0, TENTH, HALF))
+PUBLISHED, TAKEN_BACK = Running(base=NEXT), Running()
+
+
+@functools.cache
+def traffic() -> Traffic:
+    return record_traffic("coupon_shop", "coupon_shop", 800, 2, 4 * HOUR_MS)
+
+
+def served(path: list[Running], network: Network, seed: int, crashes: float) -> tuple[Hall, list[Told]]:
+    """Traffic, with an order now and then."""
+    hall = Hall(traffic(), network, Random(seed), crashes)
+    told, number = list(callers(hall, STEPS, 5)), 0
+    for place, one in enumerate(told):
+        if number < len(path) and place >= len(told) * (number + 1) // (len(path) + 1):
+            number += 1
+            hall.run(number, path[number - 1])
+        hall.dispatcher.submit(one.shard, one.block)
+        if hall.random.random() < 0.2:
+            hall.turn()
+    hall.until_answered()
+    return hall, told
+
+
+@pytest.fixture(scope="module", params=["published", "taken back"])
+def hall(request: pytest.FixtureRequest) -> Hall:
+    end = PUBLISHED if request.param == "published" else TAKEN_BACK
+    return served([PREPARED, TRIED, HALVED, end], ROUGH, 3, 0.03)[0]
+
+
+def test_who_is_on_trial_is_decided_by_the_other_policy(hall: Hall) -> None:
+    """What shards answered is what the reference says of their journals, policy by policy."""
+    plan = hall.traffic.plan
+    for number, (first, end) in enumerate(hall.bounds):
+        reference = ShardByReference(plan.policy, first, hall.traffic.profiles[first:end], hall.traffic.bulletin)
+        told = {(client, batch): of for (client, shard, batch), of in hall.answers.items() if shard == number}
+        assert list(reference.differences(hall.journals[f"shard-{number}"], told)) == []
+
+
+def machine_of(hall: Hall, seat: str) -> Any:
+    return hall.machines[seat]
+
+
+def fresh(hall: Hall, seat: str) -> Any:
+    return hall.fresh(seat)
+
+
+def shown(hall: Hall, campaign: str) -> np.ndarray:
+    """Customers to whom it was shown, as often as it was."""
+    slot = machine_of(hall, LEDGER).editions.registry.slots[campaign]
+    rows = np.concatenate([decisions for decisions, _ in hall.answers.values()])
+    return rows["customer"][(rows["campaign"] == slot) & (rows["reason"] == Reason.SHOWN)]
+
+
+def test_only_who_is_on_trial_sees_what_is_new() -> None:
+    hall, _ = served([PREPARED, TRIED], Network(), 4, 0.0)
+    saw = set(shown(hall, "a_little_extra").tolist())
+    shards = [machine_of(hall, f"shard-{number}").shard for number in range(hall.shards)]
+    chosen = {one for shard in shards for one in np.flatnonzero(shard.trial.chosen) + shard.arrays.first[0]}
+    assert 0 < len(saw) <= len(chosen) < 800 * 0.2 and saw <= chosen
+
+
+@pytest.mark.parametrize("seat", ["shard-0", LEDGER])
+def test_another_process_ends_where_the_journal_does(hall: Hall, seat: str) -> None:
+    machine = machine_of(hall, seat)
+    assert hall.again(seat).digest() == machine.digest()
+    again = fresh(hall, seat)
+    pieces = [machine.piece(at) for at in range(machine.pieces())]
+    again.restore(pieces)
+    again.caught_up()
+    assert again.digest() == machine.digest() and again.editions.state() == machine.editions.state()
+    assert again.ordered == 4
+
+
+@pytest.mark.parametrize("distance", [1, 4, 9])
+def test_a_snapshot_lasts_through_a_publication(hall: Hall, distance: int) -> None:
+    """Some of its pieces are from before an order, and some from after it."""
+    records = hall.journals["shard-0"]
+    machine, orders = fresh(hall, "shard-0"), list[int]()
+    for number, payload in enumerate(records, 1):
+        before = machine.ordered
+        machine.apply(payload)
+        orders += [number] if machine.ordered > before else []
+    for at in orders[1:]:
+        check_snapshot(hall, records, range(at - distance, min(at + distance, len(records)) + 1))
+
+
+def check_snapshot(hall: Hall, records: list[bytes], during: range) -> None:
+    machine, again = hall.fresh("shard-0"), hall.fresh("shard-0")
+    pieces, numbers = list[Any](), list[int]()
+    for number, payload in enumerate(records, 1):
+        machine.apply(payload)
+        if number in during:
+            left = machine.pieces() - len(pieces)
+            for _ in range(left if number == during[-1] else left // 3):
+                pieces.append(machine.piece(len(pieces)))
+                numbers.append(number)
+    again.restore(pieces)
+    for number, payload in enumerate(records, 1):
+        if numbers[0] < number <= numbers[-1]:
+            again.catch_up(payload, [seen < number for seen in numbers])
+        if number == numbers[-1]:
+            again.caught_up()
+        if number > numbers[-1]:
+            again.apply(payload)
+    assert again.digest() == machine.digest()
+
+
+def test_one_salt_draws_the_same_customers_and_more() -> None:
+    machine = fresh(Hall(traffic(), Network(), Random(1)), "shard-0")
+    drawn = []
+    for running in (TRIED, HALVED):
+        machine.editions.run(running)
+        machine.shard.run(machine.editions)
+        drawn.append(machine.shard.trial.chosen.copy())
+    assert 20 <= drawn[0].sum() <= 60 and 150 <= drawn[1].sum() <= 250
+    assert (drawn[0] <= drawn[1]).all()
+
+
+def test_numbers_never_change() -> None:
+    """Whatever comes and goes, a name keeps its number, and a second machine gives the same ones."""
+    begun = traffic().plan.policy
+    one, other = Editions(begun), Editions(begun)
+    before = dict(begun.registry.slots), dict(begun.coupons)
+    for running in (PREPARED, TRIED, PUBLISHED, Running(base=NEXT, trial=SHOP, share=TENTH), Running(base=SHOP)):
+        one.run(running)
+        other.restore(one.state())
+        assert other.state() == one.state()
+        assert before[0].items() <= one.registry.slots.items() and before[1].items() <= one.registry.coupons.items()
+        assert len(one.base.tables.campaigns) == len(one.registry.slots)
+    assert "a_little_extra" in one.registry.slots and "surprise_5" in one.registry.coupons
+
+
+def test_what_is_wrong_changes_nothing() -> None:
+    editions = Editions(traffic().plan.policy)
+    many = "".join(f"\n  c{number}: {{kind: amount_off, off: 1.00, over: 2.00, valid: 1d}}" for number in range(52))
+    running = Running(base=SHOP.replace("\ncoupons:", "\ncoupons:" + many))
+    editions.run(Running(trial=NEXT))
+    before = editions.state()
+    with pytest.raises(OverflowError, match="coupons must be at most"):
+        editions.run(running)
+    assert editions.state() == before
+
+
+UNFIT = {
+    "another policy": (("policy: coupon_shop", "policy: other_shop"), "policy must stay coupon_shop (got other_shop)"),
+    "another zone": (("Asia/Shanghai", "Asia/Tokyo"), "time_zone must stay Asia/Shanghai (got Asia/Tokyo)"),
+    "a page before": (("  pages: [home,", "  pages: [attic, home,"), "names.pages must begin with home, goods"),
+    "a tag gone": (("tags: [price_sensitive]", "tags: []"), "names.tags must begin with price_sensitive"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", UNFIT)
+def test_what_customers_remember_bounds_what_may_follow(what: str) -> None:
+    change, said = UNFIT[what]
+    (found,) = unfit(load_text(SHOP, "shop", Policy), load_text(changed(SHOP, change), "next", Policy))
+    assert said in found
+
+
+SHARED = {
+    "a coupon": ("    off: 200.00\n", "    off: 250.00\n", ["coupons.big_200 (terms)"]),
+    "a budget": ("growth: {amount: 150000.00}", "growth: {amount: 250000.00}", ["budgets.growth (amount)"]),
+    "a campaign's coupon": ("    coupon: big_500\n", "    coupon: big_200\n", ["campaigns.bigger_basket (coupon)"]),
+    "a limit": ("    limits: [{most: 1, per: month}]\n    valid: 30d\n", "    valid: 30d\n", []),
+    "a cap": ("caps: [{most: 3, per: 14d}]", "caps: [{most: 4, per: 14d}]", []),
+    "fraud": ("\ncoupons:\n", "\nfraud: {let_through: 5%}\n\ncoupons:\n", ["fraud"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", SHARED)
+def test_what_all_share_cannot_be_tried_on_some(what: str) -> None:
+    before, after, said = SHARED[what]
+    editions = Editions(traffic().plan.policy)
+    editions.run(Running(base=SHOP, trial=changed(SHOP, (before, after))))
+    assert editions.trial is not None and shared_changes(editions.base, editions.trial) == said
+
+
+def test_the_ledger_offers_what_either_offers() -> None:
+    machine = fresh(Hall(traffic(), Network(), Random(1)), LEDGER)
+    smaller = SHOP[: SHOP.index("  bigger_basket:")]
+    machine.editions.run(Running(trial=smaller))
+    used = machine.editions.common.campaigns["used"]
+    assert used[machine.editions.registry.slots["bigger_basket"]] == 1
+    machine.editions.run(Running(base=smaller))
+    assert machine.editions.common.campaigns["used"][machine.editions.registry.slots["bigger_basket"]] == 0
