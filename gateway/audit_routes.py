@@ -1,6 +1,9 @@
 """Routes for whoever watches the watchers: who did what."""
 
 from dataclasses import asdict
+from typing import Annotated
+
+from msgspec import Meta
 
 from gateway.bodies import AuditEntry, AuditHead, AuditPage
 from gateway.dictionary import BodyError
@@ -8,6 +11,7 @@ from gateway.keys import Role
 from gateway.route import Answer, Asked, Route, Services
 
 NUMBER_MAX = 10**15
+EntryNumber = Annotated[int, Meta(ge=0, le=NUMBER_MAX, description="Of an entry.")]
 
 
 async def audit(services: Services, asked: Asked) -> Answer:
@@ -24,6 +28,6 @@ async def audit(services: Services, asked: Asked) -> Answer:
 AUDIT_ROUTES = [
     Route(
         "GET", "/v1/audit", "The latest entries of the audit log, or with ?after=N the 1,000 after entry N.",
-        audit, frozenset({Role.AUDITOR}), answers={200: AuditPage}, is_audited=True,
+        audit, frozenset({Role.AUDITOR}), answers={200: AuditPage}, is_audited=True, query={"after": EntryNumber},
     ),
 ]  # fmt: skip

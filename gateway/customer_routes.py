@@ -3,8 +3,9 @@
 import msgspec
 
 from gateway.asking import identifying
-from gateway.bodies import CustomerId, Erased, Imported, Known, Profile, Retained, Retention, Sealed, Told
+from gateway.bodies import CustomerId, Erased, Imported, Known, Profile, Refused, Retained, Retention, Sealed, Told
 from gateway.decision_routes import ASKS_A_SHARD, DECIDES
+from gateway.desk import UnknownCustomerError
 from gateway.identifying import masked
 from gateway.importing import PARQUET
 from gateway.keys import Role
@@ -17,15 +18,15 @@ READS = frozenset({Role.OPERATOR, Role.AUDITOR})
 
 FILE_MAX = 64 * 1024 * 1024
 
-
-def customer_of(asked: Asked) -> str:
-    return msgspec.convert(asked.named["customer"], CustomerId)
-
-
 PROFILES = {
     "may be pushed to": {"consent": ["push"]},
     "more of it": {"birth_date": "1990-05-17", "balance": "1250.00", "consent": ["push", "email"], "card_active": True},
 }
+DUTIES = {"a duty of some years": {"duty": "anti-money-laundering law", "until": "2031-01-01"}}
+
+
+def customer_of(asked: Asked) -> str:
+    return msgspec.convert(asked.named["customer"], CustomerId)
 
 
 async def put(services: Services, asked: Asked) -> Answer:
@@ -84,18 +85,21 @@ CUSTOMER_ROUTES = [
     ),
     Route(
         "GET", "/v1/customers/{customer}", "What is known of a customer: what identifies masked, to an auditor whole.",
-        get, READS, answers={200: Told}, is_audited=True,
+        get, READS, answers={200: Told}, is_audited=True, raises=(UnknownCustomerError,),
     ),
     Route(
         "DELETE", "/v1/customers/{customer}", "Forgets a customer. 202: what duties lock is destroyed after their day.",
         delete, KEEPS, answers={200: Erased, 202: Erased}, is_audited=True,
+        raises=(UnknownCustomerError, *ASKS_A_SHARD),
     ),
     Route(
         "PUT", "/v1/customers/{customer}/retention", "Lays a duty to retain on a customer's record, or moves its day.",
-        retain, KEEPS, Retention, {200: Retained}, is_audited=True,
+        retain, KEEPS, Retention, {200: Retained, 409: Refused}, is_audited=True, raises=(UnknownCustomerError,),
+        examples=DUTIES,
     ),
     Route(
         "POST", "/v1/customers", "Writes what is known of many customers, from a Parquet file: all of them, or none.",
         import_many, KEEPS, bytes, {200: Imported}, body_max=FILE_MAX, takes=(PARQUET,), is_audited=True,
+        raises=(RoomError, *ASKS_A_SHARD),
     ),
 ]  # fmt: skip

@@ -1,6 +1,6 @@
 """The route of many events at once."""
 
-from gateway.decision_routes import DECIDES, tells_why
+from gateway.decision_routes import ASKS_A_SHARD, DECIDES, tells_why
 from gateway.many import ARROW_STREAM, EVENTS_MAX, JSON_LINES
 from gateway.route import Answer, Asked, Route, Services, media_type
 
@@ -16,5 +16,6 @@ EVENT_ROUTES = [
     Route(
         "POST", "/v1/events", f"Up to {EVENTS_MAX:,} events of any customers: all of them are taken, or none.",
         events, DECIDES, bytes, {200: bytes}, body_max=BODY_MAX, takes=(JSON_LINES, ARROW_STREAM),
+        gives=(JSON_LINES, ARROW_STREAM), raises=ASKS_A_SHARD,
     ),
 ]  # fmt: skip
