@@ -11,10 +11,9 @@ import msgspec
 from msgspec import Meta
 
 from gateway.bodies import CustomerId, Refused
-from gateway.desk import UnknownCustomerError
+from gateway.desk import SlowError, UnknownCustomerError
 from gateway.dispatcher import FullError
 from gateway.keys import Role
-from gateway.patience import SlowError
 from gateway.register import RoomError
 from gateway.route import JSON, REQUEST_ID, RETRY_AFTER_S, Route
 
@@ -26,13 +25,12 @@ STATUS_OF: dict[type[Exception], int] = {UnknownCustomerError: 404, FullError: 4
 SAYS = {
     200: "Done.",
     201: "Done: it is new.",
-    202: "Taken; a part of it comes later.",
+    202: "Taken.",
     204: "Done; there is nothing to say.",
     400: "A body that cannot be read, or a header that this does not heed.",
     401: "No key that is known.",
     403: "A key whose role may not ask this.",
     404: "Nothing has this name.",
-    409: "Not as things stand.",
     408: "The body did not come in time.",
     413: "The body is too large.",
     415: "A body of a kind that is not read here.",

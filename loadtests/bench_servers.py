@@ -58,7 +58,8 @@ def all_answered(server: Server, requests: Sequence[bytes], connections: int) ->
     """Each request once. Raises BenchError where one was not answered with success."""
     found = measured(server, requests, mode=ONCE, connections=connections, seconds=READY_WITHIN_S)
     if found.done != len(requests):
-        raise BenchError(f"{len(requests):,} requests must be answered (got {found.statuses}, {found.dropped:,} dropped)")
+        got = f"{found.statuses}, {found.dropped:,} dropped"
+        raise BenchError(f"{len(requests):,} requests must be answered with success (got {got})")
     return found
 
 
