@@ -41,7 +41,6 @@ class Answering:
     def decision(self, outcome: Outcome, customer: str, tells_why: bool) -> Decision:
         row = outcome.decisions[0]
         reason = Reason(row["reason"])
-        self.counted("decision", reason.name.lower())
         return Decision(
             customer=customer,
             time_ms=int(row["time_ms"]),
@@ -53,6 +52,7 @@ class Answering:
     def granted(self, outcome: Outcome, customer: str, coupon: str, tells_why: bool) -> Granted:
         """What became of a claim; what the Ledger was asked is what it replied."""
         answer, reply = self._answer(outcome), self._reply(outcome)
+        self.counted("claim", answer.name.lower())
         told = Granted(customer=customer, time_ms=time_of(outcome), answer=answer.name.lower())
         if answer in (Answer.DONE, Answer.FALLBACK):
             told.number = int(outcome.receipts["number"][0])
@@ -64,6 +64,7 @@ class Answering:
     def quote(self, outcome: Outcome, customer: str, order: int | None, tells_why: bool) -> Quote:
         """A cart that was not priced has no price."""
         receipt = outcome.receipts[0]
+        self.counted("checkout", self._answer(outcome).name.lower())
         told = Quote(
             customer=customer, time_ms=time_of(outcome), answer=self._answer(outcome).name.lower(), order=order
         )

@@ -14,15 +14,9 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from gateway.arrow import ArrowError
-from gateway.desk import UnknownCustomerError
-from gateway.dictionary import BodyError
-from gateway.dispatcher import FullError
-from gateway.json_lines import TooManyError
 from gateway.keys import Key
 from gateway.operation import Seen
-from gateway.patience import SlowError
-from gateway.register import RoomError
+from gateway.refusals import refusal_of
 from gateway.route import (
     REQUEST_ID,
     RETRY_AFTER_S,
@@ -152,27 +146,10 @@ class App:
     async def _answer(self, scope: Any, protocol: Any, trace: Trace) -> Answer:
         try:
             return await self._asked(scope, protocol, trace)
-        except StatusError as error:
-            return error.answer
-        except msgspec.ValidationError as error:
-            return refused(422, "the body is not as it must be", [problem_of(str(error))])
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            return refused(400, f"the body must be JSON: {error}")
-        except ArrowError as error:
-            return refused(400, str(error))
-        except TooManyError as error:
-            return refused(413, str(error))
-        except BodyError as error:
-            return refused(422, "the body is not as it must be", error.problems)
-        except UnknownCustomerError as error:
-            return refused(404, f"no customer has this id: {error}")
-        except RoomError as error:
-            return refused(507, str(error))
-        except FullError as error:
-            return StatusError(429, str(error), ("retry-after", str(RETRY_AFTER_S))).answer
-        except SlowError as error:
-            return refused(504, str(error))
         except Exception as error:  # its message may quote a body
+            answer = refusal_of(error)
+            if answer is not None:
+                return answer
             self.services.log("unexpected", error=type(error).__name__, at=place_of(error))
             return refused(500, "something unexpected happened; it is in the log")
 
@@ -236,9 +213,3 @@ def place_of(error: Exception) -> str:
     """File and line where it was raised."""
     frames = traceback.extract_tb(error.__traceback__)
     return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
-
-
-def problem_of(text: str) -> tuple[str, str]:
-    """msgspec says `Expected … - at `$.path``."""
-    message, _, path = text.partition(" - at ")
-    return path.strip("`") or "$", message

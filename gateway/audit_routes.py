@@ -11,7 +11,7 @@ from gateway.keys import Role
 from gateway.route import Answer, Asked, Route, Services
 
 NUMBER_MAX = 10**15
-EntryNumber = Annotated[int, Meta(ge=0, le=NUMBER_MAX, description="Of an entry.")]
+EntryNumber = Annotated[int, Meta(ge=0, le=NUMBER_MAX, description="Entries after this one.")]
 
 
 async def audit(services: Services, asked: Asked) -> Answer:

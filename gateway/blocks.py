@@ -27,6 +27,7 @@ class Outcome:
     decisions: np.ndarray  # DECISION[n]
     receipts: np.ndarray  # RECEIPT[k]
     replies: np.ndarray  # REPLY[r] to its customers
+    ordered: int | np.ndarray = 0  # the latest order that the shard had carried out; i8[n] where parts differ
 
 
 @dataclass(eq=False)
@@ -68,18 +69,19 @@ class Progress:
 
     def __init__(self, events: int, asks: int) -> None:
         self.decisions, self.receipts = np.zeros(events, DECISION), np.zeros(asks, RECEIPT)
+        self.ordered = np.zeros(events, np.int64)
         self.replies: list[np.ndarray] = []
         self.left = events
 
     def taken(self, block: Block, part: "Part", outcome: Outcome) -> np.ndarray:
         """As Block.answered."""
         places = part.places
-        self.decisions[places] = outcome.decisions
+        self.decisions[places], self.ordered[places] = outcome.decisions, outcome.ordered
         waits = NOWHERE if block.is_plain else self._asked(block, places, outcome)
         self.left -= len(places) - len(waits)
         if self.left == 0:
             replies = np.concatenate(self.replies) if self.replies else NO_REPLIES
-            block.told(Outcome(self.decisions, self.receipts, replies))
+            block.told(Outcome(self.decisions, self.receipts, replies, self.ordered))
         return waits
 
     def _asked(self, block: Block, places: np.ndarray, outcome: Outcome) -> np.ndarray:

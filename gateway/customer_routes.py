@@ -3,14 +3,14 @@
 import msgspec
 
 from gateway.asking import identifying
-from gateway.bodies import CustomerId, Erased, Imported, Known, Profile, Refused, Retained, Retention, Sealed, Told
+from gateway.bodies import CustomerId, Erased, Imported, Known, Profile, Retained, Retention, Sealed, Told
 from gateway.decision_routes import ASKS_A_SHARD, DECIDES
 from gateway.desk import UnknownCustomerError
 from gateway.identifying import masked
 from gateway.importing import PARQUET
 from gateway.keys import Role
 from gateway.register import RoomError
-from gateway.route import Answer, Asked, Route, Services, StatusError
+from gateway.route import Answer, Asked, Route, Services
 from gateway.vault import Duty, DutyError, Record
 
 KEEPS = frozenset({Role.OPERATOR})
@@ -18,15 +18,16 @@ READS = frozenset({Role.OPERATOR, Role.AUDITOR})
 
 FILE_MAX = 64 * 1024 * 1024
 
+
+def customer_of(asked: Asked) -> str:
+    return msgspec.convert(asked.named["customer"], CustomerId)
+
+
+DUTIES = {"for some years": {"duty": "anti-money-laundering law", "until": "2031-01-01"}}
 PROFILES = {
     "may be pushed to": {"consent": ["push"]},
     "more of it": {"birth_date": "1990-05-17", "balance": "1250.00", "consent": ["push", "email"], "card_active": True},
 }
-DUTIES = {"a duty of some years": {"duty": "anti-money-laundering law", "until": "2031-01-01"}}
-
-
-def customer_of(asked: Asked) -> str:
-    return msgspec.convert(asked.named["customer"], CustomerId)
 
 
 async def put(services: Services, asked: Asked) -> Answer:
@@ -56,10 +57,7 @@ async def delete(services: Services, asked: Asked) -> Answer:
 
 async def retain(services: Services, asked: Asked) -> Answer:
     customer, duty = customer_of(asked), Duty(asked.body.duty, asked.body.until)
-    try:
-        duties = await services.customers.retain(customer, duty)
-    except DutyError as error:
-        raise StatusError(409, str(error)) from None
+    duties = await services.customers.retain(customer, duty)
     asked.noted.append(f"{duty.duty}, until {duty.until}")
     return Answer(200, Retained(customer=customer, retention=retention(duties)))
 
@@ -94,8 +92,8 @@ CUSTOMER_ROUTES = [
     ),
     Route(
         "PUT", "/v1/customers/{customer}/retention", "Lays a duty to retain on a customer's record, or moves its day.",
-        retain, KEEPS, Retention, {200: Retained, 409: Refused}, is_audited=True, raises=(UnknownCustomerError,),
-        examples=DUTIES,
+        retain, KEEPS, Retention, {200: Retained}, is_audited=True,
+        raises=(UnknownCustomerError, DutyError), examples=DUTIES,
     ),
     Route(
         "POST", "/v1/customers", "Writes what is known of many customers, from a Parquet file: all of them, or none.",

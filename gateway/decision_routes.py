@@ -1,9 +1,10 @@
 """Routes that decide: something a customer does, and what comes of it."""
 
 from gateway.bodies import Checkout, Claim, Decide, Decision, Granted, Quote
-from gateway.desk import SlowError, UnknownCustomerError
+from gateway.desk import UnknownCustomerError
 from gateway.dispatcher import FullError
 from gateway.keys import Role
+from gateway.patience import SlowError
 from gateway.route import Answer, Asked, Route, Services
 
 DECIDES = frozenset({Role.CLIENT, Role.OPERATOR})

@@ -34,14 +34,14 @@ class Dictionary:
         self.numbers["campaign"] = {name: compiled.registry.slots[name] for name in compiled.policy.campaigns}
         self.numbers["coupon"] = compiled.coupons
         self.rules = compiled.rules
-        self.campaigns = {slot: name for name, slot in self.numbers["campaign"].items()}
-        self.coupons = {slot: name for name, slot in self.numbers["coupon"].items()}
+        self.campaigns = {slot: name for name, slot in compiled.registry.slots.items()}  # of policies before, too
+        self.coupons = {slot: name for name, slot in compiled.registry.coupons.items()}
 
     def with_names_of(self, other: "Dictionary") -> "Dictionary":
         """Knows the names of both, which have the same numbers."""
         both = copy(other)
         both.numbers = {kind: self.numbers[kind] | known for kind, known in other.numbers.items()}
-        both.campaigns, both.coupons = self.campaigns | other.campaigns, self.coupons | other.coupons
+        both.rules = self.rules | other.rules
         return both
 
     def creative(self, campaign: str, arm: int) -> tuple[str | None, Creative]:

@@ -83,7 +83,7 @@ class Lane:
 
 def taken_from(queue: deque[Part], most: int) -> list[Part]:
     """The first one, and as many more as make no more than so many events."""
-    parts, size = [], 0
+    parts, size = list[Part](), 0
     while queue and (not parts or size + queue[0].size <= most):
         parts.append(queue.popleft())
         size += parts[-1].size
@@ -208,7 +208,7 @@ class Dispatcher:
         if decided.contribution <= lane.settled:
             return self._send_again(lane, now)
         flight = self._landed(decided.shard, decided.number)
-        for part, outcome in parts_of(flight, decided.decisions, decided.receipts, NO_REPLIES):
+        for part, outcome in parts_of(flight, decided, NO_REPLIES):
             if len(outcome.receipts) and (outcome.receipts["answer"] == PENDING).any():
                 lane.settling.append(Settling(part, outcome, decided.contribution))
             else:
@@ -217,7 +217,7 @@ class Dispatcher:
 
     def _answered(self, answer: Answered) -> None:
         flight = self._landed(answer.shard, answer.number)
-        for part, outcome in parts_of(flight, answer.decisions, answer.receipts, answer.replies):
+        for part, outcome in parts_of(flight, answer, answer.replies):
             self._tell(self.lanes[answer.shard], part, outcome)
 
     def _tell(self, lane: Lane, part: Part, outcome: Outcome) -> None:
@@ -246,12 +246,11 @@ class Dispatcher:
         return [self._envelope(flight.batch) for flight in lane.flights]
 
 
-def parts_of(
-    flight: Flight | None, decisions: np.ndarray, receipts: np.ndarray, replies: np.ndarray
-) -> Iterator[tuple[Part, Outcome]]:
+def parts_of(flight: Flight | None, answer: Decided | Answered, replies: np.ndarray) -> Iterator[tuple[Part, Outcome]]:
     """What a batch was answered, part by part; nothing where it was told before."""
     event = ask = 0
     for part in flight.parts if flight is not None else ():
         ends = event + len(part.places), ask + part.asks
-        yield part, Outcome(decisions[event : ends[0]], receipts[ask : ends[1]], replies)
+        rows = answer.decisions[event : ends[0]], answer.receipts[ask : ends[1]]
+        yield part, Outcome(*rows, replies, answer.ordered)
         event, ask = ends

@@ -11,6 +11,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from engine.host.disk import FolderDisk, sync_folder
+from engine.host.editions import Editions
 from engine.host.ledger import LedgerHost
 from engine.host.ledger_machine import LedgerMachine
 from engine.host.machines import LEDGER, Machine, seats_of
@@ -113,13 +114,14 @@ class Build:
             policy.tables, policy.coupons, policy.budgets, self.bounds, self.beginning.start_ms, live=True
         )
         if seat == LEDGER:
-            return LedgerMachine(ledger)
+            return LedgerMachine(ledger, Editions(policy))
         number = int(seat.removeprefix("shard-"))
         first, end = self.bounds[number]
         shard = CustomerShard(first, end - first, policy.tables, policy.registry.slots)
         shard.customers[:] = newcomer()[0]
         shard.take_bulletin(ledger.bulletin())
-        return ShardMachine(number, shard, -(-self.beginning.customers // PARTITIONS), live=True)
+        size = -(-self.beginning.customers // PARTITIONS)
+        return ShardMachine(number, shard, size, live=True, editions=Editions(policy))
 
     def warm(self) -> None:
         """Have everything loaded that a host calls."""

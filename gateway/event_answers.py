@@ -7,6 +7,7 @@ import numpy as np
 
 from engine.records import ARMS_MAX, NONE, Channel, Reason
 from gateway.dictionary import Dictionary
+from gateway.speaking import Speaking
 
 NAMED = ("campaign", "channel", "arm", "reason")
 
@@ -48,32 +49,50 @@ def names_in(column: Named) -> list[str | None]:
 
 
 class Shows:
-    """Names of what one policy shows."""
+    """Names of what policies show."""
 
-    def __init__(self, dictionary: Dictionary, tells_why: bool) -> None:
-        self.tells_why = tells_why
-        slots = max(dictionary.campaigns, default=0) + 1
-        self.campaigns = [dictionary.campaigns.get(slot, "") for slot in range(slots)]
+    def __init__(self, speaking: Speaking, tells_why: bool) -> None:
+        self.speaking, self.tells_why = speaking, tells_why
+        campaigns = speaking.present.both.campaigns
+        self._slots = max(campaigns, default=0) + 1
+        self.campaigns = [campaigns.get(slot, "") for slot in range(self._slots)]
         self.channels = [channel.name.lower() for channel in Channel]
         self.reasons = [reason.name.lower() for reason in Reason]
         self.arms: list[str] = []
-        self._arm_codes = np.full(slots * ARMS_MAX, NONE)
-        for slot, campaign in dictionary.campaigns.items():
-            for number, arm in enumerate(dictionary.policy.campaigns[campaign].arms or []):
-                self._arm_codes[slot * ARMS_MAX + number] = len(self.arms)
-                self.arms.append(arm.name)
+        self._codes: dict[Dictionary, np.ndarray] = {}  # of arms, by slot and number
 
-    def columns(self, decisions: np.ndarray) -> Answered:
-        """Of DECISION[n]."""
+    def columns(self, decisions: np.ndarray, orders: np.ndarray) -> Answered:
+        """Of DECISION[n]; orders: the latest that a shard had carried out, i8[n]."""
         shown = decisions["reason"] == Reason.SHOWN
         campaign = np.where(shown, decisions["campaign"], NONE).astype(np.int64)
-        arm = self._arm_codes[campaign.clip(0) * ARMS_MAX + decisions["arm"].clip(0)]
         return Answered(
             decisions["time_ms"].astype(np.int64),
             Named(self.campaigns, campaign),
             Named(self.channels, np.where(shown, decisions["channel"], NONE).astype(np.int64)),
             np.where(shown, decisions["exposure"], NONE).astype(np.int64),
-            Named(self.arms, np.where(shown, arm, NONE)),
+            Named(self.arms, np.where(shown, self._arms(decisions, campaign.clip(0), orders), NONE)),
             decisions["late"] != 0,
             Named(self.reasons, decisions["reason"].astype(np.int64)) if self.tells_why else None,
         )
+
+    def _arms(self, decisions: np.ndarray, campaign: np.ndarray, orders: np.ndarray) -> np.ndarray:
+        """Of each row, in the words of the policy that has decided."""
+        places = campaign * ARMS_MAX + decisions["arm"].clip(0)
+        arms = np.full(len(decisions), NONE)
+        for order in np.unique(orders).tolist():
+            words, rows = self.speaking.after(order), orders == order
+            arms[rows] = self._of_arms(words.base)[places[rows]]
+            if words.chosen is not None:
+                rows &= words.chosen[decisions["customer"]]
+                arms[rows] = self._of_arms(words.trial)[places[rows]]
+        return arms
+
+    def _of_arms(self, dictionary: Dictionary) -> np.ndarray:
+        found = self._codes.get(dictionary)
+        if found is None:
+            found = self._codes[dictionary] = np.full(self._slots * ARMS_MAX, NONE)
+            for name, slot in dictionary.numbers["campaign"].items():
+                for number, arm in enumerate(dictionary.policy.campaigns[name].arms or []):
+                    found[slot * ARMS_MAX + number] = len(self.arms)
+                    self.arms.append(arm.name)
+        return found

@@ -103,6 +103,11 @@ class Rows:
     origins: np.ndarray  # ORIGIN[k]
 
 
+def repeat_of(message: str) -> Callable[[int], str]:
+    """The same for every row."""
+    return lambda place: message
+
+
 class Checking:
     """Columns to records under one policy, now. Problems are kept, and what has one has no meaning."""
 
@@ -223,7 +228,8 @@ class Checking:
             for name in fields:
                 column = "amount_fen" if name == "amount" else name
                 lacking = np.flatnonzero(rows & ~self.is_given(columns, column))
-                self.add(columns, column, lacking, lambda _, word=word: f"must be given with {word} (got nothing)")
+                must = f"must be given with {word} (got nothing)"
+                self.add(columns, column, lacking, repeat_of(must))
 
     def is_given(self, columns: Columns, name: str) -> np.ndarray:
         if name in columns.words:

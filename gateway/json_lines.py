@@ -132,11 +132,12 @@ def numbers_of(column: list[int | None]) -> Numbers:
     return Numbers(np.array([0 if value is None else value for value in column], np.int64), given)
 
 
-def answer(decisions: np.ndarray, shows: Shows) -> Work[bytes]:
-    """A line an event, in their order."""
+def answer(decisions: np.ndarray, orders: np.ndarray, shows: Shows) -> Work[bytes]:
+    """A line an event, in their order. orders: as in Shows.columns."""
     out = []
     for low in range(0, len(decisions), ANSWERED_AT_ONCE):
-        columns = shows.columns(decisions[low : low + ANSWERED_AT_ONCE])
+        some = slice(low, low + ANSWERED_AT_ONCE)
+        columns = shows.columns(decisions[some], orders[some])
         lines = [Decided(*row) for row in zip(*columns.lists(), strict=True)]
         out.append(_ENCODER.encode_lines(lines))
         yield

@@ -44,12 +44,11 @@ class Many:
             raise FullError(f"{self._under_way} requests of many events are under way, and at most {REQUESTS_MAX} may")
         self._under_way += 1
         try:
-            shows = Shows(self.desk.dictionary, tells_why)
             if content_type == JSON_LINES:
-                decisions = await self._decided(await beside_others(self._lines(body)))
-                return await beside_others(json_lines.answer(decisions, shows))
-            decisions = await self._decided(await beside_others(self._stream(body)))
-            return arrow.answer(shows.columns(decisions))
+                decided = await self._decided(await beside_others(self._lines(body)))
+                return await beside_others(json_lines.answer(*decided, Shows(self.desk.speaking, tells_why)))
+            decided = await self._decided(await beside_others(self._stream(body)))
+            return arrow.answer(Shows(self.desk.speaking, tells_why).columns(*decided))
         finally:
             self._under_way -= 1
 
@@ -73,9 +72,9 @@ class Many:
         raise_if_wrong(checking)
         return found
 
-    async def _decided(self, rows: Rows) -> np.ndarray:
-        """DECISION[n] of all, once every shard has decided its own."""
-        decisions = np.zeros(len(rows.events), DECISION)
+    async def _decided(self, rows: Rows) -> tuple[np.ndarray, np.ndarray]:
+        """DECISION[n] of all, once every shard has decided its own; i8[n]: after which order."""
+        decisions, orders = np.zeros(len(rows.events), DECISION), np.zeros(len(rows.events), np.int64)
         blocks: dict[int, Block] = {}
         left = 0
         shards = self.desk.shards_of(rows.events["customer"])
@@ -84,19 +83,20 @@ class Many:
 
             def told(outcome: Outcome, places: np.ndarray = places) -> None:
                 nonlocal left
-                decisions[places] = outcome.decisions
+                decisions[places], orders[places] = outcome.decisions, outcome.ordered
+                self.desk.watched(outcome)
                 left -= 1
                 if left == 0 and not done.done():
                     done.set_result(None)
 
             blocks[shard] = Block(rows.events[places], told, origins=rows.origins)
         if not blocks:
-            return decisions
+            return decisions, orders
         left, done = len(blocks), self.desk.patience.future()
         self.desk.carrier.dispatcher.submit_all(blocks)
         self.desk.carrier.nudge()
         await done
-        return decisions
+        return decisions, orders
 
 
 def raise_if_wrong(checking: Checking) -> None:

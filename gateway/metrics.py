@@ -16,14 +16,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from engine.host.messages import Envelope, Settled
-from engine.records import DAY_MS, Bulletin
+from engine.records import DAY_MS, Bulletin, Reason
 from gateway.desk import Desk
-from gateway.dispatcher import SETTLING_MAX, Dispatcher, size_of
+from gateway.dispatcher import SETTLING_MAX, Dispatcher
 from gateway.doorkeeper import Doorkeeper
 from gateway.tls import Tls
 from gateway.wellness import STATES, Wellness, Witness
@@ -33,6 +34,7 @@ BOUNDS_S = (0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.
 LAG_EVERY_S, LAG_KEPT = 0.25, 60  # the longest of the last 15 s is told
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
+REASONS = {int(reason): reason.name.lower() for reason in Reason}
 TOLD = {"decision": "reason", "claim": "answer", "checkout": "answer"}  # by kind of outcome: its label
 
 
@@ -74,6 +76,15 @@ class Counts:
     def told(self, kind: str, name: str, count: int = 1) -> None:
         """An outcome that a caller was told."""
         self.outcomes[kind, name] += count
+
+    def decided(self, decisions: np.ndarray) -> None:
+        """DECISION[n] that shards made."""
+        if len(decisions) == 1:
+            self.outcomes["decision", REASONS[decisions["reason"][0]]] += 1
+            return
+        for reason, count in enumerate(np.bincount(decisions["reason"]).tolist()):
+            if count:
+                self.outcomes["decision", REASONS[reason]] += count
 
 
 class Pulse:
@@ -153,14 +164,14 @@ class Metrics:
         return []
 
 
-def gauge(name: str, says: str, labels: tuple[str, ...], values: Mapping[tuple[str, ...], float]) -> Metric:
+def gauge(name: str, says: str, labels: tuple[str, ...], values: Mapping[Any, float]) -> Metric:
     family = GaugeMetricFamily(f"windtunnel_{name}", says, labels=labels)
     for label, value in values.items():
         family.add_metric(label, value)
     return family
 
 
-def counter(name: str, says: str, labels: tuple[str, ...], values: Mapping[tuple[str, ...], float]) -> Metric:
+def counter(name: str, says: str, labels: tuple[str, ...], values: Mapping[Any, float]) -> Metric:
     family = CounterMetricFamily(f"windtunnel_{name}", says, labels=labels)
     for label, value in values.items():
         family.add_metric(label, value)
@@ -192,7 +203,7 @@ def _lanes(sources: Sources) -> Iterator[Metric]:
     yield of("queue_events_max", "As many may wait; more are refused with 429.", lambda lane: dispatcher.queue_max)
     yield of("batches_under_way", "Batches that were sent and not decided yet.", lambda lane: len(lane.flights))
     yield of("batch_events", "Events in those batches.", lambda lane: sum(
-        size_of(part) for flight in lane.flights for part in flight.parts))  # fmt: skip
+        part.size for flight in lane.flights for part in flight.parts))  # fmt: skip
     yield of("settling", "Asks that were decided and wait for the Ledger.", lambda lane: len(lane.settling))
     yield of("settling_max", "With as many nothing more is sent to the shard.", lambda lane: SETTLING_MAX)
     yield of("put_off", "Asks that wait for an earlier one of their customer.", lambda lane: len(lane.waiting))
@@ -241,7 +252,7 @@ def _sizes(folder: Path) -> dict[tuple[str, ...], float]:
 
 
 def _campaigns(sources: Sources) -> Iterator[Metric]:
-    bulletin, campaigns = sources.bulletin, sources.desk.answering.dictionary.campaigns
+    bulletin, campaigns = sources.bulletin, sources.desk.dictionary.campaigns
 
     def of(name: str, says: str, column: str) -> Metric:
         values = {} if bulletin is None else {

@@ -11,17 +11,15 @@ import msgspec
 from msgspec import Meta
 
 from gateway.bodies import CustomerId, Refused
-from gateway.desk import SlowError, UnknownCustomerError
-from gateway.dispatcher import FullError
 from gateway.keys import Role
-from gateway.register import RoomError
+from gateway.policy_bodies import PublicationNumber
+from gateway.refusals import STATUS_OF
 from gateway.route import JSON, REQUEST_ID, RETRY_AFTER_S, Route
 
 OPENAPI = "3.1.0"
 SCHEMAS = "#/components/schemas/{name}"
 KEY = "key"  # the name of the security scheme
 
-STATUS_OF: dict[type[Exception], int] = {UnknownCustomerError: 404, FullError: 429, SlowError: 504, RoomError: 507}
 SAYS = {
     200: "Done.",
     201: "Done: it is new.",
@@ -32,6 +30,7 @@ SAYS = {
     403: "A key whose role may not ask this.",
     404: "Nothing has this name.",
     408: "The body did not come in time.",
+    409: "Not possible as things are; why is said.",
     413: "The body is too large.",
     415: "A body of a kind that is not read here.",
     422: "Not as it must be; every problem with its path.",
@@ -41,7 +40,10 @@ SAYS = {
     504: "It was taken, and the answer does not come: claims and orders are asked again under the same key.",
     507: "There is no room for another customer.",
 }
-SEGMENTS = {"customer": CustomerId}  # what a {…} of any path is; a text where nothing is said
+SEGMENTS = {
+    "customer": CustomerId,
+    "publication": PublicationNumber,
+}  # what a {…} of any path is; a text where nothing is said
 RequestId = Annotated[
     str,
     Meta(

@@ -6,6 +6,7 @@ from msgspec import Meta, Struct, field
 
 from gateway.guardrails import Guardrails
 
+PublicationNumber = Annotated[int, Meta(ge=1, le=10**9, description="Of a publication.")]
 Share = Annotated[float, Meta(gt=0, le=1)]
 
 

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Sequence
 from itertools import pairwise
 
+import msgspec
+
 from engine.policy.findings import Finding
 from engine.policy.quantities import yuan_text
 from engine.policy.yaml_source import DocumentError
@@ -11,11 +13,12 @@ from engine.records import SHARE_ONE
 from gateway.dictionary import BodyError
 from gateway.guardrails import Side
 from gateway.keys import Role
-from gateway.policy_bodies import Advice, Group, PolicyState, Propose, Published, RollBack
-from gateway.publications import Publication, PublishingError, State
+from gateway.policy_bodies import Advice, Group, PolicyState, Propose, PublicationNumber, Published, RollBack
+from gateway.publications import Publication, PublishingError, State, UnknownPublicationError
 from gateway.publisher import Proposal, Publisher
-from gateway.route import Answer, Asked, Route, Services, StatusError
+from gateway.route import Answer, Asked, Route, Services
 
+YAML = "application/yaml"
 PUBLISHES = frozenset({Role.STRATEGIST})
 SEES = frozenset({Role.STRATEGIST, Role.OPERATOR, Role.AUDITOR})
 ROLLS_BACK = frozenset({Role.STRATEGIST, Role.OPERATOR})
@@ -39,66 +42,53 @@ async def policy(services: Services, asked: Asked) -> Answer:
 
 
 async def document(services: Services, asked: Asked) -> Answer:
-    return Answer(200, found(services, asked).text.encode(), content_type="application/yaml")
+    return Answer(200, found(services, asked).text.encode(), content_type=YAML)
 
 
 async def propose(services: Services, asked: Asked) -> Answer:
     body: Propose = asked.body
     stages = shares_of(body.stages)
     findings = await checked(services, body.policy, stages)
-    assert asked.key is not None
-    proposal = Proposal(body.policy, asked.key.name, stages, body.hold_s * 1_000, body.least_shown, body.guardrails)
-    return Answer(201, published(services.publisher, services.publisher.propose(proposal), findings))
+    proposal = Proposal(body.policy, person(asked), stages, body.hold_s * 1_000, body.least_shown, body.guardrails)
+    publication = services.publisher.propose(proposal)
+    asked.noted.append(f"publication {publication.number}")
+    return Answer(201, published(services.publisher, publication, findings))
 
 
 async def approve(services: Services, asked: Asked) -> Answer:
     publisher, publication = services.publisher, found(services, asked)
-    assert asked.key is not None
-    by = asked.key.name
-    try:
-        publisher.may_approve(publication.number, by)
-        decides = publisher.kept.running
-        findings = await checked(services, publication.text, publication.stages)
-        if publisher.kept.running != decides:
-            raise PublishingError("another policy decides since this was asked: ask again")
-        return Answer(200, published(publisher, publisher.approve(publication.number, by), findings))
-    except PublishingError as error:
-        raise conflict(error) from None
+    by, decides = person(asked), publisher.kept.running
+    publisher.may_approve(publication.number, by)
+    findings = await checked(services, publication.text, publication.stages)
+    if publisher.kept.running != decides:
+        raise PublishingError("another policy decides since this was asked: ask again")
+    return Answer(200, published(publisher, publisher.approve(publication.number, by), findings))
 
 
 async def advance(services: Services, asked: Asked) -> Answer:
-    try:
-        return Answer(200, published(services.publisher, services.publisher.advance(found(services, asked).number)))
-    except PublishingError as error:
-        raise conflict(error) from None
+    return Answer(200, published(services.publisher, services.publisher.advance(found(services, asked).number)))
 
 
 async def roll_back(services: Services, asked: Asked) -> Answer:
-    try:
-        publication = services.publisher.roll_back(found(services, asked).number, asked.body.why)
-    except PublishingError as error:
-        raise conflict(error) from None
+    publication = services.publisher.roll_back(found(services, asked).number, asked.body.why)
     return Answer(200, published(services.publisher, publication))
 
 
 async def withdraw(services: Services, asked: Asked) -> Answer:
-    try:
-        return Answer(200, published(services.publisher, services.publisher.withdraw(found(services, asked).number)))
-    except PublishingError as error:
-        raise conflict(error) from None
+    return Answer(200, published(services.publisher, services.publisher.withdraw(found(services, asked).number)))
 
 
 # --- parts ------------------------------------------------------------------------------------------------------------
 def found(services: Services, asked: Asked) -> Publication:
-    number = asked.named["number"]
-    try:
-        return services.publisher.kept.of(int(number) if number.isdecimal() and len(number) < 10 else 0)
-    except KeyError:
-        raise StatusError(404, f"no publication has this number: {number}") from None
+    """Raises UnknownPublicationError; notes which it is."""
+    number = msgspec.convert(asked.named["publication"], PublicationNumber, strict=False)
+    asked.noted.append(f"publication {number}")
+    return services.publisher.kept.of(number)
 
 
-def conflict(error: PublishingError) -> StatusError:
-    return StatusError(409, str(error))
+def person(asked: Asked) -> str:
+    assert asked.key is not None
+    return asked.key.name
 
 
 async def checked(services: Services, text: str, stages: Sequence[int]) -> list[Finding]:
@@ -143,19 +133,24 @@ def group(side: Side) -> Group:
     )  # fmt: skip
 
 
-NUMBERED = "/v1/policies/{number}"
+NUMBERED = "/v1/policies/{publication}"
+RAISES = (UnknownPublicationError, PublishingError)
 POLICY_ROUTES = [
     Route("GET", "/v1/policies", "Which policies decide, and what was published.", policies, SEES,
           answers={200: PolicyState}),
     Route("POST", "/v1/policies", "Proposes a policy; another person has to approve it.", propose, PUBLISHES, Propose,
-          {201: Published}, body_max=1024 * 1024),
-    Route("GET", NUMBERED, "How far a publication has come, and what it does.", policy, SEES, answers={200: Published}),
-    Route("GET", NUMBERED + "/document", "Its policy, as it was proposed.", document, SEES, answers={200: bytes}),
+          {201: Published}, body_max=1024 * 1024, is_audited=True,
+          examples={"in three stages": {"policy": "policy: …"}}),
+    Route("GET", NUMBERED, "How far a publication has come, and what it does.", policy, SEES, answers={200: Published},
+          raises=(UnknownPublicationError,)),
+    Route("GET", NUMBERED + "/document", "Its policy, as it was proposed.", document, SEES, answers={200: bytes},
+          raises=(UnknownPublicationError,), gives=(YAML,)),
     Route("POST", NUMBERED + "/approve", "Begins its first stage. Not by whoever proposed it.", approve, PUBLISHES,
-          answers={200: Published}),
+          answers={200: Published}, raises=RAISES, is_audited=True),
     Route("POST", NUMBERED + "/advance", "Begins its next stage, where guardrails hold.", advance, PUBLISHES,
-          answers={200: Published}),
+          answers={200: Published}, raises=RAISES, is_audited=True),
     Route("POST", NUMBERED + "/roll-back", "Everybody has what they had before, at once.", roll_back, ROLLS_BACK,
-          RollBack, {200: Published}),
-    Route("POST", NUMBERED + "/withdraw", "It is not to be published.", withdraw, PUBLISHES, answers={200: Published}),
+          RollBack, {200: Published}, raises=RAISES, is_audited=True),
+    Route("POST", NUMBERED + "/withdraw", "It is not to be published.", withdraw, PUBLISHES, answers={200: Published},
+          raises=RAISES, is_audited=True),
 ]  # fmt: skip

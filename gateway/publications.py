@@ -28,6 +28,10 @@ class PublishingError(Exception):
         self.reasons = list(reasons)
 
 
+class UnknownPublicationError(Exception):
+    """No publication has this number."""
+
+
 class State(Enum):
     """Of a publication."""
 
@@ -77,9 +81,9 @@ class Ledger(Struct):
     until: str = ""  # last day of the calendar that hosts have
 
     def of(self, number: int) -> Publication:
-        """Raises KeyError."""
+        """Raises UnknownPublicationError."""
         if not 1 <= number <= len(self.publications):
-            raise KeyError(number)
+            raise UnknownPublicationError(number)
         return self.publications[number - 1]
 
     @property

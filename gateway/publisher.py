@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
-import numpy as np
-
+from engine.coupon_records import Answer
 from engine.host.editions import Editions, Running, day_of, shared_changes, unfit
 from engine.host.machines import RUN
 from engine.host.messages import Envelope, Message, Order, Ordered, Tick
@@ -20,7 +19,8 @@ from engine.policy.findings import Finding
 from engine.policy.lint import lint
 from engine.policy.tables import CompiledPolicy
 from engine.policy.yaml_source import load_text
-from engine.records import SHARE_ONE
+from engine.records import SHARE_ONE, EventKind
+from gateway.blocks import Outcome
 from gateway.guardrails import BREAKS_AT, HOLDS_BACK_AT, Counts, Guardrails
 from gateway.publications import Ledger, Publication, PublishingError, State, read, write
 from gateway.speaking import Speaking, Words
@@ -85,7 +85,7 @@ class Publisher:
         return publication
 
     def may_approve(self, number: int, by: str) -> Publication:
-        """Raises KeyError, PublishingError."""
+        """Raises UnknownPublicationError, PublishingError."""
         publication = self._in(number, State.PROPOSED)
         if by == publication.by:
             raise PublishingError(SECOND_PERSON.format(by))
@@ -94,15 +94,14 @@ class Publisher:
         return publication
 
     def approve(self, number: int, by: str) -> Publication:
-        """Begin the first stage of one that was checked against the policy that decides now. Raises KeyError,
-        PublishingError."""
+        """Begin the first stage of one that was checked against what decides now. Raises as `may_approve`."""
         publication = self.may_approve(number, by)
         publication.approved_by, publication.state = by, State.ON_TRIAL
         self._plan(Running(self.kept.running, publication.text, 0, publication.salt, self.kept.until))
         return self._advance(publication)
 
     def advance(self, number: int) -> Publication:
-        """Its next stage. Raises KeyError, PublishingError where it is not to go on yet."""
+        """Its next stage. Raises UnknownPublicationError, PublishingError where it is not to go on yet."""
         publication = self._in(number, State.ON_TRIAL)
         reasons = self.held_back_by(publication)
         if reasons:
@@ -110,7 +109,7 @@ class Publisher:
         return self._advance(publication)
 
     def roll_back(self, number: int, why: str) -> Publication:
-        """Everybody has what they had before. Raises KeyError, PublishingError."""
+        """Everybody has what they had before. Raises UnknownPublicationError, PublishingError."""
         publication, trial = self.kept.of(number), self.kept.on_trial
         if publication.state is State.PUBLISHED:
             if trial is not None:
@@ -133,7 +132,7 @@ class Publisher:
         return publication
 
     def withdraw(self, number: int) -> Publication:
-        """Raises KeyError, PublishingError."""
+        """Raises UnknownPublicationError, PublishingError."""
         publication = self._in(number, State.PROPOSED)
         publication.state = State.WITHDRAWN
         self._write()
@@ -153,21 +152,18 @@ class Publisher:
         return reasons + publication.guardrails.exceeded(counts, HOLDS_BACK_AT)
 
     # --- what is seen of a trial --------------------------------------------------------------------------------------
-    def take(self, decisions: np.ndarray, order: int) -> None:
-        """DECISION[n] of a shard that had carried out an order."""
-        publication, words = self.kept.on_trial, self.speaking.after(order)
-        if publication is not None and words.chosen is not None:
-            publication.counts.take(decisions, words.chosen[decisions["customer"]])
-            self._watch(publication)
-
-    def take_order(self, customer: int, discount: int, order: int) -> None:
-        """discount: fen."""
-        publication, words = self.kept.on_trial, self.speaking.after(order)
-        if publication is not None and words.chosen is not None:
-            publication.counts.take_order(discount, words.is_on_trial(customer))
-            self._watch(publication)
-
-    def _watch(self, publication: Publication) -> None:
+    def watch(self, outcome: Outcome) -> None:
+        """What shards decided while a policy is on trial."""
+        publication, words = self.kept.on_trial, self.speaking.present
+        if publication is None or words.chosen is None or not len(outcome.decisions):
+            return
+        decisions, counts = outcome.decisions, publication.counts
+        on_trial = words.chosen[decisions["customer"]]
+        counts.take(decisions, on_trial)
+        if len(outcome.receipts) == 1 == len(decisions) and decisions["kind"][0] == EventKind.ORDER:
+            (receipt,) = outcome.receipts
+            if receipt["answer"] == Answer.DONE:
+                counts.take_order(int(receipt["discount"]), bool(on_trial[0]))
         exceeded = publication.guardrails.exceeded(publication.counts, BREAKS_AT)
         if exceeded and publication.counts.tried.shown >= publication.least_shown:
             self.roll_back(publication.number, "; ".join(exceeded))

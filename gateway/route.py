@@ -12,6 +12,7 @@ from gateway.importing import Importing
 from gateway.keys import Key, Keys, Role
 from gateway.many import Many
 from gateway.operation import Operation
+from gateway.publisher import Publisher
 
 BODY_MAX = 64 * 1024
 RETRY_AFTER_S = 1
@@ -47,6 +48,7 @@ class Services:
     desk: Desk
     many: Many
     importing: Importing
+    publisher: Publisher
     keys: Keys
     log: Callable[..., None]  # log(event, **what is told of it)
     audit: Audit

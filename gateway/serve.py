@@ -9,12 +9,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from granian.constants import HTTPModes, Interfaces, SSLProtocols
 from granian.http import HTTP1Settings, HTTP2Settings
 from granian.server.embed import Server
 
 from engine.host.disk import locked
+from engine.host.machines import OPERATOR, seats_of
 from engine.host.ray_cluster import cluster
 from engine.host.ray_fleet import SPARES, RayFleet
 from engine.host.replica import Care
@@ -22,10 +24,10 @@ from engine.policy.document import Policy
 from gateway.app import App, place_of
 from gateway.audit import FILE as AUDIT
 from gateway.audit import Audit, AuditLog
+from gateway.blocks import Outcome
 from gateway.carrier import Carrier
 from gateway.customers import Customers
 from gateway.desk import Desk
-from gateway.dictionary import Dictionary
 from gateway.dispatcher import Dispatcher
 from gateway.doorkeeper import CONNECTIONS_MAX, IDLE_S, Doorkeeper, make_room
 from gateway.engine_room import Build, EngineRoom, began, calendar_ends_ms
@@ -33,8 +35,9 @@ from gateway.importing import Importing
 from gateway.keys import Keys
 from gateway.logs import log
 from gateway.many import Many
-from gateway.metrics import Pulse, Sources
+from gateway.metrics import Counts, Pulse, Sources
 from gateway.operation import Operation
+from gateway.publisher import Publisher
 from gateway.register import FILE, Register
 from gateway.route import Services
 from gateway.sealing import SecretKey, master_key
@@ -86,7 +89,7 @@ class Serving:
 
 def serve(policy: Policy, serving: Serving, tell: Callable[[str], None]) -> bool:
     """Until SIGTERM or SIGINT; whether everything that was taken was answered. tell: a line for whoever watches.
-    Raises ServeError, FolderError, KeysError, RegisterError, VaultKeyError, VaultError, AuditError, CertificateError."""
+    Raises ServeError and whatever else is wrong with the folder, its keys or a certificate."""
     try:
         lock = locked(serving.folder)
     except BlockingIOError as error:
@@ -180,14 +183,15 @@ async def _serve(
 ) -> bool:
     loop = asyncio.get_running_loop()
     name = f"gateway@{time.time_ns()}"
-    dispatcher = Dispatcher(name, serving.shards, lambda: time.time_ns() // 1_000_000)
+    dispatcher = Dispatcher(name, serving.shards, clock_ms)
+    publisher = Publisher(serving.folder, build.policy, seats_of(serving.shards), serving.customers, clock_ms, log)
     woken: list[Callable[[], None]] = []
     fleet = RayFleet(build.warm, SPARES, lambda: woken[0]())
     try:
         room = EngineRoom(build, serving.folder / HOSTS, serving.care, serving.standby, fleet)
         carrier = Carrier(room.switch, dispatcher, loop)
         woken.append(carrier.wake)
-        room.switch.locals[name] = dispatcher
+        room.switch.locals |= {name: dispatcher, OPERATOR: publisher}
         room.switch.overhear = dispatcher.overhear
         witness = Witness(room.switch, log)
         room.switch.tell = witness.heard
@@ -202,16 +206,17 @@ async def _serve(
         if not came:
             raise ServeError(f"hosts did not start within {STARTS_WITHIN_S:.0f} s")
         room.lead()
-        desk = Desk(Dictionary(build.policy), books.register, carrier, build.bounds)
+        desk = Desk(publisher.speaking, books.register, carrier, build.bounds)
         customers = Customers(desk, books.vault)
-        services = Services(desk, Many(desk), Importing(desk), books.keys, log, audit=audit, customers=customers)
+        services = Services(desk, Many(desk), Importing(desk), publisher, books.keys, log, audit, customers)
         app = App(services)
         sources = Sources(
             desk, Wellness(room.switch, room.supervisor), witness, Doorkeeper(serving.port, make_room(CONNECTIONS_MAX)),
             Pulse(dispatcher), serving.folder, serving.folder / HOSTS, calendar_ends_ms(build.policy), tls,
         )  # fmt: skip
         operation = services.operation = Operation(sources, log, serving.log_requests)
-        desk.answering.counted = operation.metrics.counts.told
+        desk.counted = operation.metrics.counts.told
+        desk.watched = watching(operation.metrics.counts, publisher)
         room.switch.overhear = operation.overhear
         keeping = asyncio.create_task(keep_days(customers, audit))
         answered = await _answer_until_told(app, operation, serving, tell, carrying)
@@ -224,6 +229,20 @@ async def _serve(
     finally:
         fleet.close()
         books.register.close()
+
+
+def clock_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def watching(counts: Counts, publisher: Publisher) -> Callable[[Outcome], None]:
+    """What shards decided is counted, and a trial looked after."""
+
+    def watched(outcome: Outcome) -> None:
+        counts.decided(outcome.decisions)
+        publisher.watch(outcome)
+
+    return watched
 
 
 async def _answer_until_told(
@@ -251,7 +270,7 @@ async def _answer_until_told(
         task.cancel()
     if answering in done:
         raise ServeError(f"HTTP has ended: {answering.exception() or 'nobody said why'}")
-    server.stop()
+    server.stop()  # type: ignore[no-untyped-call]
     await asyncio.wait([answering], timeout=ENDS_WITHIN_S)
     if carrying in done:
         await carrying
@@ -261,7 +280,7 @@ async def _answer_until_told(
 def server_of(app: App, serving: Serving, operation: Operation) -> Server:
     """HTTP/1.1 and 2; with a certificate TLS 1.2 and 1.3, of which the server knows only what is strong."""
     tls = operation.sources.tls
-    files = {} if tls is None else {
+    files: dict[str, Any] = {} if tls is None else {
         "ssl_cert": tls.certificate, "ssl_key": tls.private_key, "ssl_key_password": tls.password,
         "ssl_protocol_min": SSLProtocols.tls12,
     }  # fmt: skip

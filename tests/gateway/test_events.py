@@ -1,8 +1,9 @@
-"""Many events at once: JSON lines and Arrow say the same, every problem is said with its row, and all are taken or none."""
+"""Many events at once: JSON lines and Arrow say the same, every problem has its row, and all are taken or none."""
 
 import functools
 import io
 import json
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,6 +24,7 @@ from gateway.engine_room import compiled_for
 from gateway.event_answers import Shows
 from gateway.event_rows import Checking, finished
 from gateway.many import ARROW_STREAM, JSON_LINES
+from gateway.speaking import Speaking, Words
 from tests.gateway.process import LIBRARY, Gateway
 
 NOW = 1_800_000_000_000
@@ -34,8 +36,12 @@ def dictionary() -> Dictionary:
     return Dictionary(compiled_for(load_policy(LIBRARY / "coupon_shop.yaml"), NOW))
 
 
+def speaking() -> Speaking:
+    return Speaking(0, Words(dictionary(), dictionary(), dictionary(), None))
+
+
 def checking() -> Checking:
-    return Checking(dictionary(), lambda ids: [KNOWN.get(id, NONE) for id in ids], NOW)
+    return Checking(dictionary(), lambda ids: [KNOWN.get(id, NONE) for id in ids], b"pepper", NOW)
 
 
 def lines_of(rows: list[dict[str, Any]]) -> bytes:
@@ -186,9 +192,9 @@ def test_both_answers_say_the_same() -> None:
     decisions["campaign"] = [*[dictionary().numbers["campaign"][name] for name in ("welcome",) * 3], NONE]
     decisions["exposure"], decisions["arm"] = [3, NONE, 9, NONE], [0, 0, 0, NONE]
     for tells_why in (False, True):
-        shows = Shows(dictionary(), tells_why)
-        lines = [json.loads(line) for line in finished(json_lines.answer(decisions, shows)).splitlines()]
-        rows = arrow.table_in(arrow.answer(shows.columns(decisions))).to_pylist()
+        shows, orders = Shows(speaking(), tells_why), np.zeros(len(decisions), np.int64)
+        lines = [json.loads(line) for line in finished(json_lines.answer(decisions, orders, shows)).splitlines()]
+        rows = arrow.table_in(arrow.answer(shows.columns(decisions, orders))).to_pylist()
         told = [{name: value for name, value in row.items() if value not in (None, False)} for row in rows]
         assert lines == told
         assert lines[0]["campaign"] == "welcome" and ("reason" in lines[0]) == tells_why and "campaign" not in lines[1]
@@ -200,7 +206,7 @@ def test_customers_of_a_file_are_checked_by_column() -> None:
         "birth_date": ["1990-05-17", "1990-02-30", None], "consent": [["push", "sms"], [], None],
         "personalisation": [False, None, True], "card_used": [True, None, None],
     })  # fmt: skip
-    found = CustomerChecking(dictionary(), lambda ids: [], 0)
+    found = CustomerChecking(dictionary(), lambda ids: [], b"pepper", 0)
     rows = finished(found.profiles(finished(arrow_customers.columns_in(table, 10))))
     assert [path for path, _ in found.problems.told] == [
         "$[11].balance_fen", "$[11].birth_date", "$[11].customer", "$[11].tags",
@@ -217,7 +223,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     found = Gateway(tmp_path_factory.mktemp("gateway"))
     found.start()
     yield found
-    found.end(15)
+    found.end(signal.SIGTERM)
 
 
 def send(gateway: Gateway, body: bytes, kind: str, role: str = "client", path: str = "/v1/events") -> httpx.Response:
@@ -237,14 +243,14 @@ def test_customers_are_imported_all_or_none(gateway: Gateway) -> None:
     assert send(gateway, parquet({"customer": ids}), kind, path="/v1/customers").status_code == 403
     columns = {"customer": ids, "consent": [["push"]] * 150, "tier": ["plus"] * 150}
     answers = [send(gateway, parquet(columns), kind, "operator", "/v1/customers").json() for _ in range(2)]
-    assert answers == [{"new": 150, "known": 0}, {"new": 0, "known": 150}]
+    assert answers == [{"new": 150, "known": 0, "erased": 0}, {"new": 0, "known": 150, "erased": 0}]
 
 
 def test_many_are_answered_in_their_order(gateway: Gateway) -> None:
     """Twelve log-ins by 150 customers, then a page on which everybody is shown the same offer, once."""
     customers = [f"c-{number}" for number in range(150)]
     rows = [{"customer": one, "event": "login"} for _ in range(12) for one in customers]
-    pages = [HOME | {"customer": one, "page_view": view} for view in (1, 2) for one in customers]
+    pages: list[dict[str, Any]] = [HOME | {"customer": one, "page_view": view} for view in (1, 2) for one in customers]
     answer = send(gateway, lines_of(rows + pages), JSON_LINES, "operator")
     assert answer.headers["content-type"] == JSON_LINES
     told = [json.loads(line) for line in answer.text.splitlines()]

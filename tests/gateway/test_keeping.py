@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from datetime import datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
@@ -15,12 +16,14 @@ from engine.profile_records import Given
 from gateway.asking import Asking
 from gateway.bodies import Decide, Origin, Profile
 from gateway.customers import Customers
-from gateway.desk import Desk, SlowError, UnknownCustomerError
+from gateway.desk import Desk, UnknownCustomerError
 from gateway.dictionary import BodyError, Dictionary
 from gateway.engine_room import compiled_for
 from gateway.grouped import Grouped
+from gateway.patience import SlowError
 from gateway.register import Register, RoomError
 from gateway.sealing import SecretKey
+from gateway.speaking import Speaking, Words
 from gateway.vault import Duty, Vault
 from tests.gateway.process import LIBRARY
 
@@ -38,7 +41,8 @@ class Shard(Desk):
     """A desk whose shard writes down what it is sent, or does not answer."""
 
     def __init__(self, dictionary: Dictionary, register: Register) -> None:
-        super().__init__(dictionary, register, cast(Any, None), [(0, 10)])
+        speaking = Speaking(0, Words(dictionary, dictionary, dictionary, None))
+        super().__init__(speaking, register, cast(Any, SimpleNamespace(loop=None)), [(0, 10)])
         self.heard: list[str] = []
         self.is_slow = False
 
@@ -223,7 +227,7 @@ def test_what_journals_have_of_devices_cannot_be_tried_out(dictionary: Dictionar
         folder.mkdir(exist_ok=True)
         register = Register(folder, 5)
         asking = Asking(dictionary, register.pepper)
-        row = asking.decide(body, 0, 0, lambda outcome: None).origins[0]
+        row = asking.decide(body, 0, lambda outcome: None).origins[0]
         register.close()
         return [int(row[name]) for name in ("device_id", "card", "address")] + [asking.identity("request", "d")]
 

@@ -22,10 +22,11 @@ from openapi_spec_validator.validation.exceptions import OpenAPIValidationError
 from engine.policy.tables import load_policy
 from gateway import app, commands, document_routes, openapi
 from gateway.keys import Keys, Role
+from gateway.refusals import STATUS_OF
 from gateway.route import Answer, Route, Services
 from gateway.routes import KINDS, ROUTES
 from scenarios.exits import Exit
-from tests.gateway.test_serve import LIBRARY, Gateway
+from tests.gateway.process import LIBRARY, Gateway
 
 DOCUMENT = msgspec.to_builtins(openapi.document(KINDS))
 OPERATIONS = {(method, path): found for path, item in DOCUMENT["paths"].items() for method, found in item.items()}
@@ -78,7 +79,7 @@ def test_what_a_route_may_have_beside() -> None:
     assert found["x-roles"] == [role.value for role in Role]
 
 
-@pytest.mark.parametrize("error", openapi.STATUS_OF)
+@pytest.mark.parametrize("error", STATUS_OF)
 def test_what_is_raised_is_answered_as_the_document_says(error: type[Exception], monkeypatch: Any) -> None:
     async def act(services: Services, asked: Any) -> Answer:
         raise error("…")
@@ -86,9 +87,9 @@ def test_what_is_raised_is_answered_as_the_document_says(error: type[Exception],
     route = Route("GET", "/", "Raises.", act)
     monkeypatch.setattr(app.Paths, "find", lambda paths, method, path: (route, {}))
     scope: Any = SimpleNamespace(method="GET", path="/", headers={})
-    desk: Any = None
-    answer = asyncio.run(app.App(Services(desk, Keys([]), print))._answer(scope, None))
-    assert answer.status == openapi.STATUS_OF[error]
+    services: Any = SimpleNamespace(keys=Keys([]), log=print)
+    answer = asyncio.run(app.App(services)._answer(scope, None, app.Trace()))
+    assert answer.status == STATUS_OF[error]
     header = openapi.HEADER_OF.get(answer.status)
     assert header is None or header.lower() in dict(answer.headers)
 
