@@ -1,4 +1,4 @@
-"""`windtunnel bench --only gateway` at toy sizes: it measures what it says, and says where a figure is worth nothing."""
+"""`windtunnel bench --only gateway` at toy sizes: it measures what it says, and says when not to trust it."""
 
 from collections.abc import Mapping
 from dataclasses import replace
