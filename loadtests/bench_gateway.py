@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from loadtests import bench_serve
+from loadtests import bench_events, bench_serve
+from loadtests.bench_events import Kind, view
 from loadtests.bench_servers import Server, all_answered, measured, noop, ours, ray_serve
 from loadtests.http_client import CLOSED, OPEN, Found
 from scenarios.bench_rows import Row, kept, reached, say
@@ -19,6 +20,7 @@ CUSTOMERS, SHARDS = 10_000, 2
 REQUESTS = 20_000  # different ones, sent in turns
 CONNECTIONS, OPEN_CONNECTIONS = 64, 100
 CLOSED_S, TURNS = 5.0, 3
+EVENTS_EACH, EVENTS_CONNECTIONS = 20_000, 4
 OPEN_S, OPEN_PER_S = 60.0, 1_000.0
 UNIT = "decisions/s over HTTP"
 OURS, NOOP, SERVE = "the gateway", "no-op", "Ray Serve"
@@ -40,14 +42,10 @@ def gateway(seconds: float = OPEN_S, with_serve: bool = True) -> dict[str, Row]:
         with noop(size) as nothing:
             mine, idle = closed_turns({OURS: server, NOOP: nothing}, turn_s)
             opened = [open_loop(name, one, seconds) for name, one in ((OURS, server), (NOOP, nothing))]
-        rows = events_rows(server, seconds)
+        many = {kind: many_turns(server, kind, turn_s) for kind in bench_events.KINDS}
     serve = serve_turns(turn_s) if with_serve and bench_serve.is_installed() else None
-    return {"gateway": closed_row(mine, idle, serve), "gateway_open": open_row(*opened), **rows}
-
-
-def events_rows(server: Server, seconds: float) -> dict[str, Row]:
-    """Rows of many events a request; there is no route for them yet."""
-    return {}
+    rows = {"gateway": closed_row(mine, idle, serve), "gateway_open": open_row(*opened)}
+    return rows | {f"gateway_{kind.name}": many_row(kind, turns, best(mine)) for kind, turns in many.items()}
 
 
 # --- what is asked ----------------------------------------------------------------------------------------------------
@@ -58,13 +56,8 @@ def puts(server: Server) -> list[bytes]:
 
 def decides(server: Server) -> list[bytes]:
     """Page views of customers in a mixed order."""
-    customers = [number * 7_919 % CUSTOMERS for number in range(REQUESTS)]
-    assert len(set(customers)) == CUSTOMERS, "everybody is asked for"
-    bodies = [
-        {"customer": f"c-{customer}", "event": "page_view", "page": "home", "page_view": view}
-        for view, customer in enumerate(customers, 1)
-    ]
-    return [server.request("POST", "/v1/decide", json.dumps(body, separators=(",", ":")).encode()) for body in bodies]
+    bodies = [json.dumps(view(number, CUSTOMERS), separators=(",", ":")).encode() for number in range(REQUESTS)]
+    return [server.request("POST", "/v1/decide", body) for body in bodies]
 
 
 # --- turns ------------------------------------------------------------------------------------------------------------
@@ -89,6 +82,18 @@ def serve_turns(seconds: float) -> list[Found]:
 def open_loop(name: str, server: Server, seconds: float) -> Found:
     say(f"gateway: {name}, {OPEN_PER_S:,.0f} requests/s for {seconds:g} s")
     return measured(server, decides(server), mode=OPEN, connections=OPEN_CONNECTIONS, seconds=seconds, per_s=OPEN_PER_S)
+
+
+def many_turns(server: Server, kind: Kind, seconds: float) -> list[Found]:
+    """Requests of EVENTS_EACH events each."""
+    bodies = bench_events.bodies(kind, CUSTOMERS, EVENTS_EACH)
+    requests = [server.request("POST", "/v1/events", body, kind.media_type) for body in bodies]
+    turns = []
+    for turn in range(TURNS):
+        turns.append(measured(server, requests, mode=CLOSED, connections=EVENTS_CONNECTIONS, seconds=seconds))
+        rate = turns[-1].per_s * EVENTS_EACH
+        say(f"gateway: {kind.words}, turn {turn + 1} of {TURNS}: {rate:,.0f} events/s")
+    return turns
 
 
 # --- rows -------------------------------------------------------------------------------------------------------------
@@ -151,3 +156,15 @@ def open_row(mine: Found, idle: Found) -> Row:
     ratio = mine.p99_ms / idle.p99_ms if idle.p99_ms else 0.0
     baseline = f"a server that does nothing, {idle.p99_ms:.2f} ms"
     return Row(mine.p99_ms, f"ms p99 at {OPEN_PER_S:,.0f}/s", baseline, ratio, note)
+
+
+def many_row(kind: Kind, turns: Sequence[Found], single: Found) -> Row:
+    """single: the same gateway, a request a decision."""
+    mine = best(turns)
+    rate = mine.per_s * EVENTS_EACH
+    note = (
+        f"{reached(rate, 'events/s', kind.aim)}; {EVENTS_EACH:,} events a request of {kind.words}, "
+        f"{EVENTS_CONNECTIONS} connections; turns {min(turn.per_s for turn in turns) * EVENTS_EACH:,.0f}–{rate:,.0f}\n"
+        f"{told(OURS, mine)}"
+    )
+    return Row(rate, "events/s over HTTP", f"a request a decision, {single.per_s:,.0f}/s", rate / single.per_s, note)

@@ -50,7 +50,7 @@ def measured(server: Server, requests: Sequence[bytes], **how: object) -> Found:
         command = [sys.executable, "-m", "loadtests.http_client", str(plan)]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise BenchError(f"the client ended with {done.returncode}: {done.stderr[-1_000:]}")
+        raise BenchError(f"the client ended with {done.returncode}: {last_line(done.stderr)}")
     return Found(**json.loads(done.stdout))
 
 
@@ -106,7 +106,7 @@ def running(module: str, words: Sequence[str], server: Server, ready: str) -> It
             yield
         except BenchError as error:
             said.seek(0)
-            raise BenchError(f"{module}: {error}\n{said.read()[-2_000:]}") from None
+            raise BenchError(f"{module}: {error}; it said last: {last_line(said.read())}") from None
         finally:
             process.send_signal(signal.SIGTERM)
             try:
@@ -132,6 +132,10 @@ def until_ready(process: "subprocess.Popen[bytes]", port: int, path: str) -> Non
             connection.close()
         time.sleep(0.1)
     raise BenchError(f"did not answer within {READY_WITHIN_S:.0f} s")
+
+
+def last_line(text: str) -> str:
+    return (text.strip().splitlines() or ["nothing"])[-1]
 
 
 def free_port() -> int:

@@ -93,7 +93,7 @@ FENCES = {
     "numba": ("engine/compiled.py", "sim/streams.py"),
     "llvmlite": ("engine/compiled.py", "sim/streams.py"),
     "simpy": ("sim/*.py",),
-    "pyarrow": ("results/*store.py", "results/*tables.py", "gateway/arrow*.py"),
+    "pyarrow": ("results/*store.py", "results/*tables.py", "gateway/arrow*.py", "loadtests/bench_events.py"),
     "duckdb": ("results/query.py",),
     "scipy": ("results/statistics.py",),
     "sklearn": ("scenarios/sorter.py",),

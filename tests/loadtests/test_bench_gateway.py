@@ -11,11 +11,12 @@ from gateway.bodies import Decision
 from loadtests import bench_gateway, bench_serve
 from loadtests.bench_commands import benchmarks
 from loadtests.bench_gateway import closed_row, gateway, open_row
-from loadtests.bench_servers import BenchError, all_answered, noop, running
+from loadtests.bench_servers import BenchError, Server, all_answered, noop, running
 from loadtests.http_client import Found
 from scenarios.bench import measure
 from scenarios.bench_rows import Row
 from scenarios.exits import UsageError
+from tests.loadtests.test_http_client import FULL, OK, served
 
 TURN = Found(
     seconds=5.0, done=20_000, statuses={"200": 20_000}, dropped=0, p50_ms=10.0, p99_ms=20.0, max_ms=40.0,
@@ -26,7 +27,8 @@ IDLE = replace(TURN, done=100_000, p50_ms=1.0, p99_ms=2.0)
 
 @pytest.fixture(scope="module")
 def rows() -> Mapping[str, Row]:
-    toy = {"CUSTOMERS": 200, "REQUESTS": 400, "CONNECTIONS": 8, "OPEN_CONNECTIONS": 8, "TURNS": 1, "OPEN_PER_S": 50.0}
+    toy = {"CUSTOMERS": 200, "REQUESTS": 400, "CONNECTIONS": 8, "OPEN_CONNECTIONS": 8, "TURNS": 1, "OPEN_PER_S": 50.0,
+           "EVENTS_EACH": 500, "EVENTS_CONNECTIONS": 2}  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
         for name, size in toy.items():
             patch.setattr(bench_gateway, name, size)
@@ -39,6 +41,8 @@ def test_a_gateway_that_runs_is_measured(rows: Mapping[str, Row]) -> None:
     assert "no figure of Ray Serve" in closed.note and closed.note.count(" 0 failed") == 2
     assert opened.value > 0 and opened.ratio > 0
     assert "0 of 100 dropped or failed, limit of 0 dropped kept" in opened.note
+    for name in ("gateway_arrow", "gateway_lines"):
+        assert rows[name].value > 500 and " 0 failed" in rows[name].note, rows[name]
 
 
 def test_what_is_reached_and_missed_is_said() -> None:
@@ -79,11 +83,14 @@ def test_ray_serve_decides_as_the_gateway_does() -> None:
 def test_a_server_that_refuses_is_not_measured() -> None:
     with noop(60) as nothing:
         assert all_answered(nothing, [nothing.request("POST", "/", b"{}")] * 3, 2).answer_bytes == 60
-        with pytest.raises(BenchError, match="3 requests must be answered with success"):
-            all_answered(nothing, [nothing.request("BREW", "/", b"")] * 3, 2)
-    with pytest.raises(BenchError, match=r"the client ended with 1: .*refused"):
+    with pytest.raises(BenchError, match="the client ended with 1: ConnectionRefusedError"):
         all_answered(nothing, [b"GET / HTTP/1.1\r\n\r\n"], 1)
-    with pytest.raises(BenchError, match="before it answered"), running("loadtests.bench_noop", ["0"], nothing, "/"):
+    with (
+        served(lambda number, request: FULL if number else OK) as port,
+        pytest.raises(BenchError, match=r"3 requests must be answered with success \(got {'200': 1, '429': 2}"),
+    ):
+        all_answered(Server(port), [Server(port).request("GET", "/", b"")] * 3, 2)
+    with pytest.raises(BenchError, match="before it answered; it said last: IndexError"), running("loadtests.bench_noop", ["0"], nothing, "/"):
         pass
 
 
