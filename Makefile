@@ -85,7 +85,7 @@ pins:
 	@python="$${PYTHON:-$$($(find_python))}"; folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
 	"$$python" -m venv "$$folder"; \
 	"$$folder/bin/python" -m pip install -q -U setuptools; \
-	"$$folder/bin/python" -m pip install -q --no-build-isolation -e '.[dev]'; \
+	"$$folder/bin/python" -m pip install -q --no-build-isolation -e '.[dev,bench]'; \
 	{ sed -n '/^#/p' constraints.txt; \
 	  "$$folder/bin/python" -m pip freeze --all --exclude pip --exclude-editable | grep -v '^-e\|^#'; } > "$$folder/constraints.txt"; \
 	mv "$$folder/constraints.txt" constraints.txt

@@ -7,7 +7,7 @@ import typer
 
 from gateway import audit_commands
 from gateway import commands as gateway_commands
-from loadtests import disaster_drill, drill_commands
+from loadtests import bench_commands, disaster_drill, drill_commands
 from loadtests.drill_names import SENTENCES
 from scenarios import commands
 
@@ -258,11 +258,12 @@ def openapi(
 
 @app.command()
 def bench(
-    only: Annotated[str | None, typer.Option(help="One of engine, simulation, scale, memory.")] = None,
+    only: Annotated[str | None, typer.Option(help="One of engine, simulation, durable, gateway, …")] = None,
+    seconds: Annotated[float, typer.Option(help="Of the gateway's open loop: 1 to 3,600.")] = 60.0,
     as_json: Json = False,
 ) -> None:
     """Measure this machine, each figure as a ratio to a named baseline in the same run."""
-    finish(commands.bench(only, as_json))
+    finish(commands.bench(only, as_json, bench_commands.benchmarks(seconds)))
 
 
 def add_drill(name: str, sentence: str) -> None:

@@ -244,7 +244,7 @@ class Redeemed(Struct, kw_only=True, omit_defaults=True):
     customer: str
     time_ms: TakenMs
     answer: str
-    number: int
+    number: Annotated[int, Meta(description="Of this piece among the customer's.")]
     discount: Annotated[str, Meta(description="Yuan: taken off at the desk, or the worth of a right.")] | None = None
     refusal: Refusal | None = None
     show: Shown | None = None
@@ -325,7 +325,7 @@ class Retained(Struct, kw_only=True):
 class AuditEntry(Struct, kw_only=True):
     """Somebody did something. `hash` is the SHA-256 of the entry without it."""
 
-    number: int
+    number: Annotated[int, Meta(description="Of this piece among the customer's.")]
     time_ms: int
     who: str
     role: str
@@ -340,7 +340,7 @@ class AuditEntry(Struct, kw_only=True):
 class AuditHead(Struct, kw_only=True):
     """The end of the log: kept elsewhere, it tells later whether anything before it was changed."""
 
-    number: int
+    number: Annotated[int, Meta(description="Of this piece among the customer's.")]
     hash: str
 
 

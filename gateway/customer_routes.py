@@ -23,6 +23,7 @@ def customer_of(asked: Asked) -> str:
     return msgspec.convert(asked.named["customer"], CustomerId)
 
 
+DUTIES = {"for some years": {"duty": "anti-money-laundering law", "until": "2031-01-01"}}
 PROFILES = {
     "may be pushed to": {"consent": ["push"]},
     "more of it": {"birth_date": "1990-05-17", "balance": "1250.00", "consent": ["push", "email"], "card_active": True},
@@ -92,7 +93,7 @@ CUSTOMER_ROUTES = [
     Route(
         "PUT", "/v1/customers/{customer}/retention", "Lays a duty to retain on a customer's record, or moves its day.",
         retain, KEEPS, Retention, {200: Retained}, is_audited=True,
-        raises=(UnknownCustomerError, DutyError),
+        raises=(UnknownCustomerError, DutyError), examples=DUTIES,
     ),
     Route(
         "POST", "/v1/customers", "Writes what is known of many customers, from a Parquet file: all of them, or none.",

@@ -17,9 +17,16 @@ EVENTS = {
     "a message was clicked on": {"customer": "c-1", "event": "click", "campaign": "offer_of_the_week", "exposure": 0},
     "a payment": {"customer": "c-1", "event": "payment", "amount": "20.00"},
 }
-CLAIMS = {"a coupon": {"customer": "c-1", "coupon": "everyday_10"}}
+CLAIMS = {
+    "a coupon": {"customer": "c-1", "coupon": "everyday_10"},
+    "another one": {"customer": "c-1", "coupon": "free_shipping"},
+}
 CART = {"customer": "c-1", "lines": [{"unit_price": "60.00", "quantity": 2}], "shipping": "8.00"}
-CARTS = {"what it costs": CART, "an order, which holds the coupons": CART | {"order": 1}}
+CARTS = {
+    "what it costs": CART,
+    "an order, which holds the coupons": CART | {"order": 1},
+    "another order": CART | {"order": 2},
+}
 
 
 def tells_why(asked: Asked) -> bool:

@@ -26,5 +26,8 @@ async def metrics(services: Services, asked: Asked) -> Answer:
 OPERATION_ROUTES = [
     Route("GET", "/healthz", "Whether the process runs.", healthz, answers={200: Alive}),
     Route("GET", "/readyz", "Whether it can decide for everybody.", readyz, answers={200: Ready, 503: Ready}),
-    Route("GET", "/metrics", "Metrics, as Prometheus reads them.", metrics, WATCHES, answers={200: str}),
-]
+    Route(
+        "GET", "/metrics", "Metrics, as Prometheus reads them.", metrics, WATCHES, answers={200: str},
+        gives=(CONTENT_TYPE,),
+    ),
+]  # fmt: skip

@@ -1,6 +1,7 @@
 """A row of the benchmarks: what was measured, against what, and whether that is enough."""
 
 import sys
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 MILLION = 1e6
@@ -15,6 +16,9 @@ class Row:
     baseline: str
     ratio: float
     note: str
+
+
+Benchmark = Callable[[], Row | Mapping[str, Row]]  # several rows have names of their own
 
 
 def say(text: str) -> None:
