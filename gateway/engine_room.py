@@ -27,7 +27,7 @@ from engine.host.warming import WARM_CUSTOMERS, warm_up
 from engine.policy.document import Policy
 from engine.policy.tables import CompiledPolicy, compile_policy
 from engine.policy.yaml_source import DocumentError, load_text
-from engine.records import DAY_MS, PARTITIONS
+from engine.records import PARTITIONS
 from gateway.publications import read
 
 NODE = "node-1"
@@ -166,11 +166,6 @@ def compiled_for(policy: Policy, start_ms: int) -> CompiledPolicy:
     """A policy with the calendar around a beginning."""
     day = datetime.fromtimestamp(start_ms / 1_000, ZoneInfo(policy.time_zone)).date()
     return compile_policy(policy, day - timedelta(days=DAYS_BEFORE), day + timedelta(days=DAYS_AFTER))
-
-
-def calendar_ends_ms(policy: CompiledPolicy) -> int:
-    """From then on days are counted no more."""
-    return int(policy.tables.days[-1].start_ms) + DAY_MS
 
 
 def seating_of(shards: int, standby: bool) -> dict[str, Seating]:

@@ -22,10 +22,11 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from engine.host.messages import Envelope, Settled
-from engine.records import DAY_MS, Bulletin, Reason
+from engine.records import DAY_MS, SHARE_ONE, Bulletin, Reason
 from gateway.desk import Desk
 from gateway.dispatcher import SETTLING_MAX, Dispatcher
 from gateway.doorkeeper import Doorkeeper
+from gateway.publisher import Publisher
 from gateway.tls import Tls
 from gateway.wellness import STATES, Wellness, Witness
 
@@ -127,7 +128,7 @@ class Sources:
     pulse: Pulse
     folder: Path
     hosts: Path  # folder of journals
-    calendar_ends_ms: int
+    publisher: Publisher
     tls: Tls | None = None
     bulletin: Bulletin | None = None  # the Ledger's latest
 
@@ -137,7 +138,7 @@ class Sources:
             self.bulletin = envelope.message.bulletin
 
     def calendar_days_left(self, now_ms: int) -> float:
-        return (self.calendar_ends_ms - now_ms) / DAY_MS
+        return (self.publisher.calendar_ends_ms - now_ms) / DAY_MS
 
 
 class Metrics:
@@ -280,6 +281,10 @@ def _room(sources: Sources) -> Iterator[Metric]:
     yield gauge("disk_bytes", "All of that file system.", (), {(): float(disk.total)})
     days = sources.calendar_days_left(time.time_ns() // 1_000_000)
     yield gauge("calendar_days_left", "Until the calendar of the policy ends.", (), {(): days})
+    publisher = sources.publisher
+    share = publisher.editions.running.share / SHARE_ONE
+    yield gauge("trial_share", "Share of the customers who have a policy that is tried.", (), {(): share})
+    yield gauge("hosts_told", "0 while hosts are being told of another policy.", (), {(): float(publisher.is_told)})
     if sources.tls is not None:
         left = sources.tls.days_left(datetime.now(UTC))
         yield gauge("certificate_days_left", "Until the certificate is not valid any more.", (), {(): left})

@@ -19,7 +19,7 @@ from engine.policy.findings import Finding
 from engine.policy.lint import lint
 from engine.policy.tables import CompiledPolicy
 from engine.policy.yaml_source import load_text
-from engine.records import SHARE_ONE, EventKind
+from engine.records import DAY_MS, SHARE_ONE, EventKind
 from gateway.blocks import Outcome
 from gateway.guardrails import BREAKS_AT, HOLDS_BACK_AT, Counts, Guardrails
 from gateway.publications import Ledger, Publication, PublishingError, State, read, write
@@ -167,6 +167,11 @@ class Publisher:
         exceeded = publication.guardrails.exceeded(publication.counts, BREAKS_AT)
         if exceeded and publication.counts.tried.shown >= publication.least_shown:
             self.roll_back(publication.number, "; ".join(exceeded))
+
+    @property
+    def calendar_ends_ms(self) -> int:
+        """From then on days are counted no more; it is made longer in time."""
+        return int(self.editions.base.tables.days["start_ms"][-1]) + DAY_MS
 
     # --- hosts --------------------------------------------------------------------------------------------------------
     def receive(self, message: Message, now: int) -> list[Envelope]:

@@ -29,7 +29,7 @@ from gateway.customers import Customers
 from gateway.desk import Desk
 from gateway.dispatcher import Dispatcher
 from gateway.doorkeeper import CONNECTIONS_MAX, IDLE_S, Doorkeeper, make_room
-from gateway.engine_room import Build, EngineRoom, Given, began, calendar_ends_ms
+from gateway.engine_room import Build, EngineRoom, Given, began
 from gateway.importing import Importing
 from gateway.keys import Keys
 from gateway.logs import log
@@ -211,7 +211,7 @@ async def _serve(
         app = App(services)
         sources = Sources(
             desk, Wellness(room.switch, room.supervisor), witness, Doorkeeper(serving.port, make_room(CONNECTIONS_MAX)),
-            Pulse(dispatcher), serving.folder, serving.folder / HOSTS, calendar_ends_ms(build.policy), tls,
+            Pulse(dispatcher), serving.folder, serving.folder / HOSTS, publisher, tls,
         )  # fmt: skip
         operation = services.operation = Operation(sources, log, serving.log_requests)
         desk.counted = operation.metrics.counts.told

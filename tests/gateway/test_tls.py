@@ -17,7 +17,7 @@ from gateway.tls import CertificateError, looked_at, write_self_signed
 from scenarios.exits import Exit
 from tests.gateway.secured import Secured
 
-NOW = datetime.now(UTC) + timedelta(minutes=2)
+NOW = datetime.now(UTC) + timedelta(hours=2)  # so long may the other tests take
 
 openssl = pytest.mark.skipif(shutil.which("openssl") is None, reason="needs the openssl command")
 
