@@ -92,6 +92,7 @@ def run(port: int, policy: Path, customers: int) -> None:
     import ray
     from ray import serve
     from ray.serve.schema import LoggingConfig
+    from starlette.responses import Response
 
     class Replica:
         def __init__(self) -> None:
@@ -102,10 +103,9 @@ def run(port: int, policy: Path, customers: int) -> None:
         async def decided(self, texts: Any) -> Any:
             return self.decider.decided(texts)
 
-        async def __call__(self, request: Any) -> bytes:
-            if request.method == "GET":  # is it there?
-                return b"{}"
-            return await self.decided(await request.body())
+        async def __call__(self, request: Any) -> Response:
+            told = b"{}" if request.method == "GET" else await self.decided(await request.body())  # GET: is it there?
+            return Response(told, media_type="application/json")  # bytes alone would be sent without their length
 
     ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     quiet = LoggingConfig(log_level="ERROR", enable_access_log=False)

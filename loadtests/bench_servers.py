@@ -58,7 +58,7 @@ def all_answered(server: Server, requests: Sequence[bytes], connections: int) ->
     """Each request once. Raises BenchError where one was not answered with success."""
     found = measured(server, requests, mode=ONCE, connections=connections, seconds=READY_WITHIN_S)
     if found.done != len(requests):
-        got = f"{found.statuses}, {found.dropped:,} dropped"
+        got = f"{found.statuses}, {found.dropped:,} dropped" + (f": {found.lost}" if found.lost else "")
         raise BenchError(f"{len(requests):,} requests must be answered with success (got {got})")
     return found
 

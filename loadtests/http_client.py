@@ -54,6 +54,7 @@ class Found:
     late_ms_max: float
     busy: float  # share of one core that the client took
     answer_bytes: int  # of the latest body
+    lost: str  # why a connection was lost, the latest
 
     @property
     def per_s(self) -> float:
@@ -69,6 +70,7 @@ class Tally:
     statuses: Counter[int] = field(default_factory=Counter)
     dropped: int = 0
     answer_bytes: int = 0
+    lost: str = ""
 
     def answered(self, status: int, size: int, took: int) -> None:
         self.statuses[status] += 1
@@ -223,8 +225,9 @@ class Client:
     def _is_over(self, connection: Connection) -> bool:
         try:
             answer = connection.answer()
-        except ConnectionError:
+        except ConnectionError as error:
             self.tally.dropped += 1
+            self.tally.lost = str(error)
             self._selector.unregister(connection.socket)
             connection.reopen()
             self._selector.register(connection.socket, selectors.EVENT_READ, connection)
@@ -253,7 +256,7 @@ def found(tally: Tally, seconds: float, busy: float) -> Found:
         statuses={str(status): count for status, count in sorted(tally.statuses.items())},
         p50_ms=percentile_ms(times, 50), p99_ms=percentile_ms(times, 99), max_ms=percentile_ms(times, 100),
         late_ms_p99=percentile_ms(late, 99), late_ms_max=percentile_ms(late, 100), busy=busy,
-        answer_bytes=tally.answer_bytes,
+        answer_bytes=tally.answer_bytes, lost=tally.lost,
     )  # fmt: skip
 
 

@@ -87,6 +87,7 @@ ARROWS = {
 FENCES = {
     "numpy": ("*",),
     "ray": ("engine/host/ray_cluster.py", "engine/host/ray_fleet.py", "loadtests/bench_serve.py"),
+    "starlette": ("loadtests/bench_serve.py",),
     "ruamel": ("engine/policy/yaml_source.py",),
     "pydantic": ("engine/policy/*.py", "scenarios/*document.py"),
     "pydantic_core": ("engine/policy/*.py",),
@@ -117,6 +118,7 @@ BROUGHT_BY = {  # or is imported under another name
     "pydantic_core": "pydantic",
     "ruamel": "ruamel.yaml",
     "sklearn": "scikit-learn",
+    "starlette": "ray",  # with its extra `serve`
 }
 
 SEEDED = ("sim.disasters",)  # are handed a random.Random: disasters come in sequence, not by customer
