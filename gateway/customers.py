@@ -81,6 +81,7 @@ class Customers:
         async with self._turn(number):
             erasure: Erasure = await self._do(lambda: self._vault.erase(number, self.clock_ms(), self.today))
             self.desk.erased.add(number)
+            self.desk.register.forget_id(customer)
             if erasure.is_leaving:
                 await self._leave(number)
         return erasure

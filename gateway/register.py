@@ -56,6 +56,10 @@ class Register:
             self._tokens[customer] = found
         return found
 
+    def forget_id(self, customer: str) -> None:
+        """Have no id of somebody in memory any more."""
+        self._tokens.pop(customer, None)
+
     def number(self, customer: str) -> int | None:
         """Number of a customer who is known."""
         return self._numbers.get(self.token(customer))

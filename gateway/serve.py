@@ -20,6 +20,7 @@ from engine.host.machines import OPERATOR, seats_of
 from engine.host.ray_cluster import cluster
 from engine.host.ray_fleet import SPARES, RayFleet
 from engine.host.replica import Care
+from engine.host.warming import keep_what_is_loaded
 from gateway.app import App, place_of
 from gateway.audit import FILE as AUDIT
 from gateway.audit import Audit, AuditLog
@@ -205,6 +206,7 @@ async def _serve(
         if not came:
             raise ServeError(f"hosts did not start within {STARTS_WITHIN_S:.0f} s")
         room.lead()
+        keep_what_is_loaded()
         desk = Desk(publisher.speaking, books.register, carrier, build.bounds)
         customers = Customers(desk, books.vault)
         services = Services(desk, Many(desk), Importing(desk), publisher, books.keys, log, audit, customers)

@@ -12,6 +12,7 @@ from engine.host.disk import Disk, FolderDisk, MemoryDisk, locked
 from engine.host.machines import Machine
 from engine.host.messages import Envelope, Message
 from engine.host.replica import Care, Promise, Replica
+from engine.host.warming import keep_what_is_loaded
 
 Build = Callable[[str, bool], Machine]  # of a seat; whether it begins with nothing, so that its customers are needed
 LOCKED_WITHIN_S = 10.0
@@ -48,6 +49,7 @@ class HostProcess:
     def __init__(self, warm: Callable[[], object]) -> None:
         """warm: does once whatever is slow the first time."""
         warm()
+        keep_what_is_loaded()
         self.replica: Replica | None = None
 
     def is_warm(self) -> int:

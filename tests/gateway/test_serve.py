@@ -12,7 +12,7 @@ import pytest
 
 from gateway import commands
 from scenarios.exits import Exit
-from tests.gateway.process import CUSTOMERS, LIBRARY, Gateway, free_port
+from tests.gateway.process import CUSTOMERS, Gateway, free_port
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +147,7 @@ def test_what_was_answered_outlives_a_kill_and_a_stop(gateway: Gateway) -> None:
     assert b"c-0" not in kept and not any(secret.encode() in kept for secret in gateway.secrets.values())
 
 
-def serve(folder: Path, policy: Path = LIBRARY / "coupon_shop.yaml", **given: Any) -> int:
+def serve(folder: Path, policy: Path, **given: Any) -> int:
     port = {"port": free_port()} | given
     how = {
         "customers": CUSTOMERS,
@@ -162,14 +162,14 @@ def serve(folder: Path, policy: Path = LIBRARY / "coupon_shop.yaml", **given: An
 
 def test_another_beginning_is_refused(gateway: Gateway, capsys: pytest.CaptureFixture[str]) -> None:
     """Hosts replay their journals on what the folder began with."""
-    assert serve(gateway.folder, customers=300, shards=3) == Exit.WRONG_USE
+    assert serve(gateway.folder, gateway.policy, customers=300, shards=3) == Exit.WRONG_USE
     said = capsys.readouterr().err.splitlines()
     assert [line.split(": ")[1] for line in said] == [
         "customers must be 200, as when the folder began (got 300)",
         "shards must be 2, as when the folder began (got 3)",
     ]  # fmt: skip
     changed = gateway.folder / "changed.yaml"
-    changed.write_text((LIBRARY / "coupon_shop.yaml").read_text("utf-8").replace("everyday_10", "everyday_11"))
+    changed.write_text(gateway.policy.read_text("utf-8").replace("everyday_10", "everyday_11"))
     assert serve(gateway.folder, changed) == Exit.WRONG_USE
     assert "the policy's rules must be as when the folder began" in capsys.readouterr().err
 
@@ -177,15 +177,15 @@ def test_another_beginning_is_refused(gateway: Gateway, capsys: pytest.CaptureFi
 def test_a_folder_that_lacks_something_is_refused(
     gateway: Gateway, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert serve(tmp_path) == Exit.WRONG_USE
+    assert serve(tmp_path, gateway.policy) == Exit.WRONG_USE
     assert "has no key yet: windtunnel keys" in capsys.readouterr().err
     lost = gateway.folder / "register.db"
     lost.rename(tmp_path / "register.db")
-    assert serve(gateway.folder) == Exit.WRONG_USE
+    assert serve(gateway.folder, gateway.policy) == Exit.WRONG_USE
     assert "which says whose number is whose" in capsys.readouterr().err
     (tmp_path / "register.db").rename(lost)
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        assert serve(gateway.folder, port=taken.getsockname()[1]) == Exit.WRONG_USE
+        assert serve(gateway.folder, gateway.policy, port=taken.getsockname()[1]) == Exit.WRONG_USE
     assert "--port must be free" in capsys.readouterr().err
     (gateway.folder / "hosts" / "shard-0.1").rename(tmp_path / "shard-0.1")
     assert gateway.refuses() == (Exit.WRONG_USE, "nothing is made up for it")
