@@ -7,11 +7,13 @@ import numpy as np
 
 from engine.coupon_records import Answer
 from engine.policy.quantities import yuan_text
-from engine.records import NONE, Channel, Reason
+from engine.records import NONE, Channel, EventKind, Reason
 from gateway.blocks import Outcome
 from gateway.bodies import Decision, Granted, Passed, Quote, Redeemed, Refusal, Returned, Shown
 from gateway.dictionary import Challenges, Dictionary
+from gateway.refusal_book import RefusalBook, Refused
 from results.fraud_words import rule_family
+from scenarios.explain_fraud import fired_value, threshold
 
 # What a customer may be told: whoever probes learns no rule, no value and no threshold from it.
 CATEGORIES = {
@@ -32,9 +34,11 @@ def nothing(kind: str, name: str) -> None:
 class Answering:
     """Speaks of one policy. Outcomes are of one event each. tells_why: to somebody who may know reasons."""
 
-    def __init__(self, dictionary: Dictionary, challenges: Challenges, counted: Counted = nothing) -> None:
+    def __init__(
+        self, dictionary: Dictionary, challenges: Challenges, book: RefusalBook, counted: Counted = nothing
+    ) -> None:
         """counted: is told of every answer to an ask: of what kind, and which."""
-        self.dictionary, self.challenges, self.counted = dictionary, challenges, counted
+        self.dictionary, self.challenges, self.book, self.counted = dictionary, challenges, book, counted
         policy = dictionary.policy
         self.appeal = policy.fraud.appeal or f"Ask {policy.provider}: a person looks at it."
 
@@ -123,9 +127,17 @@ class Answering:
         rule = self.challenges.rules.get(int(outcome.receipts["rule"][0] if reply is None else reply["rule"]))
         told = Refusal(category=CATEGORIES[answer], appeal=self.appeal)
         if rule is not None:  # one that is asked for again under its key is not told which rule it was
+            self._note(outcome, answer, rule)
             told.challenge = self.challenges.by_rule[rule] if answer is Answer.CHALLENGED else None
             told.family = rule_family(rule) if tells_why else None
         return told
+
+    def _note(self, outcome: Outcome, answer: Answer, rule: str) -> None:
+        decision, row = outcome.decisions[0], self.dictionary.policy.fraud.rows()[rule]
+        self.book.note(Refused(
+            int(decision["customer"]), time_of(outcome), EventKind(decision["kind"]), answer, rule, fired_value(row),
+            threshold(row),
+        ))  # fmt: skip
 
     def _shown(self, row: np.void) -> Shown | None:
         if row["reason"] != Reason.SHOWN:

@@ -307,6 +307,26 @@ class Told(Struct, kw_only=True, omit_defaults=True):
     records: list[Sealed] = []
 
 
+class RefusedOnce(Struct, kw_only=True, omit_defaults=True):
+    """An ask that a fraud rule answered. To an auditor: by which rule, what it compared, and with what."""
+
+    time_ms: TakenMs
+    asked: str
+    answer: str
+    category: str
+    family: str
+    rule: str | None = None
+    value: str | None = None
+    threshold: str | None = None
+
+
+class Refusals(Struct, kw_only=True):
+    """Of one customer, the latest first; of the latest 20,000 of all since the gateway began."""
+
+    customer: str
+    refusals: list[RefusedOnce]
+
+
 class Erased(Struct, kw_only=True, omit_defaults=True):
     """A customer is forgotten; 202: what duties lock is destroyed when their days have passed."""
 

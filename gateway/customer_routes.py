@@ -2,8 +2,21 @@
 
 import msgspec
 
+from gateway.answering import CATEGORIES
 from gateway.asking import identifying
-from gateway.bodies import CustomerId, Erased, Imported, Known, Profile, Retained, Retention, Sealed, Told
+from gateway.bodies import (
+    CustomerId,
+    Erased,
+    Imported,
+    Known,
+    Profile,
+    Refusals,
+    RefusedOnce,
+    Retained,
+    Retention,
+    Sealed,
+    Told,
+)
 from gateway.decision_routes import ASKS_A_SHARD, DECIDES
 from gateway.desk import UnknownCustomerError
 from gateway.identifying import masked
@@ -12,6 +25,7 @@ from gateway.keys import Role
 from gateway.register import RoomError
 from gateway.route import Answer, Asked, Route, Services
 from gateway.vault import Duty, DutyError, Record
+from results.fraud_words import rule_family
 
 KEEPS = frozenset({Role.OPERATOR})
 READS = frozenset({Role.OPERATOR, Role.AUDITOR})
@@ -46,6 +60,21 @@ async def get(services: Services, asked: Asked) -> Answer:
     told = Told(customer=customer, since_ms=file.since_ms, erased_ms=file.erased_ms,
                 retention=retention(file.duties), records=records)  # fmt: skip
     return Answer(200, told)
+
+
+async def refusals(services: Services, asked: Asked) -> Answer:
+    """An operator is told the family of the rule, an auditor the rule, what it compared and with what."""
+    customer, is_whole = customer_of(asked), asked.role is Role.AUDITOR
+    found = services.desk.book.of(services.customers.known(customer))
+    told = [
+        RefusedOnce(
+            time_ms=one.time_ms, asked=one.asked.name.lower(), answer=one.answer.name.lower(),
+            category=CATEGORIES[one.answer], family=rule_family(one.rule), rule=one.rule if is_whole else None,
+            value=one.value if is_whole else None, threshold=one.threshold if is_whole else None,
+        )
+        for one in found
+    ]  # fmt: skip
+    return Answer(200, Refusals(customer=customer, refusals=told))
 
 
 async def delete(services: Services, asked: Asked) -> Answer:
@@ -84,6 +113,10 @@ CUSTOMER_ROUTES = [
     Route(
         "GET", "/v1/customers/{customer}", "What is known of a customer: what identifies masked, to an auditor whole.",
         get, READS, answers={200: Told}, is_audited=True, raises=(UnknownCustomerError,),
+    ),
+    Route(
+        "GET", "/v1/customers/{customer}/refusals", "What fraud rules refused a customer lately; to an auditor why.",
+        refusals, READS, answers={200: Refusals}, is_audited=True, raises=(UnknownCustomerError,),
     ),
     Route(
         "DELETE", "/v1/customers/{customer}", "Forgets a customer. 202: what duties lock is destroyed after their day.",

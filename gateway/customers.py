@@ -82,6 +82,7 @@ class Customers:
             erasure: Erasure = await self._do(lambda: self._vault.erase(number, self.clock_ms(), self.today))
             self.desk.erased.add(number)
             self.desk.register.forget_id(customer)
+            self.desk.book.forget(number)
             if erasure.is_leaving:
                 await self._leave(number)
         return erasure

@@ -31,6 +31,7 @@ from gateway.carrier import Carrier
 from gateway.dictionary import BodyError, Challenges, Dictionary
 from gateway.grouped import Grouped
 from gateway.patience import Patience
+from gateway.refusal_book import RefusalBook
 from gateway.register import Register
 from gateway.speaking import Speaking, Words
 
@@ -44,12 +45,12 @@ class UnknownCustomerError(Exception):
 class Voice:
     """Asks and answers in the words of what hosts decide by."""
 
-    def __init__(self, words: Words, register: Register, counted: Counted) -> None:
+    def __init__(self, words: Words, register: Register, book: RefusalBook, counted: Counted) -> None:
         self.words = words
         self.challenges = Challenges(words.both, register.token)
         self.asking = Asking(words.both, register.pepper)
-        self.base = Answering(words.base, self.challenges, counted)
-        self.trial = self.base if words.trial is words.base else Answering(words.trial, self.challenges, counted)
+        self.base = Answering(words.base, self.challenges, book, counted)
+        self.trial = self.base if words.trial is words.base else Answering(words.trial, self.challenges, book, counted)
 
     def answering(self, customer: int) -> Answering:
         return self.trial if self.words.is_on_trial(customer) else self.base
@@ -63,6 +64,7 @@ class Desk:
         """bounds: customers [first, end) of each shard."""
         self.speaking, self.register, self.carrier = speaking, register, carrier
         self.patience = Patience(carrier.loop, ANSWERED_WITHIN_S)
+        self.book = RefusalBook()
         self.erased = set[int]()  # who is not decided for, unless written again
         self.counted: Counted = nothing  # is told of every outcome: of what kind, and which
         self.watched: Callable[[Outcome], object] = nobody  # is told of everything that shards decided
@@ -82,7 +84,7 @@ class Desk:
     def _voice(self, words: Words) -> Voice:
         found = self._voices.get(words)
         if found is None:
-            found = self._voices[words] = Voice(words, self.register, self._count)
+            found = self._voices[words] = Voice(words, self.register, self.book, self._count)
         return found
 
     def _count(self, kind: str, name: str) -> None:

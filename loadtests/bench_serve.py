@@ -29,6 +29,7 @@ from gateway.blocks import Outcome, joined, whole
 from gateway.bodies import Decide
 from gateway.dictionary import Challenges, Dictionary
 from gateway.engine_room import compiled_for
+from gateway.refusal_book import RefusalBook
 
 HOST = "127.0.0.1"
 BATCH_MAX, BATCH_WAIT_S = 256, 0.0  # of those tried: a wait costs everybody more than larger batches give
@@ -57,7 +58,7 @@ class Decider:
         compiled = compiled_for(policy, begins)
         dictionary = Dictionary(compiled)
         self.asking = Asking(dictionary, PEPPER)
-        self.answering = Answering(dictionary, Challenges(dictionary, str.encode))
+        self.answering = Answering(dictionary, Challenges(dictionary, str.encode), RefusalBook())
         ledger = LedgerHost(compiled.tables, compiled.coupons, compiled.budgets, [(0, customers)], begins, live=True)
         self.shard = CustomerShard(0, customers, compiled.tables, compiled.registry.slots)
         self.shard.customers[:] = newcomer()[0]

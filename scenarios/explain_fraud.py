@@ -33,13 +33,20 @@ def fraud_told(policy: Policy, rules: Mapping[int, str], said: Mapping[str, int]
 def value(row: RuleRow, watch: Watch, said: Mapping[str, int], t: int) -> str:
     """What was compared. What the Ledger counts it counts of all customers: of one customer's recording it is known
     that it was more."""
-    if row.check != "count":
-        return TESTS[row.check](row)[0]
-    what = f"different {row.different}s" if row.different else "events"
-    if row.home == Home.LEDGER:
-        return f"more than {row.more_than} {what}"
+    if row.check != "count" or row.home == Home.LEDGER:
+        return fired_value(row)
+    what = counted_things(row)
     rule = watch.fraud.rules[said["rule"]]
     return f"{watch.past.amount(rule, said['customer'], t)} {what}"
+
+
+def fired_value(row: RuleRow) -> str:
+    """What was compared, as far as a rule that fires says it by itself."""
+    return TESTS[row.check](row)[0] if row.check != "count" else f"more than {row.more_than} {counted_things(row)}"
+
+
+def counted_things(row: RuleRow) -> str:
+    return f"different {row.different}s" if row.different else "events"
 
 
 def threshold(row: RuleRow) -> str:

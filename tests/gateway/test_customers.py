@@ -37,6 +37,7 @@ MAY_ASK: dict[tuple[str, str], set[str]] = {
     ("POST", "/v1/checkout"): DECIDER,
     ("PUT", "/v1/customers/{customer}"): DECIDER,
     ("GET", "/v1/customers/{customer}"): READER,
+    ("GET", "/v1/customers/{customer}/refusals"): READER,
     ("DELETE", "/v1/customers/{customer}"): KEEPER,
     ("PUT", "/v1/customers/{customer}/retention"): KEEPER,
     ("POST", "/v1/customers"): KEEPER,

@@ -104,6 +104,14 @@ def test_a_newcomer_passes_a_challenge(gateway: Gateway) -> None:
     assert told["family"].startswith("a rule of this policy")
     text = str(refused) + str(told)
     assert "first_claims" not in text and "claim" not in refused["refusal"]["challenge"]
+    path = f"/v1/customers/{newcomer}/refusals"
+    known = {role: gateway.ask("GET", path, role=role).json()["refusals"] for role in ("operator", "auditor")}
+    assert [one["asked"] for one in known["operator"]] == ["claim", "claim"]
+    assert set(known["operator"][0]) == {"time_ms", "asked", "answer", "category", "family"}
+    assert known["auditor"][0] | known["operator"][0] == known["auditor"][0]
+    assert (known["auditor"][0]["rule"], known["auditor"][0]["value"][:9]) == ("first_claims", "more than")
+    assert known["auditor"][0]["threshold"].startswith("at most ")
+    assert gateway.ask("GET", path).status_code == 403
     post(gateway, "challenge", newcomer, challenge=refused["refusal"]["challenge"])
     assert post(gateway, "claim", newcomer, coupon="everyday_10")["answer"] == "done"
 
