@@ -8,10 +8,11 @@ from engine.coupon_records import LINE, RECEIPT, REPLY
 from engine.coupon_records import Answer as ReceiptAnswer
 from engine.host.editions import Editions, Running
 from engine.host.messages import Batch
+from engine.host.profiles import newcomer, put_profiles
 from engine.host.shard import open_bulletin
 from engine.host.wire import WITH_CARTS, read_shard_record
 from engine.policy.tables import CompiledPolicy
-from engine.records import DECISION, NONE, Bulletin
+from engine.records import DECISION, NONE, RING, Bulletin
 from engine.reference import Reference, bucket
 from engine.reference_terms import Numbers
 from engine.reference_wallet import ASKING
@@ -35,6 +36,7 @@ class ShardByReference:
         self.deciding = compiled
         self.sequences: dict[int, int] = {}
         self.bulletin = bulletin
+        self.first, self.profiles = first, profiles.copy()
         for customer, profile in enumerate(profiles, first):
             self.engine.add(customer, profile)
             self.sequences[customer] = int(profile["sequence"])
@@ -53,10 +55,19 @@ class ShardByReference:
                 self._decide_by(self.editions.base)
                 self.bulletin = heard(open_bulletin(len(self.editions.registry.slots)), self.bulletin)
             if record.batch is not None:
+                self._put(record.batch)
                 key = record.batch.client, record.batch.number
                 yield from self._batch(record.batch, *told[key])
             self.engine.lapse(record.time_ms)
             self.engine.wallets.take_requests()
+
+    def _put(self, batch: Batch) -> None:
+        """Profiles of customers who have done nothing yet."""
+        rings = np.zeros((len(self.profiles), RING), np.int64)
+        put_profiles(self.profiles, rings, self.first, batch.profiles)
+        for customer in batch.profiles["customer"].tolist():
+            assert self.sequences[customer] == int(newcomer()["sequence"][0])
+            self.engine.add(customer, self.profiles[customer - self.first])
 
     def _decide_by(self, compiled: CompiledPolicy) -> None:
         if compiled is not self.deciding:

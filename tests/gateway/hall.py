@@ -1,9 +1,10 @@
 """Shards, the Ledger and the dispatcher in one process, over a network that loses, repeats and delays; every journal is
 kept, so that what was decided can be decided again."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
+from typing import Any
 
 import numpy as np
 
@@ -203,6 +204,18 @@ def told_of(shard: int, block: Block) -> Told:
     told = Told(shard, block)
     block.told = told.outcomes.append
     return told
+
+
+def recover(machine: Machine, pieces: Sequence[Mapping[str, Any]], numbers: list[int], records: list[bytes]) -> None:
+    """Pieces of a snapshot, each taken after record numbers[i], and the records from the first of them on."""
+    machine.restore(pieces)
+    for number, payload in enumerate(records, 1):
+        if numbers[0] < number <= numbers[-1]:
+            machine.catch_up(payload, [seen < number for seen in numbers])
+        if number == numbers[-1]:
+            machine.caught_up()
+        if number > numbers[-1]:
+            machine.apply(payload)
 
 
 def same_rows(one: np.ndarray, other: np.ndarray) -> bool:

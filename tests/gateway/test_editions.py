@@ -16,7 +16,7 @@ from engine.records import Reason
 from gateway.dictionary import Dictionary
 from loadtests.traffic import Traffic, record_traffic
 from tests.gateway.by_reference import ShardByReference
-from tests.gateway.hall import Hall, Network, Told, callers
+from tests.gateway.hall import Hall, Network, Told, callers, recover
 
 LIBRARY = Path(__file__).resolve().parent.parent.parent / "scenarios" / "library" / "policies"
 SHOP = (LIBRARY / "coupon_shop.yaml").read_text("utf-8")
@@ -163,14 +163,7 @@ def check_snapshot(hall: Hall, records: list[bytes], during: range) -> None:
             for _ in range(left if number == during[-1] else left // 3):
                 pieces.append(machine.piece(len(pieces)))
                 numbers.append(number)
-    again.restore(pieces)
-    for number, payload in enumerate(records, 1):
-        if numbers[0] < number <= numbers[-1]:
-            again.catch_up(payload, [seen < number for seen in numbers])
-        if number == numbers[-1]:
-            again.caught_up()
-        if number > numbers[-1]:
-            again.apply(payload)
+    recover(again, pieces, numbers, records)
     assert again.digest() == machine.digest()
 
 

@@ -13,7 +13,7 @@ from engine.profile_records import PROFILE, Given
 from engine.records import NONE
 from gateway.blocks import Block
 from loadtests.traffic import Traffic, record_traffic
-from tests.gateway.hall import Hall, Network, callers
+from tests.gateway.hall import Hall, Network, callers, recover
 
 HOUR_MS = 3_600_000
 SHARD = "shard-0"
@@ -65,14 +65,7 @@ def test_a_snapshot_taken_piece_by_piece_ends_where_the_journal_does() -> None:
                 numbers.append(number)
     assert len(pieces) == machine.pieces() and numbers[0] < numbers[-1] < len(records)
     again = fresh()
-    again.restore(pieces)
-    for number, payload in enumerate(records, 1):
-        if numbers[0] < number <= numbers[-1]:
-            again.catch_up(payload, [seen < number for seen in numbers])
-        if number == numbers[-1]:
-            again.caught_up()
-        if number > numbers[-1]:
-            again.apply(payload)
+    recover(again, pieces, numbers, records)
     assert again.digest() == machine.digest()
     assert (again.shard.customers == machine.shard.customers).all()
 
