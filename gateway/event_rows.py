@@ -260,13 +260,3 @@ def ip_number(text: str) -> int | None:
         return int(IPv4Address(text))
     except AddressValueError:
         return None
-
-
-def finished(work: Work[Found]) -> Found:
-    """Done without letting anybody else have a turn."""
-    while True:
-        try:
-            next(work)
-        except StopIteration as stop:
-            found: Found = stop.value
-            return found

@@ -27,7 +27,7 @@ from gateway.customer_rows import CustomerChecking
 from gateway.dictionary import BodyError, Dictionary
 from gateway.engine_room import compiled_for
 from gateway.event_answers import Shows
-from gateway.event_rows import Checking, finished
+from gateway.event_rows import Checking, Found, Work
 from gateway.many import ARROW_STREAM, JSON_LINES, joined
 from gateway.speaking import Speaking, Words
 from tests.gateway.process import LIBRARY, Gateway
@@ -43,6 +43,16 @@ def dictionary() -> Dictionary:
 
 def speaking() -> Speaking:
     return Speaking(0, Words(dictionary(), dictionary(), dictionary(), None))
+
+
+def finished(work: Work[Found]) -> Found:
+    """Done without letting anybody else have a turn."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as stop:
+            found: Found = stop.value
+            return found
 
 
 def checking() -> Checking:
