@@ -25,7 +25,7 @@ from tests.gateway.by_reference import Answers, ShardByReference
 from tests.gateway.process import CUSTOMERS, Gateway
 from tests.gateway.test_editions import COUPON, MORE, changed
 
-PEOPLE, STEPS = 24, 600
+PEOPLE, STEPS = 16, 400
 PAGES = ("home", "goods", "coupons")
 CART = {"lines": [{"unit_price": "60.00", "quantity": 2}], "shipping": "8.00"}
 Asked = list[tuple[str, dict[str, Any]]]  # path, answer: of one customer, in order

@@ -35,6 +35,7 @@ def rows() -> Mapping[str, Row]:
         return gateway(2.0, with_serve=False)
 
 
+@pytest.mark.long
 def test_a_gateway_that_runs_is_measured(rows: Mapping[str, Row]) -> None:
     closed, opened = rows["gateway"], rows["gateway_open"]
     assert closed.value > 20 and 0 < closed.ratio < 1
