@@ -32,6 +32,7 @@ from gateway.publications import read
 
 NODE = "node-1"
 BEGINNING, POLICY = "beginning.json", "policy.yaml"
+HOST_TICK_S = 0.1  # a call to a host costs the loop that answers callers a millisecond
 DAYS_BEFORE, DAYS_AFTER = 1, 400  # of the calendar, around the beginning
 
 
@@ -186,6 +187,7 @@ class EngineRoom:
             fleet.seat(host, shared, host, seat, str(own), care)
 
         self.switch = Switch(fleet, folder, start)
+        self.switch.host_tick_s = HOST_TICK_S
         self.supervisor = Supervisor(
             FolderDisk(folder / SUPERVISOR), self.seating, Patience(), standby, self.switch.now,
             dict.fromkeys(self._hosts(self.seating), NODE), promise=care.promise,

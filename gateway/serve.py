@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import uvloop
 from granian.constants import HTTPModes, Interfaces, SSLProtocols
 from granian.http import HTTP1Settings, HTTP2Settings
 from granian.server.embed import Server
@@ -98,8 +99,8 @@ def serve(given: Given, serving: Serving, tell: Callable[[str], None]) -> bool:
         master, keys, tls = master_key(serving.vault_key, serving.folder), checked(serving), certified(serving)
         beginning, compiled = began(serving.folder, given, serving.customers, serving.shards)
         books = opened(serving, keys, master)
-        with cluster(serving.address):
-            return asyncio.run(_run(Build(compiled, beginning), books, tls, serving, tell))
+        with cluster(serving.address), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(_run(Build(compiled, beginning), books, tls, serving, tell))
     finally:
         os.close(lock)
 

@@ -103,6 +103,7 @@ FENCES = {
     "markupsafe": ("results/*.py",),
     "typer": ("windtunnel.py",),
     "granian": ("gateway/serve.py", "loadtests/bench_noop.py"),
+    "uvloop": ("gateway/serve.py",),
     "cryptography": ("gateway/sealing.py", "gateway/tls.py"),
     "prometheus_client": ("gateway/metrics.py",),
     "msgspec": ("gateway/*.py", "loadtests/bench_serve.py"),

@@ -85,7 +85,8 @@ class Switch:
         self.beyond: Beyond | None = None
         self.tell: Callable[[Event], None] = lambda event: None  # whatever is noted
         self.overhear: Callable[[Envelope], None] = lambda envelope: None  # everything that is carried
-        self._ticked = self._felt = 0.0
+        self.host_tick_s = TICK_S  # between two that a host with nothing to do is told that time has passed
+        self._ticked = self._felt = self._told_time = 0.0
 
     @property
     def now(self) -> int:
@@ -238,9 +239,11 @@ class Switch:
         self._ticked = time.monotonic()
         for name in (SUPERVISOR, *self.locals):
             self._take_in(Envelope(name, Tick()))
-        for box in self.boxes.values():
-            if not box.busy:
-                box.waiting.append(Tick())
+        if self._ticked - self._told_time >= self.host_tick_s:
+            self._told_time = self._ticked
+            for box in self.boxes.values():
+                if not box.busy:
+                    box.waiting.append(Tick())
         if self._ticked - self._felt >= PULSE_S:
             self._felt = self._ticked
             self.post(Envelope(SUPERVISOR, Pulse(host)) for host in self.fleet.feel())
