@@ -99,8 +99,11 @@ def serve(given: Given, serving: Serving, tell: Callable[[str], None]) -> bool:
         master, keys, tls = master_key(serving.vault_key, serving.folder), checked(serving), certified(serving)
         beginning, compiled = began(serving.folder, given, serving.customers, serving.shards)
         books = opened(serving, keys, master)
+        build = Build(compiled, beginning)
+        log("loads the engine")
+        build.warm()  # compiles once, where it was not done, before any host starts
         with cluster(serving.address), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(_run(Build(compiled, beginning), books, tls, serving, tell))
+            return runner.run(_run(build, books, tls, serving, tell))
     finally:
         os.close(lock)
 
@@ -182,16 +185,16 @@ async def _run(build: Build, books: Books, tls: Tls | None, serving: Serving, te
 async def _serve(
     build: Build, books: Books, audit: Audit, tls: Tls | None, serving: Serving, tell: Callable[[str], None]
 ) -> bool:
-    loop = asyncio.get_running_loop()
+    loop, stop = asyncio.get_running_loop(), told_to_stop()
     name = f"gateway@{time.time_ns()}"
     dispatcher = Dispatcher(name, serving.shards, clock_ms)
     publisher = Publisher(serving.folder, build.policy, seats_of(serving.shards), serving.customers, clock_ms, log)
-    woken: list[Callable[[], None]] = []
-    fleet = RayFleet(build.warm, SPARES, lambda: woken[0]())
+    carriers: list[Carrier] = []  # one, once there is a fleet whose calls wake it
+    fleet = RayFleet(build.warm, SPARES, lambda: carriers[0].wake())
     try:
         room = EngineRoom(build, serving.folder / HOSTS, serving.care, serving.standby, fleet)
         carrier = Carrier(room.switch, dispatcher, loop)
-        woken.append(carrier.wake)
+        carriers.append(carrier)
         room.switch.locals |= {name: dispatcher, OPERATOR: publisher}
         room.switch.overhear = dispatcher.overhear
         witness = Witness(room.switch, log)
@@ -200,12 +203,8 @@ async def _serve(
             shards=serving.shards, url=serving.url)  # fmt: skip
         room.start()
         carrying = asyncio.create_task(carrier.run())
-        came = await carrier.until(lambda: room.is_up or bool(room.lost), STARTS_WITHIN_S)
-        why = room.lost or (carrier.failed.done() and str(carrier.failed.exception()))
-        if why:
-            raise ServeError(f"a host could not start: {why}")
-        if not came:
-            raise ServeError(f"hosts did not start within {STARTS_WITHIN_S:.0f} s")
+        if not await started(room, carrier, stop):
+            return True
         room.lead()
         keep_what_is_loaded()
         desk = Desk(publisher.speaking, books.register, carrier, build.bounds)
@@ -221,7 +220,7 @@ async def _serve(
         desk.watched = watching(operation.metrics.counts, publisher)
         room.switch.overhear = operation.overhear
         keeping = asyncio.create_task(keep_days(customers, audit))
-        answered = await _answer_until_told(app, operation, serving, tell, carrying)
+        answered = await _answer_until_told(app, operation, serving, tell, carrying, stop)
         keeping.cancel()
         carrier.end()
         await carrying
@@ -229,6 +228,8 @@ async def _serve(
         customers.close()
         return answered
     finally:
+        for one in carriers:
+            one.end()
         fleet.close()
         books.register.close()
 
@@ -247,13 +248,35 @@ def watching(counts: Counts, publisher: Publisher) -> Callable[[Outcome], None]:
     return watched
 
 
-async def _answer_until_told(
-    app: App, operation: Operation, serving: Serving, tell: Callable[[str], None], carrying: "asyncio.Task[None]"
-) -> bool:
-    """Whether everything that was taken was answered."""
+def told_to_stop() -> asyncio.Event:
+    """Is set by SIGTERM and SIGINT."""
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+async def started(room: EngineRoom, carrier: Carrier, stop: asyncio.Event) -> bool:
+    """Every host has recovered; False where somebody said stop before. Raises ServeError."""
+    came = await carrier.until(lambda: room.is_up or bool(room.lost) or stop.is_set(), STARTS_WITHIN_S)
+    why = room.lost or (carrier.failed.done() and str(carrier.failed.exception()))
+    if why:
+        raise ServeError(f"a host could not start: {why}")
+    if not came:
+        raise ServeError(f"hosts did not start within {STARTS_WITHIN_S:.0f} s")
+    return not stop.is_set()
+
+
+async def _answer_until_told(
+    app: App,
+    operation: Operation,
+    serving: Serving,
+    tell: Callable[[str], None],
+    carrying: "asyncio.Task[None]",
+    stop: asyncio.Event,
+) -> bool:
+    """Whether everything that was taken was answered."""
+    loop = asyncio.get_running_loop()
     server = server_of(app, serving, operation)
     watching = asyncio.create_task(operation.watch())
     answering, stopped = asyncio.create_task(server.serve()), asyncio.create_task(stop.wait())
