@@ -46,14 +46,13 @@ class Voice:
     """Asks and answers in the words of what hosts decide by."""
 
     def __init__(self, words: Words, register: Register, book: RefusalBook, counted: Counted) -> None:
-        self.words = words
         self.challenges = Challenges(words.both, register.token)
         self.asking = Asking(words.both, register.pepper)
         self.base = Answering(words.base, self.challenges, book, counted)
         self.trial = self.base if words.trial is words.base else Answering(words.trial, self.challenges, book, counted)
 
-    def answering(self, customer: int) -> Answering:
-        return self.trial if self.words.is_on_trial(customer) else self.base
+    def answering(self, is_on_trial: bool) -> Answering:
+        return self.trial if is_on_trial else self.base
 
 
 class Desk:
@@ -69,7 +68,7 @@ class Desk:
         self.counted: Counted = nothing  # is told of every outcome: of what kind, and which
         self.watched: Callable[[Outcome], object] = nobody  # is told of everything that shards decided
         self._enrolling = Grouped[str](register.enrol_each)
-        self._voices = WeakKeyDictionary[Words, Voice]()
+        self._voices = WeakKeyDictionary[Words, Voice]()  # as long as somebody may have to be told in them
         self.ends = [end for _, end in bounds]
 
     @property
@@ -92,7 +91,8 @@ class Desk:
 
     def _answering(self, outcome: Outcome, customer: int) -> Answering:
         """In the words of the policy that has decided."""
-        return self._voice(self.speaking.after(order_of(outcome))).answering(customer)
+        words = self.speaking.after(order_of(outcome))
+        return self._voice(words).answering(words.is_on_trial(customer))
 
     async def decide(self, body: Decide, tells_why: bool) -> Decision:
         customer = self._number(body.customer)

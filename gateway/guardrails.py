@@ -5,7 +5,7 @@ from math import sqrt
 import numpy as np
 from msgspec import Struct, field
 
-from engine.records import EventKind, Reason
+from engine.records import EVENT_KINDS, EventKind, Reason
 
 BREAKS_AT, HOLDS_BACK_AT = 4.0, 2.0  # standard errors: looked at after every answer, so far out; once, by a person
 NEGATIVE = (EventKind.CLOSE, EventKind.MUTE, EventKind.COMPLAINT)
@@ -58,7 +58,7 @@ class Counts(Struct):
         """DECISION[n], and of whom each is: bool[n]."""
         for side, rows in ((self.tried, decisions[on_trial]), (self.others, decisions[~on_trial])):
             if len(rows):
-                kinds = np.bincount(rows["kind"], minlength=len(EventKind))
+                kinds = np.bincount(rows["kind"], minlength=EVENT_KINDS)
                 side.decisions += len(rows)
                 side.shown += int((rows["reason"] == Reason.SHOWN).sum())
                 side.clicks += int(kinds[EventKind.CLICK])

@@ -17,7 +17,6 @@ from engine.host.editions import BEGUN, Running
 from gateway.guardrails import Counts, Guardrails
 
 FILE = "publishing.json"
-WHOLE = 1_000_000  # a share of all customers
 
 
 class PublishingError(Exception):
