@@ -40,6 +40,7 @@ from engine.host.watching import (
     empty_watch,
     grown_watch,
     has_rules,
+    is_sweep_due,
     move_rules,
     rows_of_a_lapse,
     rows_of_an_event,
@@ -292,6 +293,10 @@ class CustomerShard:
         self.make_room(len(replies), 0)
         apply(self.arrays, replies.view(np.recarray), self.common, self.tallies, t)
         self.check()
+
+    def is_sweep_due(self, t: int) -> bool:
+        """Whether closing a step at t looks at customers who do nothing."""
+        return self.has_watch and is_sweep_due(self.arrays.watch, self.tables, t)
 
     def account(self, t: int) -> Account:
         """Close a step at t: coupons and holds run out; what the Ledger is to hear is handed over."""

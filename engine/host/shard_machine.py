@@ -1,7 +1,7 @@
 """A shard of customers as a machine: settlements it heard of, then a batch of events, are one record."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -331,8 +331,8 @@ class ShardMachine:
         record, lagging = read_shard_record(payload), np.array(behind[:-1])
         for settled in record.settled:
             self.shard.take(replace(settled, replies=settled.replies[self._lag(settled.replies, lagging)]))
-        if record.order is not None:
-            self._catch_up_with(record.order, lagging)
+        if (order := record.order) is not None:
+            self._keeping_ahead(lagging, lambda: self._carry_out(order))
         if record.batch is not None:
             batch = record.batch
             receipts = np.zeros(len(batch.asks), RECEIPT)
@@ -340,12 +340,15 @@ class ShardMachine:
             late = batch.events[self._lag(batch.events, lagging)]
             self._prepare(replace(batch, events=late))
             self.shard.decide(late, inbox_of(batch, receipts.view(np.recarray)))
-        self.shard.account(record.time_ms)
+        if self.shard.is_sweep_due(record.time_ms):
+            self._keeping_ahead(lagging, lambda: self.shard.account(record.time_ms))
+        else:
+            self.shard.account(record.time_ms)
 
-    def _catch_up_with(self, order: Order, lagging: np.ndarray) -> None:
-        """Partitions that were taken after it are as it has left them."""
+    def _keeping_ahead(self, lagging: np.ndarray, act: Callable[[], object]) -> None:
+        """Do something to customers whose partition has not seen it; the others are as it has left them."""
         ahead = [taken(self.shard, *self._range(at)) for at in np.flatnonzero(~lagging).tolist()]
-        self._carry_out(order)
+        act()
         put_all(self.shard, ahead)
 
     def _lag(self, rows: np.ndarray, lagging: np.ndarray) -> np.ndarray:

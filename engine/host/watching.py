@@ -90,11 +90,15 @@ def rows_of_a_lapse(tables: Tables, wallets: Wallets) -> int:
 
 
 # --- time -------------------------------------------------------------------------------------------------------------
+def is_sweep_due(watch: Watch, tables: Tables, t: int) -> bool:
+    """At the first settlement of a day."""
+    return bool(watch.clock[SWEPT] < tables.days[day_index(tables.days, t)].start_ms)
+
+
 def sweep_daily(watch: Watch, tables: Tables, t: int) -> None:
     """At the first settlement of a day: customers who do nothing are looked at, too."""
-    day = tables.days[day_index(tables.days, t)]
-    if watch.clock[SWEPT] < day.start_ms:
-        sweep(watch, tables, day, t)
+    if is_sweep_due(watch, tables, t):
+        sweep(watch, tables, tables.days[day_index(tables.days, t)], t)
         watch.clock[SWEPT] = t
 
 

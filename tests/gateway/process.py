@@ -63,7 +63,7 @@ class Gateway:
         self.process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
-        self._begin()
+        self.begin()
         assert self.process is not None and self.process.stdout is not None
         self.said = self.process.stdout.readline()
         assert "ready" in self.said, (self.folder / "errors.txt").read_text()[-2_000:]
@@ -71,13 +71,13 @@ class Gateway:
 
     def refuses(self) -> tuple[int, str]:
         """Exit code, and the end of what is said."""
-        self._begin()
+        self.begin()
         assert self.process is not None
         self.process.wait(READY_WITHIN_S)
         said = (self.folder / "errors.txt").read_text().splitlines()[-1]
         return self.process.returncode, said.rpartition("; ")[2]
 
-    def _begin(self) -> None:
+    def begin(self) -> None:
         self.port = free_port()
         ours = {"--folder": str(self.folder), "--port": str(self.port), "--customers": str(self.customers)}
         words = [ours.get(before, word) for before, word in pairwise(shlex.split(command_of_the_page()))]

@@ -8,8 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from engine.coupon_records import RECEIPT
 from engine.host.editions import Editions, Running, shared_changes, unfit
-from engine.host.machines import LEDGER
+from engine.host.machines import LEDGER, OPERATOR, RUN
+from engine.host.messages import Envelope, Order, Ordered
+from engine.host.shard import open_bulletin
+from engine.host.wire import inbox_of
 from engine.policy.document import Policy
 from engine.policy.yaml_source import load_text
 from engine.records import Reason
@@ -66,18 +70,22 @@ NEXT = changed(
      "  messages: {amount: 20000.00, channels: [push]}\n  surprises: {amount: 5000.00}\n"),
     ("\ncampaigns:", COUPON),
 ) + MORE  # fmt: skip
+GUARDED = (LIBRARY / "fraud_shop.yaml").read_text("utf-8")
+LAXER = changed(GUARDED, ("claims_a_day: {more_than: 8}", "claims_a_day: {mode: off}"))
 PREPARED, TRIED, HALVED = (Running(trial=NEXT, share=share, salt="2") for share in (0, TENTH, HALF))
 PUBLISHED, TAKEN_BACK = Running(base=NEXT), Running()
 
 
 @functools.cache
-def traffic() -> Traffic:
-    return record_traffic("coupon_shop", "coupon_shop", 800, 2, 4 * HOUR_MS)
+def traffic(shop: str = "coupon_shop") -> Traffic:
+    return record_traffic(shop, shop, 800, 2, 4 * HOUR_MS)
 
 
-def served(path: list[Running], network: Network, seed: int, crashes: float) -> tuple[Hall, list[Told]]:
+def served(
+    path: list[Running], network: Network, seed: int, crashes: float, shop: str = "coupon_shop"
+) -> tuple[Hall, list[Told]]:
     """Traffic, with an order now and then."""
-    hall = Hall(traffic(), network, Random(seed), crashes)
+    hall = Hall(traffic(shop), network, Random(seed), crashes)
     told, number = list(callers(hall, STEPS, 5)), 0
     for place, one in enumerate(told):
         if number < len(path) and place >= len(told) * (number + 1) // (len(path) + 1):
@@ -140,9 +148,25 @@ def test_another_process_ends_where_the_journal_does(hall: Hall, seat: str) -> N
     assert again.ordered == 4
 
 
+@pytest.fixture(scope="module")
+def guarded() -> Hall:
+    """Fraud rules are published that were not there, which count from then on."""
+    return served([Running(base=LAXER), Running(), Running(base=LAXER), Running()], ROUGH, 3, 0.0, "fraud_shop")[0]
+
+
 @pytest.mark.parametrize("distance", [1, 4, 9])
 def test_a_snapshot_lasts_through_a_publication(hall: Hall, distance: int) -> None:
     """Some of its pieces are from before an order, and some from after it."""
+    check_snapshots(hall, distance)
+
+
+@pytest.mark.parametrize("distance", [1, 4, 9])
+def test_a_snapshot_lasts_through_other_fraud_rules(guarded: Hall, distance: int) -> None:
+    """What rules remember of a customer is looked at once a day, too."""
+    check_snapshots(guarded, distance)
+
+
+def check_snapshots(hall: Hall, distance: int) -> None:
     records = hall.journals["shard-0"]
     machine, orders = fresh(hall, "shard-0"), list[int]()
     for number, payload in enumerate(records, 1):
@@ -165,6 +189,43 @@ def check_snapshot(hall: Hall, records: list[bytes], during: range) -> None:
                 numbers.append(number)
     recover(again, pieces, numbers, records)
     assert again.digest() == machine.digest()
+
+
+def test_an_order_is_carried_out_once(hall: Hall) -> None:
+    """Also one that was on its way for so long that others came after it."""
+    machine = machine_of(hall, "shard-0")
+    order = Order(2, RUN, tuple(vars(TRIED).values()))
+    admission = machine.admit(order, hall.now)
+    assert not admission.payloads and admission.out == [Envelope(OPERATOR, Ordered(2, "shard-0"))]
+
+
+def test_what_is_paused_stays_so() -> None:
+    shard = fresh(Hall(traffic(), Network(), Random(1)), "shard-0").shard
+    said = open_bulletin(len(shard.bulletin.open))
+    said.open[1], said.in_stock[2] = 0, 0
+    shard.take_bulletin(said)
+    editions = Editions(traffic().plan.policy)
+    editions.run(TRIED)
+    shard.run(editions)
+    assert shard.bulletin.open[:3].tolist() == [1, 0, 1] and shard.bulletin.in_stock[:3].tolist() == [1, 1, 0]
+
+
+def test_what_those_on_trial_cost_is_reckoned() -> None:
+    """The same policy for both groups: together they spend what all did before."""
+    spent = [spend_under(running) for running in (Running(), Running(trial=SHOP, share=HALF))]
+    assert spent[0].sum() > 0 and (spent[0] == spent[1]).all()
+
+
+def spend_under(running: Running) -> np.ndarray:
+    hall = Hall(traffic(), Network(), Random(1))
+    machine = fresh(hall, "shard-0")
+    machine.editions.run(running)
+    machine.shard.run(machine.editions)
+    spent = []
+    for batch in traffic().batches(0, *hall.bounds[0])[:STEPS]:
+        machine.shard.decide(batch.events, inbox_of(batch, np.zeros(len(batch.asks), RECEIPT).view(np.recarray)))
+        spent.append(machine.shard.account(batch.time_ms).spend)
+    return sum(spent, np.zeros_like(spent[0]))
 
 
 def test_one_salt_draws_the_same_customers_and_more() -> None:

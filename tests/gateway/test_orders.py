@@ -114,6 +114,9 @@ def test_a_newcomer_passes_a_challenge(gateway: Gateway) -> None:
     assert gateway.ask("GET", path).status_code == 403
     post(gateway, "challenge", newcomer, challenge=refused["refusal"]["challenge"])
     assert post(gateway, "claim", newcomer, coupon="everyday_10")["answer"] == "done"
+    for method in ("DELETE", "PUT"):
+        gateway.ask(method, f"/v1/customers/{newcomer}", {} if method == "PUT" else None, "operator")
+    assert gateway.ask("GET", path, role="auditor").json()["refusals"] == []
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import signal
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -145,6 +146,19 @@ def test_what_was_answered_outlives_a_kill_and_a_stop(gateway: Gateway) -> None:
     assert (code, said) == (0, "stopped; everything that was taken was answered\n")
     kept = b"".join(path.read_bytes() for path in gateway.folder.rglob("*") if path.is_file())
     assert b"c-0" not in kept and not any(secret.encode() in kept for secret in gateway.secrets.values())
+
+
+def test_it_stops_while_it_starts(gateway: Gateway) -> None:
+    gateway.end(signal.SIGTERM)
+    errors = gateway.folder / "errors.txt"
+    errors.write_text("")
+    gateway.begin()
+    while '"event": "starts"' not in errors.read_text():
+        assert gateway.process is not None and gateway.process.poll() is None, errors.read_text()
+        time.sleep(0.01)
+    code, said = gateway.end(signal.SIGTERM)
+    assert code == 0 and "stopped" in said
+    assert not {"ready", "Traceback"} & set(errors.read_text().replace('"', " ").split())
 
 
 def serve(folder: Path, policy: Path, **given: Any) -> int:
