@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -16,6 +17,7 @@ from loadtests.http_client import Found
 from scenarios.bench import measure
 from scenarios.bench_rows import Row
 from scenarios.exits import UsageError
+from tests.gateway.process import awake
 from tests.loadtests.test_http_client import FULL, OK, served
 
 TURN = Found(
@@ -71,9 +73,9 @@ def test_what_was_refused_counts_as_failed() -> None:
     assert "limit of 25 ms EXCEEDED" in open_row(replace(TURN, p99_ms=25.1), IDLE).note
 
 
-def test_ray_serve_decides_as_the_gateway_does() -> None:
-    """Without Ray: what its replica does with a batch."""
-    decider = bench_serve.Decider(load_policy(bench_gateway.POLICY), 20)
+def test_ray_serve_decides_as_the_gateway_does(tmp_path: Path) -> None:
+    """Without Ray: what its replica does with a batch, at night, too."""
+    decider = bench_serve.Decider(load_policy(awake([str(bench_gateway.POLICY)], tmp_path / "shop")), 20)
     bodies = [b'{"customer":"c-%d","event":"page_view","page":"home","page_view":1}' % number for number in (3, 7, 3)]
     told = [msgspec.json.decode(text, type=Decision) for text in decider.decided(bodies)]
     assert [one.customer for one in told] == ["c-3", "c-7", "c-3"]
