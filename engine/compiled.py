@@ -21,7 +21,8 @@ from numba.extending import register_jitable
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 # Whatever a kernel may take code or a constant from.
 KERNEL_SOURCES = ("engine/*.py", "engine/rules/*.py", "sim/*.py", "scenarios/inline.py")
-COMPLETE = "complete"  # file in the cache folder once everything a run needs is there
+NAIVE = "reference"  # … but the twin, which is never compiled
+OF_RUNS, OF_HOSTS = "runs", "hosts"  # files in the cache folder once everything that a run, or hosts, need is there
 INTERPRETED = bool(numba.config.DISABLE_JIT)
 
 
@@ -29,7 +30,7 @@ def source_hash() -> str:
     """Hash of every source that kernels are made of, in path order, with the versions of the compilers."""
     digest = hashlib.blake2b(f"{numba.__version__} {np.__version__}".encode(), digest_size=8)
     for pattern in KERNEL_SOURCES:
-        for path in sorted(ROOT.glob(pattern)):
+        for path in sorted(path for path in ROOT.glob(pattern) if not path.name.startswith(NAIVE)):
             digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
 
@@ -51,14 +52,14 @@ else:
     numba.config.CACHE_DIR = str(cache_folder())
 
 
-def is_compiled() -> bool:
-    """Whether a whole run on this machine has compiled the present sources before."""
-    return INTERPRETED or (pathlib.Path(numba.config.CACHE_DIR) / COMPLETE).exists()
+def is_compiled(what: str) -> bool:
+    """Whether this machine has compiled the present sources before, as far as runs or hosts need them."""
+    return INTERPRETED or (pathlib.Path(numba.config.CACHE_DIR) / what).exists()
 
 
-def mark_compiled() -> None:
+def mark_compiled(what: str) -> None:
     if not INTERPRETED:
-        (pathlib.Path(numba.config.CACHE_DIR) / COMPLETE).touch()
+        (pathlib.Path(numba.config.CACHE_DIR) / what).touch()
 
 
 class _Part(JITCodeLibrary):  # type: ignore[misc]

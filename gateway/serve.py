@@ -16,6 +16,7 @@ from granian.constants import HTTPModes, Interfaces, SSLProtocols
 from granian.http import HTTP1Settings, HTTP2Settings
 from granian.server.embed import Server
 
+from engine.compiled import OF_HOSTS, is_compiled, mark_compiled
 from engine.host.disk import locked
 from engine.host.machines import OPERATOR, seats_of
 from engine.host.ray_cluster import cluster
@@ -100,8 +101,10 @@ def serve(given: Given, serving: Serving, tell: Callable[[str], None]) -> bool:
         beginning, compiled = began(serving.folder, given, serving.customers, serving.shards)
         books = opened(serving, keys, master)
         build = Build(compiled, beginning)
-        log("loads the engine")
-        build.warm()  # compiles once, where it was not done, before any host starts
+        if not is_compiled(OF_HOSTS):  # once, before any host starts
+            log("compiles")
+            build.warm()
+            mark_compiled(OF_HOSTS)
         with cluster(serving.address), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(_run(build, books, tls, serving, tell))
     finally:

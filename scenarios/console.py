@@ -133,8 +133,8 @@ def folder_for_runs(out: Path) -> Iterator[None]:
 
 def warm_up(tell: Callable[[float], None]) -> None:
     """Compile once in this process, before any worker starts; the first time takes about a minute."""
-    from engine.compiled import is_compiled
+    from engine.compiled import OF_RUNS, is_compiled
 
-    if not is_compiled():
+    if not is_compiled(OF_RUNS):
         complain("compiling the engine for this machine (once, about a minute) …")
     tell(0.0)

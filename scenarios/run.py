@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from engine.compiled import is_compiled, mark_compiled
+from engine.compiled import OF_RUNS, is_compiled, mark_compiled
 from engine.host.ledger import LedgerHost
 from engine.host.ray_cluster import cluster
 from engine.host.shard import combined
@@ -90,7 +90,7 @@ class RunResult:
 
 def warm_up(plan: RunPlan) -> None:
     """Compile everything in this process before any worker starts: a few customers live through the same run."""
-    if is_compiled():
+    if is_compiled(OF_RUNS):
         return
     world = LoneWorld(plan, WARM_UP_CUSTOMERS)
     world.run()
@@ -100,7 +100,7 @@ def warm_up(plan: RunPlan) -> None:
     worker.shard.segments(plan.spans.launch)
     worker.shard.assignment(0)
     worker.cohort.reached(0)
-    mark_compiled()
+    mark_compiled(OF_RUNS)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from tests.test_docs import ROOT, blocks, command_lines, edit, kind_of, page_text
 
-COMMANDS_MAX, SECONDS_MAX = 6, 180
+COMMANDS_MAX = 6
+SECONDS_MAX = 360 if "PYTEST_XDIST_WORKER" in os.environ else 180  # beside other tests half of the machine is ours
 MADE_BEFORE = ("make install", "source .venv/bin/activate")  # by whoever runs this test
 
 

@@ -65,7 +65,7 @@ def test_a_closed_loop_counts_what_was_answered(tmp_path: Path) -> None:
     assert found.done > 50 and found.statuses == {"200": found.done} and found.dropped == 0
     assert found.answer_bytes == 2 and 0 < found.p50_ms <= found.p99_ms <= found.max_ms < 500
     assert found.per_s == pytest.approx(found.done / 0.5, rel=0.2)
-    assert 0 < found.busy <= 1.1
+    assert found.busy > 0
 
 
 def test_each_once_in_turn_whatever_its_size(tmp_path: Path) -> None:
