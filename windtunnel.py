@@ -7,7 +7,7 @@ import typer
 
 from gateway import audit_commands
 from gateway import commands as gateway_commands
-from loadtests import bench_commands, disaster_drill, drill_commands
+from loadtests import bench_commands, disaster_drill, drill_commands, load_commands
 from loadtests.drill_names import SENTENCES
 from scenarios import commands
 
@@ -254,6 +254,45 @@ def openapi(
 ) -> None:
     """Print the gateway's OpenAPI document; nothing is started."""
     finish(gateway_commands.openapi(out))
+
+
+@app.command()
+def load(
+    profile: Annotated[str, typer.Argument(help=f"One of {load_commands.KNOWN}, or capacity: search the rate.")],
+    rate: Annotated[float, typer.Option(help="Arrivals a second at most (1 to 20,000).")] = 200.0,
+    seconds: Annotated[float, typer.Option(help="How long (1 to 14,400).")] = 30.0,
+    slo: Annotated[str | None, typer.Option(help="An objective for the response time, like p99=25ms.")] = None,
+    scenario: Annotated[
+        Path | None, typer.Option(help="The scenario whose people and policy it is of; without, account_ring.")
+    ] = None,
+    customers: Annotated[int, typer.Option(help="How many customers (100 to 200,000).")] = 2_000,
+    days: Annotated[int, typer.Option(help="Days of theirs that are taken.")] = 2,
+    seed: Annotated[int, typer.Option(help="Same seed, same requests at the same moments.")] = 1,
+    arrivals: Annotated[str, typer.Option(help="poisson or uniform.")] = "poisson",
+    connections: Annotated[int, typer.Option(help="At most so many at once.")] = 200,
+    generators: Annotated[int, typer.Option(help="Locust processes.")] = 1,
+    shards: Annotated[int, typer.Option(help="Of our gateway.")] = 2,
+    standby: Annotated[bool, typer.Option("--standby", help="A standby beside every shard and the Ledger.")] = False,
+    url: Annotated[str, typer.Option(help="A service that runs already, instead of our gateway.")] = "",
+    key: Annotated[str, typer.Option(help="Its key.", envvar="WINDTUNNEL_LOAD_KEY")] = "",
+    adapter: Annotated[Path | None, typer.Option(help="A file of Python that says how it is asked.")] = None,
+    ca_file: Annotated[str, typer.Option(help="Certificate that vouches for it.")] = "",
+    hot_customers: Annotated[float, typer.Option(help="Share of page views that are of the busiest 20.")] = 0.0,
+    hot_coupon: Annotated[float, typer.Option(help="Share of claims that are for one coupon.")] = 0.0,
+    bulk: Annotated[float, typer.Option(help="Share of requests that bring 200 events at once.")] = 0.005,
+    trial_seconds: Annotated[float, typer.Option(help="capacity: how long a rate is tried (1 to 600).")] = 8.0,
+    repeats: Annotated[int, typer.Option(help="capacity: how often it is searched (1 to 10).")] = 3,
+    out: Out = Path("runs"),
+    as_json: Json = False,
+) -> None:
+    """Offer our gateway, or any HTTP service, a load of synthetic customers; say what it held."""
+    how: dict[str, Any] = {"rate": rate, "seconds": seconds, "scenario": scenario, "customers": customers, "days": days}
+    how |= {"seed": seed, "law": arrivals, "connections": connections, "generators": generators, "shards": shards}
+    how |= {"standby": standby, "url": url, "key": key, "adapter": adapter, "ca_file": ca_file}
+    how |= {"hot_customers": hot_customers, "hot_coupon": hot_coupon, "bulk": bulk}
+    if profile == load_commands.CAPACITY:
+        finish(load_commands.capacity(slo or load_commands.SLO, trial_seconds, repeats, out, as_json, **how))
+    finish(load_commands.load(profile, slo, out, as_json, **how))
 
 
 @app.command()

@@ -93,8 +93,9 @@ def ray_serve(policy: Path, customers: int) -> Iterator[Server]:
 
 
 @contextmanager
-def running(module: str, words: Sequence[str], server: Server, ready: str) -> Iterator[None]:
-    """A process that answers at a path, and is told to stop afterwards; killed if it does not. Raises BenchError."""
+def running(module: str, words: Sequence[str], server: Server, ready: str) -> Iterator[int]:
+    """A process that answers at a path, by its id, and is told to stop afterwards; killed if it does not. Raises
+    BenchError."""
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
     environment.pop("RAY_ADDRESS", None)  # a cluster of its own, on this machine
     with tempfile.TemporaryFile("w+") as said:
@@ -103,7 +104,7 @@ def running(module: str, words: Sequence[str], server: Server, ready: str) -> It
         )
         try:
             until_ready(process, server.port, ready)
-            yield
+            yield process.pid
         except BenchError as error:
             said.seek(0)
             raise BenchError(f"{module}: {error}; it said last: {last_line(said.read())}") from None

@@ -9,6 +9,8 @@ class Exit(IntEnum):
     FINE = 0
     WRONG_USE = 2
     MISSED = 10
+    NOT_REACHED = 11
+    SATURATED = 12
     INVARIANT_BROKEN = 13
     HARNESS_ERROR = 14
     STOPPED = 130

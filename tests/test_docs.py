@@ -55,6 +55,11 @@ SERVE_TLS = (
     "windtunnel serve scenarios/library/policies/coupon_shop.yaml --folder gateway-data --port 8443 "
     "--certificate trial-tls/certificate.pem --private-key trial-tls/private-key.pem"
 )
+CAPACITY = "windtunnel load capacity --slo p99=25ms"
+BY_HAND = (
+    "WINDTUNNEL_LOAD_KEY=wt_… locust -f loadtests/locustfile.py --host http://127.0.0.1:8080 --load-profile steady "
+    "--load-rate 100"
+)
 ELSEWHERE = {
     "make demo": "on a fresh machine, by whoever follows the README; its one command is DEMO_ARGS of the Makefile",
     "make test": ".ci/run",
@@ -65,11 +70,14 @@ ELSEWHERE = {
     SHARDS: "make demo",
     SERVE: "tests/gateway/test_serve.py, on a folder and a port of its own",
     SERVE_TLS: "tests/gateway/test_tls.py, on a certificate made as the page does",
+    CAPACITY: "tests/loadtests/test_load.py, of a service that is held to a rate",
+    BY_HAND: "tests/loadtests/test_load.py",
 }
 COMMANDS = (
     "new", "run", "compare", "check", "report", "explain", "replay", "lint", "grade", "answer", "drill", "keys",
-    "vault-key", "audit", "certificate",
+    "vault-key", "audit", "certificate", "load",
 )  # fmt: skip
+UNDER_LOAD = {"--customers": "200", "--days": "1", "--rate": "50", "--seconds": "3"}  # beside other tests
 MISSED_IS_FINE = ("run", "check")  # of few customers little can be said
 FEW_WORLDS = {"--customers": "200", "--worlds": "10", "--assumption-sets": "2"}
 
@@ -175,6 +183,8 @@ def prepared(line: str, folder: Path) -> tuple[list[str], Path | None]:
         return [sys.executable, "-m", *with_few_customers(words, "--scenario-customers")], target
     if words[1] in MISSED_IS_FINE:
         words = with_few_customers(words, "--customers")
+    if words[1] == "load":
+        words += [part for pair in UNDER_LOAD.items() for part in pair]
     if words[1] == "compare":
         words += [part for name, value in FEW_WORLDS.items() if name not in words for part in (name, value)]
     return [sys.executable, str(ROOT / "windtunnel.py"), *words[1:]], target
@@ -191,6 +201,8 @@ def execute(line: str, folder: Path) -> None:
     )
     missed_is_fine = arguments[2] in (*MISSED_IS_FINE, "compare")
     fine = {0, 1} if kind_of(line) == "pytest" else {0, 10} if missed_is_fine else {0}
+    if arguments[2] == "load":  # other tests take the machine from it
+        fine = {0, exits.Exit.NOT_REACHED, exits.Exit.SATURATED}
     said = f"$ {shlex.join(arguments)}\n{done.stdout}\n{done.stderr}"
     assert done.returncode in fine, said
     assert "Traceback" not in done.stderr + done.stdout, said
@@ -233,8 +245,8 @@ def test_commands_of_a_page(page: str, tmp_path: Path) -> None:
 
 def test_pages_with_commands_are_those_expected() -> None:
     assert {page for page in PAGES if has_commands(page)} == {
-        "README.md", "docs/ci.md", "docs/engineer.md", "docs/gateway.md", "docs/hosts.md", "docs/operating.md",
-        "docs/strategist.md",
+        "README.md", "docs/ci.md", "docs/engineer.md", "docs/gateway.md", "docs/hosts.md", "docs/load.md",
+        "docs/operating.md", "docs/strategist.md",
     }  # fmt: skip
 
 

@@ -1,0 +1,87 @@
+"""`windtunnel load capacity`: one rate after the other is tried, and what was full where it could no more."""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from loadtests.capacity import Capacity, Trial, capacity
+from loadtests.gauges import Gauges
+from loadtests.generator.profiles import level
+from loadtests.load_found import Slo, as_found, is_reached
+from loadtests.load_run import Bench
+
+FIRST_PER_S, MOST_PER_S = 100.0, 20_000.0
+WARM_S, RESTS_S, AGAIN = 1.5, 1.0, 2  # seconds before a trial is judged and after it; times that an invalid one is held
+HEADROOM = 0.7  # of what is sustained: what an operator should plan with
+# A backlog that grows by a share of the rate shows once it is worth the objective: shorter trials find too much.
+TIMES_THE_SLO = 50
+FEWEST = 200  # requests of a trial: fewer say nothing of a p99
+
+
+def found_capacity(
+    bench: Bench, slo: Slo, seconds: float, repeats: int, say: Callable[[str], None]
+) -> tuple[Capacity, list[dict[str, Any]]]:
+    """And a row for every trial. Raises SaturatedError, BenchError."""
+    rows: list[dict[str, Any]] = []
+
+    def tried(rate: float) -> Trial:
+        for _ in range(AGAIN):
+            trial = held(bench, slo, rate, max(seconds, FEWEST / rate, TIMES_THE_SLO * slo.most_ms / 1_000))
+            say(words(trial))
+            rows.append({"rate": rate, "kept": trial.is_kept, "why": trial.why, "invalid": list(trial.invalid),
+                         **trial.row})  # fmt: skip
+            if not trial.invalid or not trial.is_kept:
+                break
+        # Where the target was too slow anyhow, a generator that was late beside it changes nothing.
+        return trial if trial.is_kept else Trial(trial.rate, False, trial.why, (), trial.row)
+
+    return capacity(tried, FIRST_PER_S, MOST_PER_S, repeats), rows
+
+
+def held(bench: Bench, slo: Slo, rate: float, seconds: float) -> Trial:
+    stages = [level("warm-up", WARM_S, rate, counts=False), level("trial", seconds, rate)]
+    with Gauges(bench.target.url, bench.target.operator) as gauges:
+        loaded = bench.run(stages)
+    time.sleep(RESTS_S)  # what waits is answered before the next trial
+    found = as_found(loaded, gauges.samples, slo, {})
+    row = found["stages"][1]
+    why = ""
+    if not is_reached(row):
+        why = f"{row['done']:,} of {row['offered']:,} answered with success"
+    elif not slo.is_kept(row):
+        why = f"{slo.percentile.replace('_', '.')} was {row['response_ms'][slo.percentile]:,.1f} ms"
+    return Trial(rate, not why, why, tuple(found["invalid"]), row)
+
+
+def words(trial: Trial) -> str:
+    state = "kept" if trial.is_kept else f"NOT kept: {trial.why}"
+    return f"{trial.rate:,.0f}/s {state}" + (f"; INVALID: {'; '.join(trial.invalid)}" if trial.invalid else "")
+
+
+def saturated(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """What was full at the lowest rate that was not kept: cores by process, the most first, and what waited."""
+    failed = [row for row in rows if not row["kept"]]
+    if not failed:
+        return {}
+    row = min(failed, key=lambda one: float(one["rate"]))
+    cores = sorted(row["cores"].items(), key=lambda one: -one[1])
+    return {"rate": row["rate"], "cores": cores, "queue_events": row["queue_events"], "loop_lag_ms": row["loop_lag_ms"],
+            "generator_busy": max(row["busy"], default=0.0)}  # fmt: skip
+
+
+def as_json(found: Capacity, rows: list[dict[str, Any]], slo: Slo, about: dict[str, Any]) -> dict[str, Any]:
+    """The whole result."""
+    return about | {
+        "slo": str(slo),
+        "per_s": found.per_s,
+        "low": found.low,
+        "high": found.high,
+        "searches": found.searches,
+        "ends": found.ends,
+        "target_per_s": HEADROOM * found.low,
+        "headroom": HEADROOM,
+        "trials": rows,
+        "saturated": saturated(rows),
+        "search": [asdict(trial) | {"row": None} for trial in found.trials],
+    }

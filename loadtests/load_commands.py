@@ -1,0 +1,210 @@
+"""`windtunnel load PROFILE`: offer a service a load, say whether the figures are to be trusted, and what they are."""
+
+import json
+import shlex
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from loadtests.generator.arrivals import LAWS
+from loadtests.generator.profiles import PROFILES
+from results.capacity_words import CAPACITY_RESULT, capacity_told
+from results.load_words import RESULT, headline, slowest, table
+from scenarios.console import complain, folder_for_runs, guarded, print_json, progress
+from scenarios.exits import Exit, UsageError
+
+CAPACITY, SLO = "capacity", "p99=25ms"
+KNOWN = ", ".join(PROFILES)
+MIX, SEARCH = ("hot_customers", "hot_coupon", "bulk"), ("trial_seconds", "repeats")
+SCENARIO = Path(__file__).resolve().parent.parent / "scenarios" / "library" / "account_ring.scenario.yaml"
+BOUNDS = {
+    "rate": (1.0, 20_000.0), "seconds": (1.0, 14_400.0), "customers": (100, 200_000), "days": (1, 14),
+    "shards": (1, 32), "connections": (1, 900), "generators": (1, 16), "hot_customers": (0.0, 1.0),
+    "hot_coupon": (0.0, 1.0), "bulk": (0.0, 0.5), "trial_seconds": (1.0, 600.0), "repeats": (1, 10),
+}  # fmt: skip
+
+
+def load(profile: str, slo: str | None, out: Path, as_json: bool, **given: Any) -> int:
+    """Run a profile; exit code."""
+
+    def action() -> int:
+        options, objective = checked(profile, slo, given)
+        return kept(profile, out, lambda folder: shaped(profile, options, objective, given, folder, as_json))
+
+    return guarded(action)
+
+
+def capacity(slo: str, trial_seconds: float, repeats: int, out: Path, as_json: bool, **given: Any) -> int:
+    """Search the sustainable rate; exit code."""
+
+    def action() -> int:
+        options, objective = checked("steady", slo, given | {"trial_seconds": trial_seconds, "repeats": repeats})
+        said = given | {"trial_seconds": trial_seconds, "repeats": repeats}
+        return kept(
+            CAPACITY, out,
+            lambda folder: searched(options, objective, trial_seconds, repeats, said, folder, as_json),
+        )  # fmt: skip
+
+    return guarded(action)
+
+
+def kept(name: str, out: Path, act: Callable[[Path], int]) -> int:
+    """Whatever goes wrong with target or generators in words; a folder only of what was held."""
+    from loadtests.bench_servers import BenchError
+    from loadtests.capacity import SaturatedError
+    from loadtests.generator.adapters import AdapterError
+
+    folder = out / f"load-{name}-{datetime.now():%Y%m%d-%H%M%S}"
+    try:
+        with folder_for_runs(out), only_if_held(folder):
+            return act(folder)
+    except AdapterError as error:
+        raise UsageError(f"--adapter: {error}") from error
+    except SaturatedError as error:
+        complain(f"INVALID: the generator was the bound at every rate: {error}; nothing was written")
+        return Exit.SATURATED
+    except BenchError as error:
+        complain(f"the load could not be held: {error}; nothing was written")
+        return Exit.HARNESS_ERROR
+
+
+@contextmanager
+def only_if_held(folder: Path) -> Iterator[None]:
+    """What was written of a load that could not be held is of no use."""
+    try:
+        yield
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def shaped(profile: str, options: Any, objective: Any, given: dict[str, Any], folder: Path, as_json: bool) -> int:
+    with progress(profile) as tell:
+        found = held(profile, options, objective, folder, tell)
+    found["command"] = command(profile, None if objective is None else objective.text, given)
+    return told_and_judged(found, folder, as_json)
+
+
+def searched(
+    options: Any, slo: Any, seconds: float, repeats: int, given: dict[str, Any], folder: Path, as_json: bool
+) -> int:
+    from loadtests.capacity_run import as_json as found_as_json
+    from loadtests.capacity_run import found_capacity
+    from loadtests.load_run import bench_of
+    from results.capacity_report import render
+
+    with bench_of(PROFILES["steady"], options, folder) as bench:
+        found, rows = found_capacity(bench, slo, seconds, repeats, complain)
+        told = about(bench, options) | {"trial_seconds": seconds, "repeats": repeats}
+    result = found_as_json(found, rows, slo, told) | {"command": command(CAPACITY, slo.text, given)}
+    (folder / CAPACITY_RESULT).write_text(json.dumps(result), "utf-8")
+    report = str(render(folder))
+    if as_json:
+        print_json(result | {"folder": str(folder), "report": report})
+    else:
+        print("\n".join([*capacity_told(result), report]))
+    return Exit.SATURATED if "generator" in found.ends else Exit.FINE
+
+
+def held(profile: str, options: Any, objective: Any, folder: Path, tell: Callable[[float], None]) -> dict[str, Any]:
+    from loadtests.gauges import Gauges
+    from loadtests.load_found import as_found
+    from loadtests.load_run import bench_of
+
+    shape = PROFILES[profile]
+    with bench_of(shape, options, folder) as bench, Gauges(bench.target.url, bench.target.operator) as gauges:
+        loaded = bench.run(shape.stages(options.rate, options.seconds), tell)
+        return as_found(loaded, gauges.samples, objective, about(bench, options))
+
+
+def about(bench: Any, options: Any) -> dict[str, Any]:
+    """What was asked of what."""
+    return {
+        "sentence": bench.profile.sentence,
+        "target": options.url or f"windtunnel serve, {options.shards} shards",
+        "scenario": options.scenario.name,
+        "customers": options.customers,
+        "seed": options.seed,
+        "rate": options.rate,
+        "seconds": options.seconds,
+        "law": options.law,
+        "connections": options.connections,
+        "generators": options.generators,
+        "tape": bench.tape.digest,
+        "requests": len(bench.tape),
+    }
+
+
+def checked(profile: str, slo: str | None, given: dict[str, Any]) -> tuple[Any, Any]:
+    """Options and objective within bounds; UsageError with everything that is not."""
+    from loadtests.journeys import Mix
+    from loadtests.load_found import Slo, SloError
+    from loadtests.load_run import LoadOptions
+
+    wrong, objective = problems(profile, given), None
+    if slo is not None:
+        try:
+            objective = Slo.parse(slo)
+        except SloError as error:
+            wrong.append(f"--slo {error}")
+    if wrong:
+        raise UsageError("\n".join(wrong))
+    mix = Mix(**{name: given[name] for name in MIX})
+    own = {name: value for name, value in given.items() if name not in (*MIX, *SEARCH)}
+    own["scenario"] = given["scenario"] or SCENARIO
+    return LoadOptions(**own, mix=mix), objective
+
+
+def problems(profile: str, given: dict[str, Any]) -> list[str]:
+    wrong = []
+    if profile not in PROFILES:
+        wrong.append(f"a profile must be one of {KNOWN}, {CAPACITY} (got {profile})")
+    for name, (low, high) in BOUNDS.items():
+        if given.get(name) is not None and not low <= given[name] <= high:
+            wrong.append(f"--{name.replace('_', '-')} must be between {low:,} and {high:,} (got {given[name]:,})")
+    if given["law"] not in LAWS:
+        wrong.append(f"--arrivals must be one of {', '.join(LAWS)} (got {given['law']})")
+    if given["adapter"] and not given["url"]:
+        wrong.append("--adapter must come with --url: without one our own gateway is started")
+    if given["url"] and not given["url"].startswith(("http://", "https://")):
+        wrong.append(f"--url must begin with http:// or https:// (got {given['url']})")
+    for name in ("scenario", "adapter"):
+        if given[name] and not Path(given[name]).is_file():
+            wrong.append(f"--{name} must be a file (got {given[name]})")
+    return wrong
+
+
+def command(profile: str, slo: str | None, given: dict[str, Any]) -> str:
+    """What repeats it; keys are not told."""
+    words = ["windtunnel", "load", profile]
+    for name, value in given.items():
+        if value in (None, "", False) or name == "key":
+            continue
+        option = f"--{'arrivals' if name == 'law' else name.replace('_', '-')}"
+        words += [option] if value is True else [option, f"{value:g}" if isinstance(value, float) else str(value)]
+    return shlex.join(words + (["--slo", slo] if slo else []))
+
+
+def told_and_judged(found: dict[str, Any], folder: Path, as_json: bool) -> int:
+    from results.load_report import render
+
+    (folder / RESULT).write_text(json.dumps(found), "utf-8")
+    report = str(render(folder))
+    if as_json:
+        print_json(found | {"folder": str(folder), "report": report})
+    else:
+        slow = [slowest(found)] if found["valid"] else []
+        print("\n".join([headline(found), *slow, *found["invalid"], "", *table(found["stages"]), "", report]))
+    return code_of(found)
+
+
+def code_of(found: dict[str, Any]) -> int:
+    """Whether the figures are to be trusted comes before what they say."""
+    if not found["valid"]:
+        return Exit.SATURATED
+    if found["not_reached"]:
+        return Exit.NOT_REACHED
+    return Exit.MISSED if found["slo_missed"] else Exit.FINE

@@ -1,0 +1,170 @@
+"""A run of load's folder -> report.html, which opens offline: validity first, then a row for every offered rate."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from results.charts import Rows, curves
+from results.comparison_marks import head, right, row, rows_table
+from results.load_words import PERCENTILES, RESULT, headline, slowest, verdict
+from results.markup import chart, computed, words
+from results.pages import TEMPLATES, rendered, written
+from results.words import NOTHING
+
+LEAST_CORES = 0.02  # a process below that is not drawn
+
+
+def render(folder: Path) -> Path:
+    """Write `report.html` beside the result, whole or not at all; returns its path."""
+    found = json.loads((folder / RESULT).read_text("utf-8"))
+    return written(folder / "report.html", rendered("load.html.j2", content(found, folder.name), {}))
+
+
+def content(found: dict[str, Any], name: str) -> dict[str, Any]:
+    """Everything the template places, in the order it is read."""
+    word, kind = verdict(found)
+    return {
+        "found": found,
+        "name": name,
+        "word": word,
+        "kind": kind,
+        "headline": words(headline(found)),
+        "slowest": words(slowest(found)) if found["valid"] else Markup(""),
+        "facts": facts(found),
+        "invalid": [words(why) for why in found["invalid"]],
+        "stages": stage_table(found),
+        "service": service_table(found),
+        "against_rate": against_rate(found),
+        "over_time": over_time(found),
+        "actions": action_table(found),
+        "cores": cores(found),
+        "failed": failures(found),
+        "css": Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
+        "plotly": Markup(get_plotlyjs()),
+        "script": Markup((TEMPLATES / "report.js").read_text(encoding="utf-8")),
+    }
+
+
+def facts(found: dict[str, Any]) -> list[tuple[str, Markup]]:
+    return [
+        ("target", words(found["target"])),
+        ("profile", words(f"{found['profile']}: {found['sentence']}")),
+        ("highest rate", computed(RESULT, "rate", found["rate"], "number:0") + Markup(" requests/s")),
+        ("customers", computed(RESULT, "customers", found["customers"], "count")),
+        ("connections", computed(RESULT, "connections", found["connections"], "count")),
+        ("objective", words(found["slo"] or "none")),
+    ]
+
+
+# --- tables -----------------------------------------------------------------------------------------------------------
+def figure(name: str, value: float | None, spec: str) -> Markup:
+    return right(NOTHING if value is None else computed(RESULT, name, value, spec))
+
+
+def milliseconds(name: str, times: dict[str, float]) -> list[Markup]:
+    return [figure(f"{name}.{key}", times.get(key), "number:1") for key in PERCENTILES]
+
+
+def stage_table(found: dict[str, Any]) -> Markup:
+    heads = ("stage", "offered/s", "achieved/s", "dropped", "errors", *PERCENTILES.values(), "waiting at most")
+    return rows_table(heads, [stage_row(at, one) for at, one in enumerate(found["stages"])])
+
+
+def stage_row(at: int, one: dict[str, Any]) -> Markup:
+    place = f"stages[{at}]"
+    name = words(one["stage"] + ("" if one["counts"] else ", not judged"))
+    return row(
+        head(name),
+        figure(f"{place}.offered_per_s", one["offered_per_s"], "number:0"),
+        figure(f"{place}.achieved_per_s", one["achieved_per_s"], "number:0"),
+        figure(f"{place}.dropped", one["dropped"], "count"),
+        figure(f"{place}.errors", sum(one["failed"].values()), "count"),
+        *milliseconds(f"{place}.response_ms", one["response_ms"]),
+        figure(f"{place}.queue_events", one["queue_events"], "count"),
+    )
+
+
+def service_table(found: dict[str, Any]) -> Markup:
+    heads = ("stage", *PERCENTILES.values(), "generator late, p99", "generator busy", "loop late at most")
+    return rows_table(heads, [service_row(at, one) for at, one in enumerate(found["stages"])])
+
+
+def service_row(at: int, one: dict[str, Any]) -> Markup:
+    place = f"stages[{at}]"
+    return row(
+        head(words(one["stage"])),
+        *milliseconds(f"{place}.service_ms", one["service_ms"]),
+        figure(f"{place}.late_ms.p99", one["late_ms"].get("p99"), "number:2"),
+        figure(f"{place}.busy", max(one["busy"], default=0.0), "percent:0"),
+        figure(f"{place}.loop_lag_ms", one["loop_lag_ms"], "number:1"),
+    )
+
+
+def action_table(found: dict[str, Any]) -> Markup:
+    rows = []
+    for name, one in found["actions"].items():
+        place = f"actions.{name}"
+        rows.append(row(
+            head(words(name)),
+            figure(f"{place}.offered", one["offered"], "count"),
+            figure(f"{place}.errors", sum(one["failed"].values()), "count"),
+            *milliseconds(f"{place}.response_ms", one["response_ms"]),
+        ))  # fmt: skip
+    return rows_table(("request", "offered", "errors", *PERCENTILES.values()), rows)
+
+
+def failures(found: dict[str, Any]) -> list[tuple[Markup, Markup]]:
+    return [(words(what), computed(RESULT, f"all.failed.{what}", many, "count"))
+            for what, many in sorted(found["all"]["failed"].items())]  # fmt: skip
+
+
+# --- pictures ---------------------------------------------------------------------------------------------------------
+def against_rate(found: dict[str, Any]) -> Markup:
+    """Response time by offered rate; nothing where one rate alone was offered."""
+    judged = sorted((one for one in found["stages"] if one["counts"] and one["response_ms"]),
+                    key=lambda one: float(one["offered_per_s"]))  # fmt: skip
+    if len({round(one["offered_per_s"], -1) for one in judged}) < 3:
+        return Markup("")
+    rows: Rows = [
+        {"percentile": PERCENTILES[name], "offered": one["offered_per_s"], "ms": one["response_ms"][name]}
+        for name in ("p99", "p50")
+        for one in judged
+    ]
+    drawn = curves(rows, "offered", "ms", "percentile", "%{x:,.0f}/s: %{y:,.1f} ms")
+    drawn["layout"]["xaxis"]["title"] = {"text": "offered, requests/s", "standoff": 8}
+    drawn["layout"]["yaxis"] |= {"type": "log", "dtick": 1, "title": {"text": "ms", "standoff": 4}}
+    return chart("against-rate", "Response time by offered rate, ms", f"{RESULT}: stages", rows, drawn, 320)
+
+
+def over_time(found: dict[str, Any]) -> Markup:
+    """What was offered and what was answered, stage by stage."""
+    rows: Rows = []
+    second = 0.0
+    for one in found["stages"]:
+        for at in (second, second + one["seconds"]):
+            for what in ("offered", "achieved"):
+                rows.append({"what": what, "second": at, "per_s": one[f"{what}_per_s"]})
+        second += one["seconds"]
+    rows.sort(key=lambda each: str(each["what"]), reverse=True)
+    drawn = curves(rows, "second", "per_s", "what", "%{x:.0f} s: %{y:,.0f}/s")
+    drawn["layout"]["xaxis"]["title"] = {"text": "seconds since it began", "standoff": 8}
+    return chart("over-time", "Requests a second", f"{RESULT}: stages", rows, drawn, 260)
+
+
+def cores(found: dict[str, Any]) -> Markup:
+    """Cores used, by process: those that used the most."""
+    used: dict[str, float] = {}
+    for _, by in found["cores"]:
+        for name, share in by.items():
+            used[name] = used.get(name, 0.0) + share / len(found["cores"])
+    most = sorted((name for name, share in used.items() if share >= LEAST_CORES), key=lambda name: -used[name])[:5]
+    rows: Rows = [{"process": name, "second": at, "cores": by.get(name, 0.0)} for name in most
+                  for at, by in found["cores"]]  # fmt: skip
+    if not rows:
+        return Markup("")
+    drawn = curves(rows, "second", "cores", "process", "%{x:.0f} s: %{y:.2f} cores")
+    drawn["layout"]["xaxis"]["title"] = {"text": "seconds since it began", "standoff": 8}
+    return chart("cores", "Cores used, by process", f"{RESULT}: cores", rows, drawn, 300)

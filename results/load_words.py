@@ -1,0 +1,72 @@
+"""The words of a run of load, for the terminal and for its report."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+RESULT = "load.json"
+PERCENTILES = {"p50": "p50", "p90": "p90", "p99": "p99", "p99_9": "p99.9", "max": "max"}
+
+
+def verdict(found: Mapping[str, Any]) -> tuple[str, str]:
+    """A word and its kind: holds, undecided or fails."""
+    if not found["valid"]:
+        return "INVALID", "fails"
+    if found["not_reached"]:
+        return "rate not reached", "fails"
+    if found["slo_missed"]:
+        return "objective missed", "undecided"
+    return ("objective kept" if found["slo"] else "rate held"), "holds"
+
+
+def headline(found: Mapping[str, Any]) -> str:
+    every = found["all"]
+    counts = f"{every['done']:,} of {every['offered']:,} requests were answered with success"
+    if not found["valid"]:
+        return "INVALID: the generator was the bound, not the target; these figures say nothing of it."
+    if found["not_reached"]:
+        return (
+            f"THE RATE WAS NOT REACHED in {listed(found['not_reached'])}: {counts}, {every['dropped']:,} could not be "
+            f"sent in time, {every['errors']:,} failed."
+        )
+    if found["slo_missed"]:
+        return f"OBJECTIVE MISSED: {found['slo']} was not kept in {listed(found['slo_missed'])}."
+    kept = f", and {found['slo']} was kept" if found["slo"] else ""
+    return f"The rate was held: {counts}{kept}."
+
+
+def listed(names: Sequence[str]) -> str:
+    return ", ".join(names)
+
+
+def slowest(found: Mapping[str, Any]) -> str:
+    """What those who waited longest felt."""
+    times = found["all"]["response_ms"]
+    if not times:
+        return "Nobody was answered."
+    return (
+        f"One in a hundred waited more than {times['p99']:,.1f} ms from the moment the request was due, the longest "
+        f"{times['max']:,.0f} ms."
+    )
+
+
+def table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A line a stage."""
+    names = [f"{name} ms" if name == "max" else name for name in PERCENTILES.values()]
+    lines = [("stage", "offered/s", "achieved/s", "dropped", "errors", *names, "generator"), *map(cells, rows)]
+    widths = [max(len(line[at]) for line in lines) for at in range(len(lines[0]))]
+    sides = (str.ljust, *[str.rjust] * (len(widths) - 1))
+    return ["  ".join(side(cell, width) for side, cell, width in zip(sides, line, widths, strict=True))
+            for line in lines]  # fmt: skip
+
+
+def cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+    times = row["response_ms"]
+    return (
+        row["stage"] + ("" if row["counts"] else " (not judged)"),
+        f"{row['offered_per_s']:,.0f}",
+        f"{row['achieved_per_s']:,.0f}",
+        f"{row['dropped']:,}",
+        f"{sum(row['failed'].values()):,}",
+        *(f"{times[name]:,.1f}" if times else "–" for name in PERCENTILES),
+        f"{max(row['busy'], default=0.0):.0%} busy",
+    )

@@ -1,0 +1,53 @@
+"""The search for the sustainable rate finds what is planted, also where a trial near the border is chance."""
+
+import random
+
+import pytest
+
+from loadtests.capacity import FINE, Capacity, SaturatedError, Trial, capacity, interval
+
+
+def found_of(truth: float, first: float = 100.0, blur: float = 0.0, seed: int = 1, repeats: int = 3) -> Capacity:
+    """blur: how far from the border, as a share of it, a trial may still end otherwise."""
+    chance = random.Random(seed)
+
+    def tried(rate: float) -> Trial:
+        return Trial(rate, rate <= truth * (1 + chance.gauss(0.0, blur)))
+
+    return capacity(tried, first, 50_000.0, repeats)
+
+
+@pytest.mark.parametrize("truth", [3.0, 99.0, 100.0, 1_234.0, 30_000.0])
+@pytest.mark.parametrize("first", [1.0, 100.0, 5_000.0])
+def test_a_sharp_border_is_found(truth: float, first: float) -> None:
+    found = found_of(truth, first)
+    assert not found.is_bound and found.low <= truth * FINE and found.high >= truth / FINE
+    assert found.per_s == pytest.approx(truth, rel=0.04)
+
+
+def test_intervals_over_a_blurred_border_hold_it() -> None:
+    """Of 300 searches where a trial is blurred by 3 %: those that hold the truth."""
+    found = [found_of(1_000.0, blur=0.03, seed=seed, repeats=5) for seed in range(300)]
+    assert sum(one.low <= 1_000.0 <= one.high for one in found) >= 280
+    assert sum(one.high / one.low < 1.25 for one in found) >= 285
+
+
+def test_a_target_that_holds_everything_is_a_bound() -> None:
+    found = found_of(1e9)
+    assert found.is_bound and found.per_s == 50_000.0 and "no higher rate than 50,000/s was tried" in found.ends
+
+
+def test_a_generator_that_gives_up_first_is_a_bound_or_nothing() -> None:
+    def tried(rate: float) -> Trial:
+        return Trial(rate, True, invalid=("steady: a generator was 98% busy",) if rate > 700 else ())
+
+    found = capacity(tried, 100.0, 50_000.0, 3)
+    assert (found.per_s, found.ends) == (400.0, "the generator was the bound: steady: a generator was 98% busy")
+    with pytest.raises(SaturatedError):
+        capacity(tried, 1_000.0, 50_000.0, 3)
+
+
+def test_one_search_is_as_sure_as_its_last_step() -> None:
+    middle, low, high = interval([500.0])
+    assert middle == pytest.approx(500.0) and high / low == pytest.approx(FINE)
+    assert interval([480.0, 500.0, 520.0])[1] < 460.0

@@ -1,0 +1,101 @@
+"""`windtunnel load`: what is wrong is said at once, and how it ends says whether its figures are to be trusted."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loadtests.load_commands import BOUNDS, capacity, code_of, load
+from results import capacity_report, load_report
+from results.capacity_words import CAPACITY_RESULT, capacity_told
+from results.load_words import RESULT, headline, table
+from scenarios.exits import Exit
+
+GIVEN: dict[str, Any] = {
+    "rate": 100.0, "seconds": 2.0, "scenario": None, "customers": 200, "days": 1, "seed": 1, "law": "poisson",
+    "connections": 50, "generators": 1, "shards": 2, "standby": False, "url": "", "key": "", "adapter": None,
+    "ca_file": "", "hot_customers": 0.0, "hot_coupon": 0.0, "bulk": 0.0,
+}  # fmt: skip
+TIMES = {"p50": 9.5, "p90": 12.0, "p99": 21.3, "p99_9": 30.0, "max": 38.0, "mean": 10.0}
+STAGE: dict[str, Any] = {
+    "stage": "steady", "counts": True, "seconds": 10.0, "at_once": 0, "planned": 2_000, "offered_per_s": 201.6,
+    "achieved_per_s": 201.0, "offered": 2_016, "done": 2_016, "dropped": 0, "failed": {}, "response_ms": TIMES,
+    "service_ms": TIMES, "late_ms": {"p99": 0.4}, "busy": [0.11], "cores": {"generator": 0.11, "target": 0.4},
+    "queue_events": 3.0, "loop_lag_ms": 2.5,
+}  # fmt: skip
+FOUND: dict[str, Any] = {
+    "profile": "steady", "sentence": "one rate", "valid": True, "invalid": [], "slo": None, "slo_missed": [],
+    "not_reached": [], "stages": [STAGE], "target": "windtunnel serve, 2 shards", "scenario": "account_ring",
+    "customers": 2_000, "seed": 1, "rate": 200.0, "seconds": 10.0, "law": "poisson", "connections": 200,
+    "generators": 1, "tape": "d1", "requests": 5_000, "command": "windtunnel load steady",
+    "all": {"offered": 2_016, "done": 2_016, "dropped": 0, "failed": {}, "errors": 0, "response_ms": TIMES},
+    "actions": {"decide": {"offered": 2_016, "failed": {}, "response_ms": TIMES}}, "cores": [[0.5, {"target": 0.4}]],
+    "gauges": [], "schedule": [],
+}  # fmt: skip
+CAPACITY: dict[str, Any] = {
+    "slo": "p99 ≤ 25 ms", "per_s": 1_200.0, "low": 1_150.0, "high": 1_260.0, "searches": [1_180.0, 1_220.0],
+    "ends": "", "target_per_s": 805.0, "headroom": 0.7, "target": "windtunnel serve, 2 shards", "customers": 2_000,
+    "trial_seconds": 8.0, "scenario": "account_ring", "seed": 1, "requests": 5_000, "tape": "d1", "command": "…",
+    "trials": [{"rate": 100.0, "kept": True, **STAGE}, {"rate": 2_000.0, "kept": False, **STAGE}],
+    "saturated": {"rate": 2_000.0, "cores": [["target", 1.1], ["generator", 0.6]], "queue_events": 410.0},
+}  # fmt: skip
+
+
+def test_everything_that_is_wrong_is_said_at_once(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    wrong = GIVEN | {name: high + 1 for name, (_, high) in BOUNDS.items() if name in GIVEN}
+    wrong |= {"law": "even", "adapter": Path("nix"), "scenario": Path("nix")}
+    assert load("stampede", "p42=3ms", tmp_path, False, **wrong) == Exit.WRONG_USE
+    said = capsys.readouterr().err
+    for name in BOUNDS.keys() & GIVEN.keys():
+        assert f"--{name.replace('_', '-')} must be between" in said
+    for words in ("a profile must be one of steady, ", "--arrivals must be one of poisson, uniform (got even)",
+                  "--adapter must come with --url", "--adapter must be a file (got nix)", "--slo must be one of p50",
+                  "--scenario must be a file (got nix)"):  # fmt: skip
+        assert words in said, said
+    assert "Traceback" not in said and not list(tmp_path.iterdir())
+    assert capacity("p99=25ms", 0.0, 99, tmp_path, False, **GIVEN) == Exit.WRONG_USE
+    said = capsys.readouterr().err
+    assert "--trial-seconds must be between" in said and "--repeats must be between" in said
+
+
+def test_a_service_that_is_not_there_is_said(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    code = load("steady", None, tmp_path / "runs", False, **GIVEN | {"url": "http://127.0.0.1:1"})
+    assert code == Exit.HARNESS_ERROR
+    assert "the load could not be held: the client ended with 1: ConnectionRefusedError" in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists() or not list((tmp_path / "runs").iterdir())
+
+
+ENDS: dict[str, tuple[dict[str, Any], int, str]] = {
+    "held": ({}, Exit.FINE, "The rate was held: 2,016 of 2,016"),
+    "kept": ({"slo": "p99 ≤ 25 ms"}, Exit.FINE, "and p99 ≤ 25 ms was kept."),
+    "missed": ({"slo": "p99 ≤ 9 ms", "slo_missed": ["80%"]}, Exit.MISSED, "MISSED: p99 ≤ 9 ms was not kept in 80%"),
+    "not reached": ({"not_reached": ["all"], "slo_missed": ["all"]}, Exit.NOT_REACHED, "WAS NOT REACHED in all:"),
+    "invalid": ({"valid": False, "invalid": ["late"], "not_reached": ["x"]}, Exit.SATURATED, "INVALID: the generator"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_how_it_ends(end: str, tmp_path: Path) -> None:
+    more, code, words = ENDS[end]
+    found = FOUND | more
+    assert code_of(found) == code and words in headline(found)
+    (tmp_path / RESULT).write_text(json.dumps(found), "utf-8")
+    page = load_report.render(tmp_path).read_text("utf-8")
+    assert words.replace(">", "&gt;") in page and "windtunnel load steady" in page
+
+
+def test_the_table_has_a_line_a_stage() -> None:
+    heads, line = table([STAGE])
+    assert heads.split()[:4] == ["stage", "offered/s", "achieved/s", "dropped"]
+    assert line.split() == ["steady", "202", "201", "0", "0", "9.5", "12.0", "21.3", "30.0", "38.0", "11%", "busy"]
+
+
+def test_a_search_leads_with_the_rate(tmp_path: Path) -> None:
+    first, advice, bound = capacity_told(CAPACITY)
+    assert first == "1,200 requests/s are sustained with p99 ≤ 25 ms (95 % interval 1,150–1,260, 2 searches)."
+    assert advice.startswith("Plan with 805/s a machine: 70% of the interval's lower end")
+    assert "were used by: target 1.10, generator 0.60; 410 events waited for a shard at most." in bound
+    (tmp_path / CAPACITY_RESULT).write_text(json.dumps(CAPACITY), "utf-8")
+    page = capacity_report.render(tmp_path).read_text("utf-8")
+    assert "1,200 requests/s are sustained" in page and page.count(">not kept<") == 1
