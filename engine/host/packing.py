@@ -1,5 +1,7 @@
 """Messages and snapshots as bytes: a head in JSON that says what is in it, then the arrays as they lie in memory.
 
+Of a large array, blocks that repeat one word, such as the rows of a table that nobody has filled, are that word alone.
+
 Nothing is executed when it is read. Of every array the head names the dtype and a fingerprint of its fields, so what
 another version wrote is refused and not misread.
 """
@@ -9,6 +11,7 @@ import hashlib
 import json
 import struct
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -28,6 +31,9 @@ import engine.settle
 HEAD = struct.Struct("<4sI")  # magic, length of the JSON
 MAGIC = b"WTP1"
 ALIGNED = 8
+LARGE_BYTES, BLOCK_BYTES = 1 << 20, 4_096  # of an array that is looked through, and of each block of it
+WORDS = BLOCK_BYTES // 8
+AT_ONCE = 2_048  # blocks that are looked at together: they stay in the cache
 Value = int | float | str | bool | None | np.ndarray
 
 
@@ -89,15 +95,65 @@ def packed(fields: Mapping[str, Value]) -> bytes:
         if not isinstance(value, np.ndarray):
             head[name] = value
             continue
-        data = np.ascontiguousarray(value).tobytes()
-        print_ = fingerprint(value.dtype)
+        whole = np.ascontiguousarray(value)
+        print_, kept = fingerprint(value.dtype), varied(whole) if whole.nbytes >= LARGE_BYTES else None
         head[name] = {"dtype": _NAMES[print_], "print": print_, "shape": list(value.shape), "at": at}
+        if kept is not None and kept.mean() < 0.5:
+            data = condensed(whole, kept)
+            head[name]["kept"] = int(kept.sum())
+        else:
+            data = whole.tobytes()
         padding = -len(data) % ALIGNED
         parts += [data, bytes(padding)]
         at += len(data) + padding
     text = json.dumps(head, separators=(",", ":")).encode()
     text += b" " * (-(HEAD.size + len(text)) % ALIGNED)
     return b"".join([HEAD.pack(MAGIC, len(text)), text, *parts])
+
+
+def blocks_of(whole: np.ndarray) -> np.ndarray:
+    """u8[blocks, WORDS] of a contiguous array; what is left at its end is in none."""
+    flat_bytes = whole.reshape(-1).view(np.uint8)
+    return flat_bytes[: whole.nbytes // BLOCK_BYTES * BLOCK_BYTES].view(np.uint64).reshape(-1, WORDS)
+
+
+def varied(whole: np.ndarray) -> np.ndarray:
+    """bool[blocks]: which do not repeat one word."""
+    blocks = blocks_of(whole)
+    found = np.empty(len(blocks), np.bool_)
+    for first in range(0, len(blocks), AT_ONCE):
+        some = blocks[first : first + AT_ONCE]
+        found[first : first + AT_ONCE] = (some != some[:, :1]).any(axis=1)
+    return found
+
+
+def condensed(whole: np.ndarray, kept: np.ndarray) -> bytes:
+    """The first word of every block, which are kept whole, these, and what is left at the end."""
+    blocks = blocks_of(whole)
+    flags = np.zeros(-(-len(kept) // ALIGNED) * ALIGNED, np.bool_)
+    flags[: len(kept)] = kept
+    rest = whole.reshape(-1).view(np.uint8)[blocks.nbytes :]
+    return b"".join(part.tobytes() for part in (blocks[:, 0], flags, blocks[kept], rest))
+
+
+def spread(data: memoryview, total: int, kept: int) -> np.ndarray:
+    """u1[total] again. Raises PackingError where bytes are missing."""
+    count, rest = divmod(total, BLOCK_BYTES)
+    sizes = 8 * count, -(-count // ALIGNED) * ALIGNED, kept * BLOCK_BYTES, rest
+    if sum(sizes) > len(data):
+        raise PackingError(f"has {len(data)} bytes of an array, of {sum(sizes)}")
+    ends = np.cumsum((0, *sizes)).tolist()
+    words, flags, whole, end = (data[low:high] for low, high in pairwise(ends))
+    found = np.empty(total, np.uint8)
+    blocks = blocks_of(found)
+    blocks[:] = np.frombuffer(words, np.uint64)[:, None]
+    places = np.flatnonzero(np.frombuffer(flags, np.bool_)[:count])
+    if len(places) != kept:
+        raise PackingError(f"has {kept} blocks of an array, of {len(places)}")
+    blocks[places] = np.frombuffer(whole, np.uint64).reshape(-1, WORDS)
+    found[blocks.nbytes :] = np.frombuffer(end, np.uint8)
+    found.flags.writeable = False
+    return found
 
 
 def unpacked(data: bytes) -> dict[str, Any]:
@@ -123,6 +179,8 @@ def _array(name: str, said: Mapping[str, Any], data: bytes, first: int) -> np.nd
         raise PackingError(f"{name} holds {said['dtype']} as another version knows it")
     shape, at = tuple(said["shape"]), first + said["at"]
     count = int(np.prod(shape, dtype=np.int64))
+    if "kept" in said:
+        return spread(memoryview(data)[at:], count * dtype.itemsize, said["kept"]).view(dtype).reshape(shape)
     if at + count * dtype.itemsize > len(data):
         raise PackingError(f"{name} ends at byte {at + count * dtype.itemsize}, of {len(data)}")
     return np.frombuffer(data, dtype, count, at).reshape(shape)

@@ -14,6 +14,8 @@ from typing import Any
 from engine.host.disk import Disk
 from engine.host.packing import PackingError, Value, packed, unpacked
 
+SYNCED_BYTES = 4 * 1024 * 1024  # of a piece that are on their way to the disk at once
+
 
 class SnapshotError(Exception):
     """A snapshot cannot be read or written. Says the file."""
@@ -116,9 +118,11 @@ class Snapshots:
                 self._writing.result()
 
     def _write(self, name: str, data: bytes) -> None:
+        """A part at a time: a journal on the same disk waits for what is being synced."""
         self.disk.remove(name)  # of a snapshot that a crash broke off
-        self.disk.append(name, data)
-        self.disk.sync(name)
+        for first in range(0, len(data), SYNCED_BYTES):
+            self.disk.append(name, data[first : first + SYNCED_BYTES])
+            self.disk.sync(name)
 
     def _hold(self) -> None:
         before, old = len(self.numbers), self.turn
