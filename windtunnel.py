@@ -280,6 +280,7 @@ def load(
     hot_customers: Annotated[float, typer.Option(help="Share of page views that are of the busiest 20.")] = 0.0,
     hot_coupon: Annotated[float, typer.Option(help="Share of claims that are for one coupon.")] = 0.0,
     bulk: Annotated[float, typer.Option(help="Share of requests that bring 200 events at once.")] = 0.005,
+    drill: Annotated[str, typer.Option(help=f"Break our gateway meanwhile: {', '.join(load_commands.STRIKES)}.")] = "",
     trial_seconds: Annotated[float, typer.Option(help="capacity: how long a rate is tried (1 to 600).")] = 8.0,
     repeats: Annotated[int, typer.Option(help="capacity: how often it is searched (1 to 10).")] = 3,
     out: Out = Path("runs"),
@@ -292,7 +293,7 @@ def load(
     how |= {"hot_customers": hot_customers, "hot_coupon": hot_coupon, "bulk": bulk}
     if profile == load_commands.CAPACITY:
         finish(load_commands.capacity(slo or load_commands.SLO, trial_seconds, repeats, out, as_json, **how))
-    finish(load_commands.load(profile, slo, out, as_json, **how))
+    finish(load_commands.load(profile, slo, out, as_json, drill=drill, **how))
 
 
 @app.command()

@@ -93,12 +93,12 @@ def ray_serve(policy: Path, customers: int) -> Iterator[Server]:
 
 
 @contextmanager
-def running(module: str, words: Sequence[str], server: Server, ready: str) -> Iterator[int]:
-    """A process that answers at a path, by its id, and is told to stop afterwards; killed if it does not. Raises
-    BenchError."""
+def running(module: str, words: Sequence[str], server: Server, ready: str, log: Path | None = None) -> Iterator[int]:
+    """A process that answers at a path, by its id, and is told to stop afterwards; killed if it does not. log: the file
+    that has what it says, and stays. Raises BenchError."""
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
     environment.pop("RAY_ADDRESS", None)  # a cluster of its own, on this machine
-    with tempfile.TemporaryFile("w+") as said:
+    with tempfile.TemporaryFile("w+") if log is None else log.open("w+") as said:
         process = subprocess.Popen(
             [sys.executable, "-m", module, *words], stdout=said, stderr=said, cwd=Path.cwd(), env=environment
         )

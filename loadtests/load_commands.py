@@ -11,14 +11,16 @@ from typing import Any
 
 from loadtests.generator.arrivals import LAWS
 from loadtests.generator.profiles import PROFILES
+from loadtests.strikes import STRIKES
 from results.capacity_words import CAPACITY_RESULT, capacity_told
-from results.load_words import RESULT, headline, slowest, table
+from results.load_words import RESULT, answer, table
 from scenarios.console import complain, folder_for_runs, guarded, print_json, progress
 from scenarios.exits import Exit, UsageError
 
 CAPACITY, SLO = "capacity", "p99=25ms"
 KNOWN = ", ".join(PROFILES)
-MIX, SEARCH = ("hot_customers", "hot_coupon", "bulk"), ("trial_seconds", "repeats")
+MIX, NOT_OPTIONS = ("hot_customers", "hot_coupon", "bulk"), ("trial_seconds", "repeats", "drill")
+OBJECTIVE_MS = 1_000.0  # of an answer, while something is broken
 SCENARIO = Path(__file__).resolve().parent.parent / "scenarios" / "library" / "account_ring.scenario.yaml"
 BOUNDS = {
     "rate": (1.0, 20_000.0), "seconds": (1.0, 14_400.0), "customers": (100, 200_000), "days": (1, 14),
@@ -83,7 +85,7 @@ def only_if_held(folder: Path) -> Iterator[None]:
 
 def shaped(profile: str, options: Any, objective: Any, given: dict[str, Any], folder: Path, as_json: bool) -> int:
     with progress(profile) as tell:
-        found = held(profile, options, objective, folder, tell)
+        found = held(profile, options, objective, given["drill"], folder, tell)
     found["command"] = command(profile, None if objective is None else objective.text, given)
     return told_and_judged(found, folder, as_json)
 
@@ -109,15 +111,26 @@ def searched(
     return Exit.SATURATED if "generator" in found.ends else Exit.FINE
 
 
-def held(profile: str, options: Any, objective: Any, folder: Path, tell: Callable[[float], None]) -> dict[str, Any]:
+def held(
+    profile: str, options: Any, objective: Any, drill: str, folder: Path, tell: Callable[[float], None]
+) -> dict[str, Any]:
     from loadtests.gauges import Gauges
+    from loadtests.generator.meters import BIN_S
+    from loadtests.load_drill import LoadDrill
     from loadtests.load_found import as_found
     from loadtests.load_run import bench_of
 
     shape = PROFILES[profile]
+    stages = shape.stages(options.rate, options.seconds)
     with bench_of(shape, options, folder) as bench, Gauges(bench.target.url, bench.target.operator) as gauges:
-        loaded = bench.run(shape.stages(options.rate, options.seconds), tell)
-        return as_found(loaded, gauges.samples, objective, about(bench, options))
+        struck = LoadDrill(drill, bench, objective.most_ms if objective else OBJECTIVE_MS) if drill else None
+        loaded = bench.run(stages, tell, None if struck is None else lambda at: struck.begun(at, stages))
+    found = as_found(loaded, gauges.samples, objective, about(bench, options))
+    return found | {
+        "series": loaded.series,
+        "bin_s": BIN_S,
+        "drill": None if struck is None else struck.as_found(loaded),
+    }
 
 
 def about(bench: Any, options: Any) -> dict[str, Any]:
@@ -153,7 +166,7 @@ def checked(profile: str, slo: str | None, given: dict[str, Any]) -> tuple[Any, 
     if wrong:
         raise UsageError("\n".join(wrong))
     mix = Mix(**{name: given[name] for name in MIX})
-    own = {name: value for name, value in given.items() if name not in (*MIX, *SEARCH)}
+    own = {name: value for name, value in given.items() if name not in (*MIX, *NOT_OPTIONS)}
     own["scenario"] = given["scenario"] or SCENARIO
     return LoadOptions(**own, mix=mix), objective
 
@@ -171,6 +184,10 @@ def problems(profile: str, given: dict[str, Any]) -> list[str]:
         wrong.append("--adapter must come with --url: without one our own gateway is started")
     if given["url"] and not given["url"].startswith(("http://", "https://")):
         wrong.append(f"--url must begin with http:// or https:// (got {given['url']})")
+    if (drill := given.get("drill")) and drill not in STRIKES:
+        wrong.append(f"--drill must be one of {', '.join(STRIKES)} (got {drill})")
+    if drill and given["url"]:
+        wrong.append("--drill must come without --url: only a gateway of its own is broken on purpose")
     for name in ("scenario", "adapter"):
         if given[name] and not Path(given[name]).is_file():
             wrong.append(f"--{name} must be a file (got {given[name]})")
@@ -196,15 +213,19 @@ def told_and_judged(found: dict[str, Any], folder: Path, as_json: bool) -> int:
     if as_json:
         print_json(found | {"folder": str(folder), "report": report})
     else:
-        slow = [slowest(found)] if found["valid"] else []
-        print("\n".join([headline(found), *slow, *found["invalid"], "", *table(found["stages"]), "", report]))
+        print("\n".join([*answer(found), "", *table(found["stages"]), "", report]))
     return code_of(found)
 
 
 def code_of(found: dict[str, Any]) -> int:
-    """Whether the figures are to be trusted comes before what they say."""
+    """What was lost comes first, then whether the figures are to be trusted, then what they say."""
+    drill = found["drill"]
+    if drill and drill["lost"]:
+        return Exit.INVARIANT_BROKEN
     if not found["valid"]:
         return Exit.SATURATED
+    if drill:
+        return Exit.FINE if drill["is_back"] and drill["back_s"] <= drill["back_within_s"] else Exit.MISSED
     if found["not_reached"]:
         return Exit.NOT_REACHED
     return Exit.MISSED if found["slo_missed"] else Exit.FINE

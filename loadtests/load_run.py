@@ -17,7 +17,7 @@ from loadtests.bench_servers import ROOT, BenchError, free_port, last_line
 from loadtests.generator import tape as tapes
 from loadtests.generator.adapters import adapter_in
 from loadtests.generator.arrivals import POISSON
-from loadtests.generator.meters import Meter
+from loadtests.generator.meters import Meter, added
 from loadtests.generator.plan import DROPPED_AFTER_S, PLAN, LoadPlan
 from loadtests.generator.profiles import Profile, Stage, starts
 from loadtests.generator.tape import Tape, Taped
@@ -65,6 +65,8 @@ class Loaded:
     times: list[list[float]]  # by generator: when arrivals were handed over
     busy: list[list[tuple[float, float]]]  # by generator: seconds since it began, share of a core
     samples: list[Sample]
+    series: dict[str, list[int]]  # by when requests were due, see meters.Series
+    answered: dict[int, int]  # requests of each customer that were answered with success
 
     def span(self, stage: int) -> tuple[float, float]:
         """Seconds since 1970."""
@@ -103,15 +105,18 @@ class Bench:
         self.options, self.target, self.profile, self.folder = options, target, profile, folder
         self.tape = taped(people, options, profile, target.adapter)
         tapes.written(self.tape, folder / "tape")
-        self.runs = 0
+        self.people, self.runs = people, 0
+        self.at_end: Callable[[], None] = lambda: None  # once the target has ended, before its folder goes
 
-    def run(self, stages: Sequence[Stage], tell: Tell = lambda share: None) -> Loaded:
-        """Raises BenchError."""
+    def run(
+        self, stages: Sequence[Stage], tell: Tell = lambda share: None, begun: Callable[[float], None] | None = None
+    ) -> Loaded:
+        """begun: is told when it begins, in seconds since 1970. Raises BenchError."""
         place, result = (self.folder / f"{name}-{self.runs}.json" for name in ("plan", "found"))
         plan = self.plan(stages, str(result))
         self.runs += 1
         plan.write(place)
-        samples = generated(place, plan, self.target, tell)
+        samples = generated(place, plan, self.target, tell, begun)
         found = json.loads(result.read_text("utf-8"))
         return loaded(plan, self.profile.name, found, samples)
 
@@ -140,15 +145,17 @@ def bench_of(profile: Profile, options: LoadOptions, folder: Path) -> Iterator[B
     """A target with everybody known. Raises BenchError, AdapterError, and what reading a scenario does."""
     people = lived(options.scenario, options.customers, options.days, options.seed)
     folder.mkdir(parents=True, exist_ok=True)
-    with (
-        tempfile.TemporaryDirectory(dir=folder, prefix=".load-") as place,
-        target_of(options, people, folder) as target,
-    ):
-        enrolled(target, people)
-        yield Bench(options, target, profile, people, Path(place).absolute())
+    with tempfile.TemporaryDirectory(dir=folder.absolute(), prefix=".load-") as place:
+        with target_of(options, people, Path(place)) as target:
+            enrolled(target, people)
+            bench = Bench(options, target, profile, people, Path(place))
+            yield bench
+        bench.at_end()
 
 
-def generated(place: Path, plan: LoadPlan, target: Target, tell: Tell) -> list[Sample]:
+def generated(
+    place: Path, plan: LoadPlan, target: Target, tell: Tell, begun: Callable[[float], None] | None
+) -> list[Sample]:
     """Locust runs a plan to its end; what the machine did meanwhile. Raises BenchError."""
     seconds = sum(stage.seconds for stage in plan.stages)
     environment = os.environ | {
@@ -170,6 +177,9 @@ def generated(place: Path, plan: LoadPlan, target: Target, tell: Tell) -> list[S
                 began = time.monotonic()
                 while processes[0].poll() is None:
                     tell(min(1.0, (time.monotonic() - began) / seconds))
+                    if begun is not None and (at := begins_at(plan)):
+                        begun(at)
+                        begun = None
                     time.sleep(0.1)
             codes = [process.wait() for process in processes]
         finally:
@@ -179,6 +189,12 @@ def generated(place: Path, plan: LoadPlan, target: Target, tell: Tell) -> list[S
             said.seek(0)
             raise BenchError(f"the generators ended with {codes} without a result: {last_line(said.read())}")
     return watch.samples
+
+
+def begins_at(plan: LoadPlan) -> float:
+    """Seconds since 1970, as the generators say; 0 until they do."""
+    said = Path(plan.begins)
+    return float(said.read_text("utf-8") or 0.0) if said.is_file() else 0.0
 
 
 def end_all(processes: Sequence["subprocess.Popen[bytes]"]) -> None:
@@ -209,4 +225,10 @@ def loaded(plan: LoadPlan, profile: str, found: Sequence[dict[str, Any]], sample
         for name, more in one["actions"].items():
             actions.setdefault(name, Meter()).add(Meter.from_json(more))
     return Loaded(plan, profile, min(one["began"] for one in found), stages, actions,
-                  [one["times"] for one in found], [one["busy"] for one in found], samples)  # fmt: skip
+                  [one["times"] for one in found], [one["busy"] for one in found], samples,
+                  added([one["series"] for one in found]), answered_by(found))  # fmt: skip
+
+
+def answered_by(found: Sequence[dict[str, Any]]) -> dict[int, int]:
+    """Each customer's requests are one generator's."""
+    return {int(customer): count for one in found for customer, count in one["answered"].items()}

@@ -12,6 +12,7 @@ import sys
 import time
 from array import array
 from bisect import bisect_right
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from locust.env import Environment
 from locust.runners import WorkerRunner
 
 from loadtests.generator.adapters import success_of
-from loadtests.generator.meters import Meter
+from loadtests.generator.meters import Meter, Series
 from loadtests.generator.plan import ANSWERED_WITHIN_S, PLAN, Arrival, LoadPlan, connections_by_journey, share_of
 from loadtests.generator.profiles import PROFILES, starts
 from loadtests.generator.tape import JOURNEYS, read
@@ -131,6 +132,8 @@ class Generator:
         self.stages = [Meter() for _ in plan.stages]
         self.edges = starts(plan.stages)[1:]
         self.actions: dict[str, Meter] = {}
+        self.series = Series(self.edges[-1])
+        self.answered = Counter[int]()  # by customer, of requests that bring one event
         self.times = array("d")  # when each arrival was handed over, since the beginning
         self.busy = list[tuple[float, float]]()  # seconds since the beginning, share of a core
         self.under_way = 0
@@ -164,6 +167,7 @@ class Generator:
                 late = 0
             meter, now = self.stages[arrival.stage], time.monotonic()
             meter.offered += 1
+            self.series.handed_over(arrival.due_s)
             if arrival.due_s != before:  # of many at once only the first can be on time
                 meter.sent_late(round((now - due) * US))
             before = arrival.due_s
@@ -194,6 +198,7 @@ class Generator:
         if sent - due > self.plan.dropped_after_s:
             meter.dropped += 1
             self.actions[action].dropped += 1
+            self.series.lost(arrival.due_s)
             return
         self.under_way += 1
         problem, size = "", 0
@@ -217,6 +222,11 @@ class Generator:
                 one.done += 1  # what takes long here is the client
             else:
                 one.answered(*times)
+        if problem:
+            self.series.lost(arrival.due_s)
+        else:
+            self.series.answered(arrival.due_s, times[0])
+            self.answered[int(self.tape.index["customer"][arrival.entry])] += journey != "bulk"
         self.environment.events.request.fire(
             request_type=journey, name=action, response_time=(now - sent) * 1_000, response_length=size, context={},
             exception=RuntimeError(problem) if problem else None,
@@ -227,6 +237,8 @@ class Generator:
             "stages": [meter.as_json() for meter in self.stages],
             "actions": {name: meter.as_json() for name, meter in self.actions.items()},
             "times": self.times.tolist(),
+            "series": self.series.as_json(),
+            "answered": self.answered,
             "busy": self.busy,
             "began": self.began,
             "pid": os.getpid(),
@@ -362,4 +374,7 @@ def start(environment: Environment, **_: Any) -> None:
 def ready(user_count: int, **_: Any) -> None:
     generator = State.generator
     if generator is not None and not isinstance(generator.environment.runner, WorkerRunner):
-        generator.environment.runner.send_message(BEGIN, {"at": time.time() + BEGINS_IN_S})
+        at = time.time() + BEGINS_IN_S
+        if State.plan.begins:
+            Path(State.plan.begins).write_text(f"{at}", "utf-8")
+        generator.environment.runner.send_message(BEGIN, {"at": at})

@@ -1,6 +1,5 @@
 """What is put under load: our gateway, begun for it on an empty folder, or any HTTP service that runs already."""
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from loadtests.journeys import Fields, People
 
 OUR_ADAPTER = Path(windtunnel.__file__)
 ENROLLING_CONNECTIONS = 64
+LOG = "gateway.log"  # what it says, beside its folder
 MORE_CUSTOMERS = 1_000  # room beyond those that come
 
 
@@ -32,19 +32,23 @@ class Target:
 
 @contextmanager
 def our_gateway(people: People, shards: int, standby: bool, folder: Path) -> Iterator[Target]:
-    """`windtunnel serve` with everybody known, durable; ends with the load. Raises BenchError."""
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".load-") as place:
-        keys, client = Keys([]).made("load", Role.CLIENT)
-        keys, operator = keys.made("load-metrics", Role.OPERATOR)
-        keys.write(Path(place))
-        server = Server(free_port(), client)
-        room = len(people) + MORE_CUSTOMERS
-        how = {"--folder": place, "--customers": room, "--shards": shards, "--port": server.port}
-        words = ["serve", str(people.policy), *(str(word) for pair in how.items() for word in pair)]
-        words += ["--standby"] if standby else []
-        with running("windtunnel", words, server, "/readyz") as process:
-            yield Target(f"http://{HOST}:{server.port}", windtunnel, {"authorization": f"Bearer {client}"}, process,
-                         operator, Path(place))  # fmt: skip
+    """`windtunnel serve` on a new folder, durable; ends with the load. Raises BenchError."""
+    place = folder / "gateway"
+    place.mkdir()
+    keys, client = Keys([]).made("load", Role.CLIENT)
+    keys, operator = keys.made("load-metrics", Role.OPERATOR)
+    keys.write(place)
+    server = Server(free_port(), client)
+    how = {"--folder": place, "--customers": room_for(people), "--shards": shards, "--port": server.port}
+    words = ["serve", str(people.policy), *(str(word) for pair in how.items() for word in pair)]
+    words += ["--standby"] if standby else []
+    headers = {"authorization": f"Bearer {client}"}
+    with running("windtunnel", words, server, "/readyz", folder / LOG) as process:
+        yield Target(f"http://{HOST}:{server.port}", windtunnel, headers, process, operator, place)
+
+
+def room_for(people: People) -> int:
+    return len(people) + MORE_CUSTOMERS
 
 
 def enrolled(target: Target, people: People) -> None:

@@ -9,7 +9,7 @@ from plotly.offline import get_plotlyjs
 
 from results.charts import Rows, curves
 from results.comparison_marks import head, right, row, rows_table
-from results.load_words import PERCENTILES, RESULT, headline, slowest, verdict
+from results.load_words import PERCENTILES, RESULT, drilled, headline, slowest, verdict
 from results.markup import chart, computed, words
 from results.pages import TEMPLATES, rendered, written
 from results.words import NOTHING
@@ -33,12 +33,14 @@ def content(found: dict[str, Any], name: str) -> dict[str, Any]:
         "kind": kind,
         "headline": words(headline(found)),
         "slowest": words(slowest(found)) if found["valid"] else Markup(""),
+        "drilled": words(drilled(found["drill"])) if found["drill"] and found["valid"] else Markup(""),
+        "felt": felt(found) if found["drill"] else Markup(""),
         "facts": facts(found),
         "invalid": [words(why) for why in found["invalid"]],
         "stages": stage_table(found),
         "service": service_table(found),
         "against_rate": against_rate(found),
-        "over_time": over_time(found),
+        "over_time": answers_over_time(found) if found["drill"] else over_time(found),
         "actions": action_table(found),
         "cores": cores(found),
         "failed": failures(found),
@@ -152,6 +154,33 @@ def over_time(found: dict[str, Any]) -> Markup:
     drawn = curves(rows, "second", "per_s", "what", "%{x:.0f} s: %{y:,.0f}/s")
     drawn["layout"]["xaxis"]["title"] = {"text": "seconds since it began", "standoff": 8}
     return chart("over-time", "Requests a second", f"{RESULT}: stages", rows, drawn, 260)
+
+
+def felt(found: dict[str, Any]) -> Markup:
+    """The slowest answer of each quarter of a second by when it was due, and what failed; the strike is marked."""
+    series, bin_s = found["series"], found["bin_s"]
+    rows: Rows = [{"what": "slowest answer", "second": at * bin_s, "ms": worst / 1_000}
+                  for at, worst in enumerate(series["worst_us"])]  # fmt: skip
+    drawn = curves(rows, "second", "ms", "what", "due at %{x:.2f} s: %{y:,.0f} ms")
+    at, layout = found["drill"]["struck_s"], drawn["layout"]
+    line = {"color": "@text", "width": 1, "dash": "dot"}
+    layout["shapes"] = [
+        {"type": "line", "xref": "x", "yref": "paper", "x0": at, "x1": at, "y0": 0, "y1": 1, "line": line}
+    ]
+    layout["annotations"] = [{"xref": "x", "yref": "paper", "x": at, "y": 1, "xanchor": "left", "yanchor": "bottom",
+                              "showarrow": False, "text": "struck", "font": {"size": 12}}]  # fmt: skip
+    layout["xaxis"]["title"] = {"text": "when it was due, seconds since it began", "standoff": 8}
+    return chart("felt", "Slowest answer of each quarter of a second, ms", f"{RESULT}: series", rows, drawn, 280)
+
+
+def answers_over_time(found: dict[str, Any]) -> Markup:
+    """Answers a second, by when they came."""
+    bin_s = found["bin_s"]
+    rows: Rows = [{"what": what, "second": at * bin_s, "per_s": count / bin_s}
+                  for what in ("offered", "achieved") for at, count in enumerate(found["series"][what])]  # fmt: skip
+    drawn = curves(rows, "second", "per_s", "what", "%{x:.2f} s: %{y:,.0f}/s")
+    drawn["layout"]["xaxis"]["title"] = {"text": "seconds since it began", "standoff": 8}
+    return chart("answers", "Requests a second, by quarters of a second", f"{RESULT}: series", rows, drawn, 260)
 
 
 def cores(found: dict[str, Any]) -> Markup:

@@ -9,8 +9,13 @@ PERCENTILES = {"p50": "p50", "p90": "p90", "p99": "p99", "p99_9": "p99.9", "max"
 
 def verdict(found: Mapping[str, Any]) -> tuple[str, str]:
     """A word and its kind: holds, undecided or fails."""
+    drill = found["drill"]
+    if drill and drill["lost"]:
+        return "ANSWERS WERE LOST", "fails"
     if not found["valid"]:
         return "INVALID", "fails"
+    if drill:
+        return ("nothing was lost", "holds") if drill["is_back"] else ("not back at the end", "undecided")
     if found["not_reached"]:
         return "rate not reached", "fails"
     if found["slo_missed"]:
@@ -18,8 +23,33 @@ def verdict(found: Mapping[str, Any]) -> tuple[str, str]:
     return ("objective kept" if found["slo"] else "rate held"), "holds"
 
 
+def answer(found: Mapping[str, Any]) -> list[str]:
+    """Everything that is to be read before the figures."""
+    drill = [drilled(found["drill"])] if found["drill"] and found["valid"] else []
+    return [headline(found), *drill, *([slowest(found)] if found["valid"] else []), *found["invalid"]]
+
+
+def drilled(drill: Mapping[str, Any]) -> str:
+    """What callers felt."""
+    if not drill["back_s"]:
+        return f"Callers felt nothing: every answer took at most {drill['objective_ms']:,.0f} ms."
+    dip = "" if drill["dip"] is None else f", answers a second fell to {drill['dip']:.0%} of what they were"
+    back = f"for {drill['back_s']:.2f} s" if drill["is_back"] else "until the end"
+    return (
+        f"Callers felt it {back}{dip}; {drill['bad']:,} requests failed or could not be sent, the slowest answer took "
+        f"{drill['worst_ms']:,.0f} ms."
+    )
+
+
 def headline(found: Mapping[str, Any]) -> str:
-    every = found["all"]
+    every, drill = found["all"], found["drill"]
+    if drill and drill["lost"]:
+        return f"{drill['lost']:,} ANSWERS WERE LOST: {drill['sentence']}, and what was answered before is not kept."
+    if drill and found["valid"]:
+        return (
+            f"Nothing was lost: {drill['sentence']} under load, and each of {drill['answered']:,} answers is in the "
+            "journals."
+        )
     counts = f"{every['done']:,} of {every['offered']:,} requests were answered with success"
     if not found["valid"]:
         return "INVALID: the generator was the bound, not the target; these figures say nothing of it."

@@ -1,13 +1,16 @@
 """What a generator counts, in histograms that add up exactly over generators."""
 
+import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from hdrh.histogram import HdrHistogram
 
 LEAST_US, MOST_US, DIGITS = 1, 120_000_000, 3
+BIN_S = 0.25
+SERIES = ("offered", "bad", "worst_us", "achieved")
 COUNTS = ("offered", "done", "achieved", "dropped")
 PERCENTILES = {"p50": 50.0, "p90": 90.0, "p99": 99.0, "p99_9": 99.9}
 
@@ -61,6 +64,37 @@ class Meter:
     def from_json(cls, said: Mapping[str, Any]) -> "Meter":
         histograms = {name: HdrHistogram.decode(said[name]) for name in ("response", "service", "late")}
         return cls(**{name: said[name] for name in COUNTS}, failed=Counter(said["failed"]), **histograms)
+
+
+class Series:
+    """What became of arrivals, by when they were due, in bins of BIN_S."""
+
+    def __init__(self, seconds: float) -> None:
+        bins = math.ceil(seconds / BIN_S)
+        self.offered, self.bad, self.worst_us, self.achieved = ([0] * bins for _ in range(4))
+
+    def handed_over(self, due_s: float) -> None:
+        self.offered[int(due_s / BIN_S)] += 1
+
+    def lost(self, due_s: float) -> None:
+        """It was dropped, or failed."""
+        self.bad[int(due_s / BIN_S)] += 1
+
+    def answered(self, due_s: float, response_us: int) -> None:
+        due = int(due_s / BIN_S)
+        self.worst_us[due] = max(self.worst_us[due], response_us)
+        now = int((due_s + response_us / 1e6) / BIN_S)
+        if now < len(self.achieved):
+            self.achieved[now] += 1
+
+    def as_json(self) -> dict[str, list[int]]:
+        return {"offered": self.offered, "bad": self.bad, "worst_us": self.worst_us, "achieved": self.achieved}
+
+
+def added(parts: Sequence[Mapping[str, Sequence[int]]]) -> dict[str, list[int]]:
+    """Series of several generators as one."""
+    columns = {name: list(zip(*(part[name] for part in parts), strict=True)) for name in SERIES}
+    return {name: [max(of) if name == "worst_us" else sum(of) for of in column] for name, column in columns.items()}
 
 
 def times_ms(histogram: Any) -> dict[str, float]:

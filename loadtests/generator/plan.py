@@ -35,6 +35,11 @@ class LoadPlan:
     dropped_after_s: float = DROPPED_AFTER_S
     result: str = ""  # the file that what was found is written to
 
+    @property
+    def begins(self) -> str:
+        """The file that says when it begins, once that is known; beside the result."""
+        return f"{self.result}.begins" if self.result else ""
+
     def write(self, path: Path) -> None:
         path.write_text(json.dumps(asdict(self)), "utf-8")
 

@@ -15,7 +15,7 @@ from scenarios.exits import Exit
 GIVEN: dict[str, Any] = {
     "rate": 100.0, "seconds": 2.0, "scenario": None, "customers": 200, "days": 1, "seed": 1, "law": "poisson",
     "connections": 50, "generators": 1, "shards": 2, "standby": False, "url": "", "key": "", "adapter": None,
-    "ca_file": "", "hot_customers": 0.0, "hot_coupon": 0.0, "bulk": 0.0,
+    "ca_file": "", "drill": "", "hot_customers": 0.0, "hot_coupon": 0.0, "bulk": 0.0,
 }  # fmt: skip
 TIMES = {"p50": 9.5, "p90": 12.0, "p99": 21.3, "p99_9": 30.0, "max": 38.0, "mean": 10.0}
 STAGE: dict[str, Any] = {
@@ -31,7 +31,7 @@ FOUND: dict[str, Any] = {
     "generators": 1, "tape": "d1", "requests": 5_000, "command": "windtunnel load steady",
     "all": {"offered": 2_016, "done": 2_016, "dropped": 0, "failed": {}, "errors": 0, "response_ms": TIMES},
     "actions": {"decide": {"offered": 2_016, "failed": {}, "response_ms": TIMES}}, "cores": [[0.5, {"target": 0.4}]],
-    "gauges": [], "schedule": [],
+    "gauges": [], "schedule": [], "drill": None,
 }  # fmt: skip
 CAPACITY: dict[str, Any] = {
     "slo": "p99 ≤ 25 ms", "per_s": 1_200.0, "low": 1_150.0, "high": 1_260.0, "searches": [1_180.0, 1_220.0],
