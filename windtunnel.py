@@ -7,7 +7,7 @@ import typer
 
 from gateway import audit_commands
 from gateway import commands as gateway_commands
-from loadtests import bench_commands, disaster_drill, drill_commands, load_commands
+from loadtests import bench_commands, capacity_commands, disaster_drill, drill_commands, load_commands
 from loadtests.drill_names import SENTENCES
 from scenarios import commands
 
@@ -107,11 +107,13 @@ def check(
     ] = None,
     junit: Annotated[Path | None, typer.Option(help="Write JUnit XML here.")] = None,
     customers: Annotated[int | None, typer.Option(help="So many customers in every scenario.")] = None,
+    beside: Annotated[int | None, typer.Option(help="Scenarios at the same time; without, one for each core.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="What has not begun by then is not judged, and missed.")] = None,
     out: Out = Path("runs"),
     as_json: Json = False,
 ) -> None:
     """Run scenarios and say which expectations are missed."""
-    finish(commands.check(paths or [], junit, customers, out, as_json))
+    finish(commands.check(paths or [], junit, customers, beside, minutes, out, as_json))
 
 
 @app.command()
@@ -283,6 +285,8 @@ def load(
     drill: Annotated[str, typer.Option(help=f"Break our gateway meanwhile: {', '.join(load_commands.STRIKES)}.")] = "",
     trial_seconds: Annotated[float, typer.Option(help="capacity: how long a rate is tried (1 to 600).")] = 8.0,
     repeats: Annotated[int, typer.Option(help="capacity: how often it is searched (1 to 10).")] = 3,
+    peak: Annotated[float, typer.Option(help="capacity: how many machines does this rate need?")] = 0.0,
+    baseline: Annotated[Path | None, typer.Option(help="capacity: the capacity.json of a search before.")] = None,
     out: Out = Path("runs"),
     as_json: Json = False,
 ) -> None:
@@ -292,7 +296,8 @@ def load(
     how |= {"standby": standby, "url": url, "key": key, "adapter": adapter, "ca_file": ca_file}
     how |= {"hot_customers": hot_customers, "hot_coupon": hot_coupon, "bulk": bulk}
     if profile == load_commands.CAPACITY:
-        finish(load_commands.capacity(slo or load_commands.SLO, trial_seconds, repeats, out, as_json, **how))
+        search = {"trial_seconds": trial_seconds, "repeats": repeats, "peak": peak, "baseline": baseline}
+        finish(capacity_commands.capacity(slo or load_commands.SLO, search, out, as_json, **how))
     finish(load_commands.load(profile, slo, out, as_json, drill=drill, **how))
 
 

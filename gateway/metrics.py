@@ -109,8 +109,10 @@ class Pulse:
         }
 
     def age_s(self, shard: int, now: float) -> float:
-        """Of the oldest batch that a shard has not answered, to LAG_EVERY_S; 0 without one."""
-        return now - self._seen[shard][1] if shard in self._seen else 0.0
+        """Of the oldest batch that a shard has not answered, to LAG_EVERY_S; 0 without one, or one that just came."""
+        flights, seen = self.dispatcher.lanes[shard].flights, self._seen.get(shard)
+        is_seen = seen is not None and flights and flights[0].batch.number == seen[0]
+        return now - seen[1] if seen is not None and is_seen else 0.0
 
     @property
     def lag_s(self) -> float:

@@ -106,6 +106,38 @@ def halved(tried: Callable[[float], bool], low: float, high: float, known: bool)
     return math.sqrt(low * high)
 
 
+def machines(peak: float, planned: tuple[float, float]) -> tuple[int, int]:
+    """Fewest and most machines that a peak needs, of what each is planned with: (low, high) requests/s."""
+    low, high = planned
+    return math.ceil(peak / high), math.ceil(peak / low)
+
+
+REGRESSED, IMPROVED, SAME = "regressed", "improved", "not distinguishable"
+
+
+@dataclass(frozen=True)
+class Change:
+    """A capacity against a baseline's: the ratio of the rates and its 95 % interval."""
+
+    ratio: float
+    low: float
+    high: float
+
+    @property
+    def word(self) -> str:
+        if self.high < 1.0:
+            return REGRESSED
+        return IMPROVED if self.low > 1.0 else SAME
+
+
+def change(now: tuple[float, float, float], before: tuple[float, float, float]) -> Change:
+    """Of two independent rates, each with its interval (middle, low, high): half-widths of the logarithms add as
+    squares do."""
+    halves = [math.log(high / low) / 2 for _, low, high in (now, before)]
+    ratio, half = now[0] / before[0], math.hypot(*halves)
+    return Change(ratio, ratio / math.exp(half), ratio * math.exp(half))
+
+
 def interval(found: Sequence[float]) -> tuple[float, float, float]:
     """Middle, low and high, 95 %."""
     logs = [math.log(rate) for rate in found]

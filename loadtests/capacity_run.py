@@ -5,10 +5,11 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from loadtests.capacity import Capacity, Trial, capacity
+from loadtests.capacity import Capacity, Trial, capacity, change, machines
 from loadtests.gauges import Gauges
 from loadtests.generator.profiles import level
-from loadtests.load_found import Slo, as_found, is_reached
+from loadtests.load_found import Slo, is_reached
+from loadtests.load_found import as_found as load_found
 from loadtests.load_run import Bench
 
 FIRST_PER_S, MOST_PER_S = 100.0, 20_000.0
@@ -44,7 +45,7 @@ def held(bench: Bench, slo: Slo, rate: float, seconds: float) -> Trial:
     with Gauges(bench.target.url, bench.target.operator) as gauges:
         loaded = bench.run(stages)
     time.sleep(RESTS_S)  # what waits is answered before the next trial
-    found = as_found(loaded, gauges.samples, slo, {})
+    found = load_found(loaded, gauges.samples, slo, {})
     row = found["stages"][1]
     why = ""
     if not is_reached(row):
@@ -59,6 +60,12 @@ def words(trial: Trial) -> str:
     return f"{trial.rate:,.0f}/s {state}" + (f"; INVALID: {'; '.join(trial.invalid)}" if trial.invalid else "")
 
 
+def changed(found: Capacity, before: dict[str, Any]) -> dict[str, Any]:
+    """Against a baseline."""
+    one = change((found.per_s, found.low, found.high), (before["per_s"], before["low"], before["high"]))
+    return {"word": one.word, "ratio": one.ratio, "low": one.low, "high": one.high, "before_per_s": before["per_s"]}
+
+
 def saturated(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """What was full at the lowest rate that was not kept: cores by process, the most first, and what waited."""
     failed = [row for row in rows if not row["kept"]]
@@ -70,9 +77,16 @@ def saturated(rows: list[dict[str, Any]]) -> dict[str, Any]:
             "generator_busy": max(row["busy"], default=0.0)}  # fmt: skip
 
 
-def as_json(found: Capacity, rows: list[dict[str, Any]], slo: Slo, about: dict[str, Any]) -> dict[str, Any]:
-    """The whole result."""
+def as_found(
+    found: Capacity, rows: list[dict[str, Any]], slo: Slo, peak: float, before: dict[str, Any] | None,
+    about: dict[str, Any],
+) -> dict[str, Any]:  # fmt: skip
+    """The whole result. peak: 0 where none is stated; before: the result of a baseline."""
+    planned = HEADROOM * found.low, HEADROOM * found.high
     return about | {
+        "peak": peak,
+        "machines": list(machines(peak, planned)) if peak else None,
+        "change": None if before is None else changed(found, before),
         "slo": str(slo),
         "per_s": found.per_s,
         "low": found.low,

@@ -12,20 +12,20 @@ from typing import Any
 from loadtests.generator.arrivals import LAWS
 from loadtests.generator.profiles import PROFILES
 from loadtests.strikes import STRIKES
-from results.capacity_words import CAPACITY_RESULT, capacity_told
 from results.load_words import RESULT, answer, table
 from scenarios.console import complain, folder_for_runs, guarded, print_json, progress
 from scenarios.exits import Exit, UsageError
 
 CAPACITY, SLO = "capacity", "p99=25ms"
 KNOWN = ", ".join(PROFILES)
-MIX, NOT_OPTIONS = ("hot_customers", "hot_coupon", "bulk"), ("trial_seconds", "repeats", "drill")
+MIX, NOT_OPTIONS = ("hot_customers", "hot_coupon", "bulk"), ("trial_seconds", "repeats", "peak", "baseline", "drill")
 OBJECTIVE_MS = 1_000.0  # of an answer, while something is broken
 SCENARIO = Path(__file__).resolve().parent.parent / "scenarios" / "library" / "account_ring.scenario.yaml"
 BOUNDS = {
     "rate": (1.0, 20_000.0), "seconds": (1.0, 14_400.0), "customers": (100, 200_000), "days": (1, 14),
     "shards": (1, 32), "connections": (1, 900), "generators": (1, 16), "hot_customers": (0.0, 1.0),
     "hot_coupon": (0.0, 1.0), "bulk": (0.0, 0.5), "trial_seconds": (1.0, 600.0), "repeats": (1, 10),
+    "peak": (0.0, 10_000_000.0),
 }  # fmt: skip
 
 
@@ -35,20 +35,6 @@ def load(profile: str, slo: str | None, out: Path, as_json: bool, **given: Any) 
     def action() -> int:
         options, objective = checked(profile, slo, given)
         return kept(profile, out, lambda folder: shaped(profile, options, objective, given, folder, as_json))
-
-    return guarded(action)
-
-
-def capacity(slo: str, trial_seconds: float, repeats: int, out: Path, as_json: bool, **given: Any) -> int:
-    """Search the sustainable rate; exit code."""
-
-    def action() -> int:
-        options, objective = checked("steady", slo, given | {"trial_seconds": trial_seconds, "repeats": repeats})
-        said = given | {"trial_seconds": trial_seconds, "repeats": repeats}
-        return kept(
-            CAPACITY, out,
-            lambda folder: searched(options, objective, trial_seconds, repeats, said, folder, as_json),
-        )  # fmt: skip
 
     return guarded(action)
 
@@ -88,27 +74,6 @@ def shaped(profile: str, options: Any, objective: Any, given: dict[str, Any], fo
         found = held(profile, options, objective, given["drill"], folder, tell)
     found["command"] = command(profile, None if objective is None else objective.text, given)
     return told_and_judged(found, folder, as_json)
-
-
-def searched(
-    options: Any, slo: Any, seconds: float, repeats: int, given: dict[str, Any], folder: Path, as_json: bool
-) -> int:
-    from loadtests.capacity_run import as_json as found_as_json
-    from loadtests.capacity_run import found_capacity
-    from loadtests.load_run import bench_of
-    from results.capacity_report import render
-
-    with bench_of(PROFILES["steady"], options, folder) as bench:
-        found, rows = found_capacity(bench, slo, seconds, repeats, complain)
-        told = about(bench, options) | {"trial_seconds": seconds, "repeats": repeats}
-    result = found_as_json(found, rows, slo, told) | {"command": command(CAPACITY, slo.text, given)}
-    (folder / CAPACITY_RESULT).write_text(json.dumps(result), "utf-8")
-    report = str(render(folder))
-    if as_json:
-        print_json(result | {"folder": str(folder), "report": report})
-    else:
-        print("\n".join([*capacity_told(result), report]))
-    return Exit.SATURATED if "generator" in found.ends else Exit.FINE
 
 
 def held(
@@ -188,8 +153,8 @@ def problems(profile: str, given: dict[str, Any]) -> list[str]:
         wrong.append(f"--drill must be one of {', '.join(STRIKES)} (got {drill})")
     if drill and given["url"]:
         wrong.append("--drill must come without --url: only a gateway of its own is broken on purpose")
-    for name in ("scenario", "adapter"):
-        if given[name] and not Path(given[name]).is_file():
+    for name in ("scenario", "adapter", "baseline"):
+        if given.get(name) and not Path(given[name]).is_file():
             wrong.append(f"--{name} must be a file (got {given[name]})")
     return wrong
 

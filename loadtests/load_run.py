@@ -147,7 +147,7 @@ def bench_of(profile: Profile, options: LoadOptions, folder: Path) -> Iterator[B
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.absolute(), prefix=".load-") as place:
         with target_of(options, people, Path(place)) as target:
-            enrolled(target, people)
+            enrolled(target, people, options.ca_file)
             bench = Bench(options, target, profile, people, Path(place))
             yield bench
         bench.at_end()

@@ -34,7 +34,7 @@ def planned(said: dict[str, Any]) -> Path:
     people = lived(options.scenario, options.customers, options.days, options.seed)
     folder = Path(tempfile.mkdtemp(prefix="windtunnel-load-"))
     with target_of(options, people, folder) as target:
-        enrolled(target, people)
+        enrolled(target, people, options.ca_file)
         bench = Bench(options, target, PROFILES[profile], people, folder)
         plan: LoadPlan = bench.plan(PROFILES[profile].stages(options.rate, options.seconds), result="")
         plan.write(folder / "plan.json")

@@ -1,19 +1,25 @@
 """What is put under load: our gateway, begun for it on an empty folder, or any HTTP service that runs already."""
 
-from collections.abc import Iterator
+import ssl
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 from types import ModuleType
+from urllib.parse import urlsplit
 
 from gateway.keys import Keys, Role
 from loadtests.adapters import windtunnel
-from loadtests.bench_servers import HOST, Server, all_answered, free_port, running
+from loadtests.bench_servers import HOST, BenchError, Server, free_port, running
+from loadtests.generator.adapters import is_success
 from loadtests.generator.tape import Request
 from loadtests.journeys import Fields, People
 
 OUR_ADAPTER = Path(windtunnel.__file__)
-ENROLLING_CONNECTIONS = 64
+ENROLLING, ANSWERED_WITHIN_S = 16, 30.0  # connections; seconds
 LOG = "gateway.log"  # what it says, beside its folder
 MORE_CUSTOMERS = 1_000  # room beyond those that come
 
@@ -51,23 +57,35 @@ def room_for(people: People) -> int:
     return len(people) + MORE_CUSTOMERS
 
 
-def enrolled(target: Target, people: People) -> None:
+def enrolled(target: Target, people: People, ca_file: str = "") -> None:
     """Everybody is made known, where the adapter says how. Raises BenchError."""
     enrol = getattr(target.adapter, "enrol", None)
     if enrol is None:
         return
     fields = Fields(people)
-    requests = [enrol(fields.customer(number)) for number in range(len(people))]
-    whole = [on_wire(target, one) for one in requests if one is not None]
-    if whole:
-        server = Server(int(target.url.rpartition(":")[2].partition("/")[0]))
-        all_answered(server, whole, ENROLLING_CONNECTIONS)
+    asked = [enrol(fields.customer(number)) for number in range(len(people))]
+    requests = [one for one in asked if one is not None]
+    with ThreadPoolExecutor(ENROLLING) as pool:
+        list(pool.map(partial(sent, target, ca_file), (requests[first::ENROLLING] for first in range(ENROLLING))))
 
 
-def on_wire(target: Target, request: Request) -> bytes:
-    """A whole HTTP request, without an id."""
-    host = target.url.partition("://")[2].partition("/")[0]
-    headers = {"host": host, **target.headers, "content-type": request.content_type}
-    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    head = f"{request.method} {request.path} HTTP/1.1\r\n{lines}"
-    return f"{head}content-length: {len(request.body)}\r\n\r\n".encode() + request.body
+def sent(target: Target, ca_file: str, requests: Sequence[Request]) -> None:
+    """One behind the other on a connection. Raises BenchError where one is not answered with success."""
+    parts = urlsplit(target.url)
+    succeeded = getattr(target.adapter, "succeeded", is_success)
+    connection = HTTPConnection(parts.netloc, timeout=ANSWERED_WITHIN_S)
+    if parts.scheme == "https":
+        context = ssl.create_default_context(cafile=ca_file or None)
+        connection = HTTPSConnection(parts.netloc, timeout=ANSWERED_WITHIN_S, context=context)
+    try:
+        for one in requests:
+            headers = {**target.headers, "content-type": one.content_type}
+            connection.request(one.method, parts.path + one.path, one.body, headers)
+            answer = connection.getresponse()
+            said = answer.read()
+            if not succeeded(answer.status, said):
+                raise BenchError(f"customers must be made known with success (got {answer.status}: {said[:200]!r})")
+    except (OSError, HTTPException) as error:
+        raise BenchError(f"{target.url} does not answer: {error}") from error
+    finally:
+        connection.close()

@@ -5,14 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
-from plotly.offline import get_plotlyjs
 
-from results.capacity_words import CAPACITY_RESULT, advice, bound_by, headline
+from results.capacity_words import CAPACITY_RESULT, advice, against, bound_by, for_peak, headline
 from results.charts import Rows, curves
 from results.comparison_marks import head, right, row, rows_table
 from results.load_words import PERCENTILES
 from results.markup import chart, computed, words
-from results.pages import TEMPLATES, rendered, written
+from results.pages import furniture, rendered, written
 from results.words import NOTHING
 
 
@@ -29,13 +28,13 @@ def content(found: dict[str, Any], name: str) -> dict[str, Any]:
         "name": name,
         "headline": words(headline(found)),
         "advice": words(advice(found)),
+        "against": words(against(found)) if found["change"] else Markup(""),
+        "for_peak": words(for_peak(found)) if found["machines"] else Markup(""),
         "bound": words(bound_by(found)),
         "facts": facts(found),
         "trials": trial_table(found),
         "picture": picture(found),
-        "css": Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
-        "plotly": Markup(get_plotlyjs()),
-        "script": Markup((TEMPLATES / "report.js").read_text(encoding="utf-8")),
+        **furniture(),
     }
 
 

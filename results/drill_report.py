@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
-from plotly.offline import get_plotlyjs
 
 from results.comparison_marks import head, right, row, rows_table
 from results.drill_burst import burst
@@ -14,7 +13,7 @@ from results.drill_pictures import recovery, responses
 from results.drill_words import PROMISES, RESULT, TROUBLE, forgotten_words, kept_words, listed, sentence
 from results.markup import computed, words
 from results.markup import sentence as said
-from results.pages import TEMPLATES, rendered, written
+from results.pages import furniture, rendered, written
 from results.words import NOTHING
 
 BATCHES = f"{RESULT}: responses"
@@ -57,9 +56,7 @@ def content(drilled: Drilled, name: str) -> dict[str, Any]:
         "trouble": TROUBLE.get(found["drill"], ""),
         "notes": [words(sentence(note)) for note in found["notes"]],
         "records": of_result(drilled, "records_replayed", "count"),
-        "css": Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
-        "plotly": Markup(get_plotlyjs()),
-        "script": Markup((TEMPLATES / "report.js").read_text(encoding="utf-8")),
+        **furniture(),
     }
 
 

@@ -5,13 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
-from plotly.offline import get_plotlyjs
 
 from results.charts import Rows, curves
 from results.comparison_marks import head, right, row, rows_table
 from results.load_words import PERCENTILES, RESULT, drilled, headline, slowest, verdict
 from results.markup import chart, computed, words
-from results.pages import TEMPLATES, rendered, written
+from results.pages import furniture, rendered, written
 from results.words import NOTHING
 
 LEAST_CORES = 0.02  # a process below that is not drawn
@@ -44,9 +43,7 @@ def content(found: dict[str, Any], name: str) -> dict[str, Any]:
         "actions": action_table(found),
         "cores": cores(found),
         "failed": failures(found),
-        "css": Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
-        "plotly": Markup(get_plotlyjs()),
-        "script": Markup((TEMPLATES / "report.js").read_text(encoding="utf-8")),
+        **furniture(),
     }
 
 

@@ -4,6 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 RESULT = "load.json"
+KEYS = (  # without which there is nothing to report
+    "profile", "sentence", "valid", "invalid", "slo", "slo_missed", "not_reached", "stages", "all", "actions", "cores",
+    "series", "bin_s", "drill", "target", "scenario", "customers", "seed", "rate", "law", "connections", "generators",
+    "tape", "requests", "command",
+)  # fmt: skip
 PERCENTILES = {"p50": "p50", "p90": "p90", "p99": "p99", "p99_9": "p99.9", "max": "max"}
 
 

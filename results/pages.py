@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -21,6 +23,15 @@ def rendered(template: str, placed: Mapping[str, Any], filters: Mapping[str, Cal
     )
     environment.filters.update(filters)
     return environment.get_template(template).render(placed)
+
+
+def furniture() -> dict[str, Markup]:
+    """What every page with charts has: styles, Plotly, and the script that draws with it."""
+    return {
+        "css": Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
+        "plotly": Markup(get_plotlyjs()),
+        "script": Markup((TEMPLATES / "report.js").read_text(encoding="utf-8")),
+    }
 
 
 def written(target: Path, html: str) -> Path:

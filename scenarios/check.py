@@ -6,18 +6,18 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from scenarios import pytest_plugin
-from scenarios.compare import Comparison
+from scenarios.check_beside import Judged, judged_beside
 from scenarios.exits import Exit, UsageError
 from scenarios.junit import write_junit
-from scenarios.pytest_plugin import ADDS_UP, COMPARES, DOCUMENT, SUFFIX, WATCH, Finding, Watch
-from scenarios.run import RunResult
+from scenarios.pytest_plugin import ADDS_UP, COMPARES, DOCUMENT, SUFFIX, WATCH, Finding, Watch, unwatched
 
 # No traces of pytest: no terminal of its own, no cache, no conftest of the folder, nobody else's plugins or options.
 _PLUGINS_OFF = ("terminal", "cacheprovider", "faulthandler")
@@ -49,27 +49,61 @@ def is_hidden(path: Path) -> bool:
     return any(part.startswith(".") for part in path.parts)
 
 
+@dataclass(frozen=True)
+class Asked:
+    """How scenarios are judged; sent to processes that judge them."""
+
+    customers: int | None
+    out: Path
+    cores: int | None = None  # that a comparison may use
+
+    def arguments(self, files: Sequence[Path]) -> list[str]:
+        """Of pytest."""
+        resolved = [file.resolve() for file in files]
+        root = os.path.commonpath([str(file.parent) for file in resolved])
+        words = [*map(str, resolved), "-c", os.devnull, "--rootdir", root, "--noconftest", "--capture=no"]
+        words += ["--scenario-out", str(self.out), *(f"-pno:{name}" for name in _PLUGINS_OFF)]
+        for name in ("customers", "cores"):
+            words += [f"--scenario-{name}", str(getattr(self, name))] if getattr(self, name) is not None else []
+        return words
+
+    def judged(self, files: Sequence[Path], teller: "Teller") -> int:
+        """pytest's exit code; the teller is told of each test as it ends."""
+        with environment(_ENVIRONMENT):
+            code = pytest.main(self.arguments(files), plugins=[pytest_plugin, teller])
+        if code == pytest.ExitCode.INTERRUPTED:
+            raise KeyboardInterrupt
+        return int(code)
+
+
+def judged_alone(file: Path, asked: Asked) -> Judged:
+    """One scenario, silently: in a process beside others."""
+    teller = Teller(unwatched, aloud=False)
+    code = asked.judged([file], teller)
+    return Judged(teller.findings, code)
+
+
 def check_files(
-    files: Sequence[Path], junit: Path | None, customers: int | None, out: Path, as_json: bool, watch: Watch
-) -> int:
-    """Run every scenario and say what became of it; exit code as on the command line."""
-    resolved = [file.resolve() for file in files]
-    root = os.path.commonpath([str(file.parent) for file in resolved])
-    arguments = [*map(str, resolved), "-c", os.devnull, "--rootdir", root, "--noconftest", "--capture=no"]
-    arguments += ["--scenario-out", str(out), *(f"-pno:{name}" for name in _PLUGINS_OFF)]
-    if customers is not None:
-        arguments += ["--scenario-customers", str(customers)]
+    files: Sequence[Path], asked: Asked, beside: int, minutes: float | None, junit: Path | None, as_json: bool,
+    watch: Watch,
+) -> int:  # fmt: skip
+    """Run every scenario, some beside each other, and say what became of it; exit code as on the command line."""
     teller = Teller(watch, aloud=not as_json)
-    began = time.monotonic()
-    with environment(_ENVIRONMENT):
-        code = pytest.main(arguments, plugins=[pytest_plugin, teller])
-    if code == pytest.ExitCode.INTERRUPTED:
-        raise KeyboardInterrupt
+    began, code = time.monotonic(), 0
+    if beside == 1 and minutes is None:
+        code = asked.judged(files, teller)
+    else:
+        judge = partial(judged_alone, asked=replace(asked, cores=1))
+        with watch("check") as tell:
+            for at, judged in enumerate(judged_beside(files, judge, min(beside, len(files)), minutes), 1):
+                teller.hear(judged.findings)
+                code = max(code, judged.code)
+                tell(at / len(files))
     teller.end_of_file()
     seconds = time.monotonic() - began
     if junit is not None:
         write_junit(junit, teller.findings, seconds)
-    exit_code = code_of(teller.findings, int(code))
+    exit_code = code_of(teller.findings, code)
     if as_json:
         print(json.dumps(summary(teller.findings, seconds, exit_code), ensure_ascii=False))
     else:
@@ -110,9 +144,16 @@ class Teller:
         finding: Finding | None = getattr(report, "finding", None)
         if finding is None:
             return
+        self.hear([replace(finding, seconds=report.duration)])
+
+    def hear(self, findings: Sequence[Finding]) -> None:
+        for finding in findings:
+            self._hear(finding)
+
+    def _hear(self, finding: Finding) -> None:
         if not self.findings or self.findings[-1].file != finding.file:
             self.end_of_file()
-        self.findings.append(replace(finding, seconds=report.duration))
+        self.findings.append(finding)
         self.say(*told(finding))
         if finding.outcome != "holds":
             self.to_repeat = finding.repeat or self.to_repeat
@@ -134,17 +175,10 @@ def told(finding: Finding) -> list[str]:
     """The lines of one finding."""
     if finding.test == DOCUMENT:
         return [f"{finding.file}: cannot be read", *(f"  {line}" for line in finding.problem.splitlines())]
-    if finding.test == COMPARES and isinstance(finding.result, Comparison):
-        manifest, folder = finding.result.manifest, finding.result.folder
-        worlds = f"{manifest['worlds']} worlds of {manifest['customers']:,} customers"
-        return [f"{finding.file}: compared in {worlds}", f"  report     {folder / 'report.html'}"]
     if finding.test in RUNS:
-        if not isinstance(finding.result, RunResult):
+        if finding.ran is None:
             return [f"{finding.file}: the run failed", f"  {finding.outcome:9}  {finding.problem.splitlines()[-1]}"]
-        manifest = finding.result.run.manifest
-        days = manifest["before"] + manifest["days"] + manifest["after"]
-        sizes = f"{manifest['customers']:,} customers over {days} days, {manifest['events']:,} events"
-        return [f"{finding.file}: {sizes}", f"  report     {finding.result.run.folder / 'report.html'}"]
+        return [f"{finding.file}: {finding.ran.size}", f"  report     {finding.ran.folder / 'report.html'}"]
     if finding.verdict is None:
         return [f"  {finding.outcome}  {finding.test}"]
     return [f"  {finding.outcome:9}  {finding.problem or f'{finding.test}, got {finding.verdict.got}'}"]
@@ -173,8 +207,8 @@ def summary(findings: Sequence[Finding], seconds: float, code: int) -> dict[str,
     for finding in findings:
         row: dict[str, Any] = {"file": finding.file, "test": finding.test, "outcome": finding.outcome}
         row |= {"problem": finding.problem, "repeat": finding.repeat if finding.outcome != "holds" else ""}
-        if finding.result is not None:
-            row["run"] = str(finding.result.folder)
+        if finding.ran is not None:
+            row["run"] = str(finding.ran.folder)
         if finding.verdict is not None:
             row |= {name: getattr(finding.verdict, name) for name in ("value", "low", "high", "n", "unit")}
         rows.append(row)

@@ -1,5 +1,6 @@
 """What the commands do: read, run, print, exit code. Progress and problems go to standard error."""
 
+import os
 import shlex
 import shutil
 from collections.abc import Callable, Mapping
@@ -7,11 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from results.capacity_words import CAPACITY_KEYS, CAPACITY_RESULT
 from results.drill_words import RESULT
+from results.load_words import KEYS as LOAD_KEYS
+from results.load_words import RESULT as LOAD_RESULT
 from scenarios.console import complain, folder_for_runs, guarded, print_json, progress, warm_up
 from scenarios.exits import Exit, UsageError
 
 LIBRARY = Path(__file__).resolve().parent / "library"
+BESIDE_MOST, MINUTES_MOST = 64, 1_440
 PRESETS = {
     "bank-card": ("first_use.scenario.yaml", "policies/bank_card.yaml", "populations/bank_card.yaml"),
     "coupon-platform": ("winback.scenario.yaml", "policies/coupon_shop.yaml", "populations/coupon_shop.yaml"),
@@ -137,17 +142,25 @@ def compare(path: Path, given: dict[str, Any], as_json: bool, out: Path, **how: 
 
 
 # --- check ------------------------------------------------------------------------------------------------------------
-def check(paths: list[Path], junit: Path | None, customers: int | None, out: Path, as_json: bool) -> int:
+def check(
+    paths: list[Path], junit: Path | None, customers: int | None, beside: int | None, minutes: float | None, out: Path,
+    as_json: bool,
+) -> int:  # fmt: skip
     def action() -> int:
-        from scenarios.check import check_files, scenario_files
+        from scenarios.check import Asked, check_files, scenario_files
 
         check_options(scenario_options(customers=customers))
+        if beside is not None and not 1 <= beside <= BESIDE_MOST:
+            raise UsageError(f"--beside must be between 1 and {BESIDE_MOST} (got {beside})")
+        if minutes is not None and not 0 < minutes <= MINUTES_MOST:
+            raise UsageError(f"--minutes must be above 0 and at most {MINUTES_MOST:,} (got {minutes:g})")
         if junit is not None and junit.is_dir():
             raise UsageError(f"--junit must be a file (got a folder: {junit})")
         files = scenario_files(paths or [LIBRARY])
         with folder_for_runs(out):
             warm_up(lambda share: None)
-            return check_files(files, junit, customers, out, as_json, progress)
+            cores = beside or min(os.cpu_count() or 1, len(files))
+            return check_files(files, Asked(customers, out), cores, minutes, junit, as_json, progress)
 
     return guarded(action)
 
@@ -155,14 +168,20 @@ def check(paths: list[Path], junit: Path | None, customers: int | None, out: Pat
 # --- report, explain, replay, lint, answer, bench ---------------------------------------------------------------------
 def report(folder: Path, as_json: bool) -> int:
     def action() -> int:
+        from results.capacity_report import render as render_capacity
         from results.comparison_report import render_comparison
         from results.comparison_store import is_comparison
         from results.drill_report import render as render_drill
+        from results.load_report import render as render_load
         from results.report import render
-        from scenarios.run_folder import existing_comparison, existing_drill, existing_run
+        from scenarios.run_folder import existing_comparison, existing_drill, existing_load, existing_run
 
         if (folder / RESULT).is_file():
             path = render_drill(existing_drill(folder))
+        elif (folder / LOAD_RESULT).is_file():
+            path = render_load(existing_load(folder, LOAD_RESULT, LOAD_KEYS))
+        elif (folder / CAPACITY_RESULT).is_file():
+            path = render_capacity(existing_load(folder, CAPACITY_RESULT, CAPACITY_KEYS))
         elif is_comparison(folder):
             path = render_comparison(existing_comparison(folder))
         else:

@@ -44,6 +44,28 @@ class NotRead(Exception):
 
 
 @dataclass(frozen=True)
+class Ran:
+    """A run or a comparison, as far as it is told of."""
+
+    folder: Path
+    size: str
+    digest: str = ""  # of a run
+
+    @classmethod
+    def of(cls, result: RunResult | Comparison | None) -> "Ran | None":
+        if result is None:
+            return None
+        if isinstance(result, Comparison):
+            manifest = result.manifest
+            size = f"compared in {manifest['worlds']} worlds of {manifest['customers']:,} customers"
+            return cls(result.folder, size)
+        manifest = result.run.manifest
+        days = manifest["before"] + manifest["days"] + manifest["after"]
+        size = f"{manifest['customers']:,} customers over {days} days, {manifest['events']:,} events"
+        return cls(result.folder, size, manifest["digest"])
+
+
+@dataclass(frozen=True)
 class Finding:
     """What became of one test: `outcome` is holds, fails, undecided, unreadable, broken, error or not judged."""
 
@@ -52,7 +74,7 @@ class Finding:
     outcome: str
     problem: str = ""
     verdict: Verdict | None = None
-    result: RunResult | Comparison | None = None
+    ran: "Ran | None" = None
     repeat: str = ""
     seconds: float = 0.0
 
@@ -60,6 +82,7 @@ class Finding:
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("windtunnel")
     group.addoption("--scenario-customers", type=int, default=None, help="so many customers in every scenario")
+    group.addoption("--scenario-cores", type=int, default=None, help="cores that a comparison may use (default: all)")
     group.addoption("--scenario-out", default=None, help="folder that keeps the runs (default: a temporary one)")
 
 
@@ -161,7 +184,8 @@ class ScenarioFile(pytest.File):
     def compare(self) -> "Once[Comparison]":
         """The comparison that the scenario asks for, with the policies that it names."""
         loaded, words = self.compared, ("windtunnel", "compare", str(shown_path(self.path)))
-        options = CompareOptions(out=self.options().out, assumption_sets=0, command=words)
+        cores = self.config.getoption("--scenario-cores")
+        options = CompareOptions(out=self.options().out, workers=cores, assumption_sets=0, command=words)
 
         def play() -> Comparison:
             return compare(loaded, [own(loaded), *variants(loaded)], options, self.watch)
@@ -229,7 +253,7 @@ class RunItem(ScenarioItem):
         if call.excinfo is not None:
             broken = isinstance(call.excinfo.value, AssertionError)
             outcome, problem = "broken" if broken else "error", call.excinfo.exconly()
-        return Finding(self.file, self.name, outcome, problem, None, self.play.result, self.play.repeat)
+        return Finding(self.file, self.name, outcome, problem, None, Ran.of(self.play.result), self.play.repeat)
 
 
 class ExpectationItem(ScenarioItem):
@@ -250,4 +274,4 @@ class ExpectationItem(ScenarioItem):
             return Finding(self.file, self.name, "not judged")
         verdict = result.verdicts[self.number]
         problem = verdict.sentence() if verdict.missed else ""
-        return Finding(self.file, self.name, verdict.verdict, problem, verdict, result, self.play.repeat)
+        return Finding(self.file, self.name, verdict.verdict, problem, verdict, Ran.of(result), self.play.repeat)

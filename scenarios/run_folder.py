@@ -54,6 +54,12 @@ def existing_drill(folder: Path) -> Path:
     return folder
 
 
+def existing_load(folder: Path, file: str, keys: Sequence[str]) -> Path:
+    """The folder of a load, or of a search. Raises UsageError where its result is not as one writes it."""
+    written_as(folder / file, "a load's result", "a load", keys)
+    return folder
+
+
 def manifest_of(file: Path) -> dict[str, Any]:
     manifest = written_as(file, "the manifest", "a run", MANIFEST_KEYS)
     if "failed" in manifest:

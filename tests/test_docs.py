@@ -56,6 +56,7 @@ SERVE_TLS = (
     "--certificate trial-tls/certificate.pem --private-key trial-tls/private-key.pem"
 )
 CAPACITY = "windtunnel load capacity --slo p99=25ms"
+BROKEN = "windtunnel load steady --rate 200 --seconds 12 --drill kill-shard"
 BY_HAND = (
     "WINDTUNNEL_LOAD_KEY=wt_… locust -f loadtests/locustfile.py --host http://127.0.0.1:8080 --load-profile steady "
     "--load-rate 100"
@@ -72,6 +73,7 @@ ELSEWHERE = {
     SERVE_TLS: "tests/gateway/test_tls.py, on a certificate made as the page does",
     CAPACITY: "tests/loadtests/test_load.py, of a service that is held to a rate",
     BY_HAND: "tests/loadtests/test_load.py",
+    BROKEN: "tests/loadtests/test_load_drill.py",
 }
 COMMANDS = (
     "new", "run", "compare", "check", "report", "explain", "replay", "lint", "grade", "answer", "drill", "keys",

@@ -4,7 +4,9 @@ import random
 
 import pytest
 
-from loadtests.capacity import FINE, Capacity, SaturatedError, Trial, capacity, interval
+from loadtests.capacity import FINE, Capacity, SaturatedError, Trial, capacity, change, interval, machines
+
+Rate = tuple[float, float, float]
 
 
 def found_of(truth: float, first: float = 100.0, blur: float = 0.0, seed: int = 1, repeats: int = 3) -> Capacity:
@@ -45,6 +47,32 @@ def test_a_generator_that_gives_up_first_is_a_bound_or_nothing() -> None:
     assert (found.per_s, found.ends) == (400.0, "the generator was the bound: steady: a generator was 98% busy")
     with pytest.raises(SaturatedError):
         capacity(tried, 1_000.0, 50_000.0, 3)
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "word"),
+    [
+        ((900.0, 880.0, 920.0), (1_000.0, 980.0, 1_020.0), "regressed"),
+        ((1_100.0, 1_080.0, 1_120.0), (1_000.0, 980.0, 1_020.0), "improved"),
+        ((900.0, 700.0, 1_150.0), (1_000.0, 980.0, 1_020.0), "not distinguishable"),
+    ],
+)
+def test_a_change_is_one_where_the_intervals_allow_it(now: Rate, before: Rate, word: str) -> None:
+    assert change(now, before).word == word
+    assert change(before, before).word == "not distinguishable"
+
+
+def test_a_change_that_is_not_one_is_seldom_told() -> None:
+    """Of 400 pairs of searches of the same rate, blurred by 3 %."""
+    found = [found_of(1_000.0, blur=0.03, seed=seed, repeats=3) for seed in range(800)]
+    rates = [(one.per_s, one.low, one.high) for one in found]
+    told = [change(now, before).word for now, before in zip(rates[::2], rates[1::2], strict=True)]
+    assert sum(word != "not distinguishable" for word in told) <= 20
+
+
+def test_machines_are_a_range() -> None:
+    assert machines(20_000.0, (805.0, 882.0)) == (23, 25)
+    assert machines(1.0, (805.0, 882.0)) == (1, 1)
 
 
 def test_one_search_is_as_sure_as_its_last_step() -> None:

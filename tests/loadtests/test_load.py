@@ -65,7 +65,7 @@ def test_the_same_seed_sends_the_same_bytes(people: People) -> None:
     assert {route.action for route in one.routes} == {"offer", "basket"}
 
 
-@pytest.mark.parametrize("generators", [1, 2])
+@pytest.mark.parametrize("generators", [1, pytest.param(2, marks=pytest.mark.long)])
 def test_every_arrival_is_handed_over_in_time(people: People, generators: int, tmp_path: Path) -> None:
     """However many generators share them."""
     with plain() as (url, _), bench(people, url, tmp_path, generators=generators) as one:
@@ -96,17 +96,22 @@ def test_a_rate_is_kept_with_its_law(people: People, tmp_path: Path) -> None:
     assert stats.kstest(np.diff(times) * 500.0, "expon").pvalue > 0.001
 
 
-def test_a_stall_shows_in_response_and_not_in_a_closed_loop(people: People, tmp_path: Path) -> None:
+def test_a_stall_shows(people: People, tmp_path: Path) -> None:
     """The service stands still for 300 ms, as a collector of garbage would have it."""
     with plain() as (url, process), bench(people, url, tmp_path) as one:
         stalls = threading.Timer(4.0, stand_still, [process])
         stalls.start()
         loaded = one.run([level("steady", 5.0, 300.0)])
         stalls.join()
-        closed = closed_loop(url, process, tmp_path)
     times = found_of(loaded)["all"]["response_ms"]
     assert times["p99"] > 150.0 and times["max"] > 250.0, times
-    assert closed < 100.0, "ten users who wait are ten late requests of thousands"
+
+
+@pytest.mark.long
+def test_a_closed_loop_does_not_show_it(tmp_path: Path) -> None:
+    """Ten users who wait are ten late requests of thousands: the table above would have said that all is well."""
+    with plain() as (url, process):
+        assert closed_loop(url, process, tmp_path) < 100.0
 
 
 def stand_still(process: int) -> None:
@@ -147,6 +152,7 @@ def test_a_starved_generator_is_invalid(people: People, tmp_path: Path) -> None:
     assert not found["valid"] and "late (p99)" in " ".join(found["invalid"]), found["invalid"]
 
 
+@pytest.mark.long
 def test_locust_is_started_by_hand(tmp_path: Path) -> None:
     """Its own table of service times, by journey."""
     words = ["--headless", "--load-adapter", str(ADAPTER), "--load-customers", "200", "--load-rate", "100"]

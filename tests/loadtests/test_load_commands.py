@@ -6,10 +6,13 @@ from typing import Any
 
 import pytest
 
-from loadtests.load_commands import BOUNDS, capacity, code_of, load
+from loadtests.capacity_commands import capacity
+from loadtests.capacity_commands import code_of as capacity_code
+from loadtests.load_commands import BOUNDS, code_of, load
 from results import capacity_report, load_report
 from results.capacity_words import CAPACITY_RESULT, capacity_told
 from results.load_words import RESULT, headline, table
+from scenarios.commands import report
 from scenarios.exits import Exit
 
 GIVEN: dict[str, Any] = {
@@ -31,13 +34,15 @@ FOUND: dict[str, Any] = {
     "generators": 1, "tape": "d1", "requests": 5_000, "command": "windtunnel load steady",
     "all": {"offered": 2_016, "done": 2_016, "dropped": 0, "failed": {}, "errors": 0, "response_ms": TIMES},
     "actions": {"decide": {"offered": 2_016, "failed": {}, "response_ms": TIMES}}, "cores": [[0.5, {"target": 0.4}]],
-    "gauges": [], "schedule": [], "drill": None,
+    "gauges": [], "schedule": [], "drill": None, "bin_s": 0.25,
+    "series": {"offered": [50], "bad": [0], "worst_us": [9_000], "achieved": [50]},
 }  # fmt: skip
 CAPACITY: dict[str, Any] = {
     "slo": "p99 ≤ 25 ms", "per_s": 1_200.0, "low": 1_150.0, "high": 1_260.0, "searches": [1_180.0, 1_220.0],
     "ends": "", "target_per_s": 805.0, "headroom": 0.7, "target": "windtunnel serve, 2 shards", "customers": 2_000,
     "trial_seconds": 8.0, "scenario": "account_ring", "seed": 1, "requests": 5_000, "tape": "d1", "command": "…",
     "trials": [{"rate": 100.0, "kept": True, **STAGE}, {"rate": 2_000.0, "kept": False, **STAGE}],
+    "peak": 0.0, "machines": None, "change": None,
     "saturated": {"rate": 2_000.0, "cores": [["target", 1.1], ["generator", 0.6]], "queue_events": 410.0},
 }  # fmt: skip
 
@@ -54,15 +59,23 @@ def test_everything_that_is_wrong_is_said_at_once(capsys: pytest.CaptureFixture[
                   "--scenario must be a file (got nix)"):  # fmt: skip
         assert words in said, said
     assert "Traceback" not in said and not list(tmp_path.iterdir())
-    assert capacity("p99=25ms", 0.0, 99, tmp_path, False, **GIVEN) == Exit.WRONG_USE
+    search = {"trial_seconds": 0.0, "repeats": 99, "peak": -1.0, "baseline": Path("nix")}
+    assert capacity("p99=25ms", search, tmp_path, False, **GIVEN) == Exit.WRONG_USE
     said = capsys.readouterr().err
-    assert "--trial-seconds must be between" in said and "--repeats must be between" in said
+    for words in ("--trial-seconds must be between", "--repeats must be between", "--peak must be between",
+                  "--baseline must be a file (got nix)"):  # fmt: skip
+        assert words in said
+    (tmp_path / "other.json").write_text('{"per_s": 3}')
+    search = {"trial_seconds": 1.0, "repeats": 1, "peak": 0.0, "baseline": tmp_path / "other.json"}
+    assert capacity("p99=25ms", search, tmp_path, False, **GIVEN) == Exit.WRONG_USE
+    assert "a baseline must be as `load capacity` writes it" in capsys.readouterr().err
 
 
 def test_a_service_that_is_not_there_is_said(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     code = load("steady", None, tmp_path / "runs", False, **GIVEN | {"url": "http://127.0.0.1:1"})
     assert code == Exit.HARNESS_ERROR
-    assert "the load could not be held: the client ended with 1: ConnectionRefusedError" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "the load could not be held: http://127.0.0.1:1 does not answer: [Errno 111] Connection refused" in said
     assert not (tmp_path / "runs").exists() or not list((tmp_path / "runs").iterdir())
 
 
@@ -85,6 +98,17 @@ def test_how_it_ends(end: str, tmp_path: Path) -> None:
     assert words.replace(">", "&gt;") in page and "windtunnel load steady" in page
 
 
+def test_a_report_is_written_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for file, found in ((RESULT, FOUND), (CAPACITY_RESULT, CAPACITY)):
+        folder = tmp_path / file
+        folder.mkdir()
+        (folder / file).write_text(json.dumps(found), "utf-8")
+        assert report(folder, False) == Exit.FINE and (folder / "report.html").is_file()
+        less = {name: value for name, value in found.items() if name != "command"}
+        (folder / file).write_text(json.dumps(less), "utf-8")
+        assert report(folder, False) == Exit.WRONG_USE and "command" in capsys.readouterr().err
+
+
 def test_the_table_has_a_line_a_stage() -> None:
     heads, line = table([STAGE])
     assert heads.split()[:4] == ["stage", "offered/s", "achieved/s", "dropped"]
@@ -92,10 +116,22 @@ def test_the_table_has_a_line_a_stage() -> None:
 
 
 def test_a_search_leads_with_the_rate(tmp_path: Path) -> None:
-    first, advice, bound = capacity_told(CAPACITY)
+    first, advice, bound = capacity_told(CAPACITY)  # without a baseline or a peak
     assert first == "1,200 requests/s are sustained with p99 ≤ 25 ms (95 % interval 1,150–1,260, 2 searches)."
     assert advice.startswith("Plan with 805/s a machine: 70% of the interval's lower end")
     assert "were used by: target 1.10, generator 0.60; 410 events waited for a shard at most." in bound
     (tmp_path / CAPACITY_RESULT).write_text(json.dumps(CAPACITY), "utf-8")
     page = capacity_report.render(tmp_path).read_text("utf-8")
     assert "1,200 requests/s are sustained" in page and page.count(">not kept<") == 1
+
+
+def test_a_search_is_held_against_a_baseline_and_a_peak(tmp_path: Path) -> None:
+    change = {"word": "regressed", "ratio": 0.8, "low": 0.7, "high": 0.92, "before_per_s": 1_500.0}
+    found = CAPACITY | {"peak": 20_000.0, "machines": [23, 25], "change": change}
+    said = capacity_told(found)
+    assert said[1] == "Against the baseline of 1,500/s: REGRESSED, 0.80 times (95 % interval 0.70–0.92)."
+    assert said[3].startswith("A peak of 20,000/s needs 23 to 25 machines like this one")
+    codes = [capacity_code(found | {"change": change | {"word": word}}) for word in ("regressed", "improved")]
+    assert codes == [Exit.MISSED, Exit.FINE] and capacity_code(found | {"ends": "generator"}) == Exit.SATURATED
+    (tmp_path / CAPACITY_RESULT).write_text(json.dumps(found), "utf-8")
+    assert "REGRESSED" in capacity_report.render(tmp_path).read_text("utf-8")

@@ -35,7 +35,8 @@ def suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def checked(*words: object) -> Done:
-    return cli("check", *words, "--out", "runs")
+    """In this process, where tests can plant what goes wrong."""
+    return cli("check", *words, "--out", "runs", "--beside", "1")
 
 
 COMPILING = "compiling the engine for this machine (once, about a minute) …\n"  # where this is the first run
@@ -62,6 +63,25 @@ def test_the_lines(suite: Path) -> None:
     assert done.err in ("", COMPILING)
 
 
+def test_beside_each_other_says_the_same(suite: Path) -> None:
+    """Whatever came first: the same lines in the same order, but for names of runs and seconds."""
+    alone, beside = checked(suite, "--json"), cli("check", suite, "--out", "runs", "--beside", "2", "--json")
+    one, other = (json.loads(done.out) for done in (alone, beside))
+    for said in (one, other):
+        del said["seconds"]
+        assert all(test.pop("run", "runs/").startswith("runs/") for test in said["tests"])
+    assert one == other and alone.code == beside.code == Exit.WRONG_USE
+
+
+def test_what_has_not_begun_in_time_is_missed(suite: Path) -> None:
+    done = cli("check", suite / "good", suite / "bad", "--out", "runs", "--minutes", "1e-9", "--json")
+    said = json.loads(done.out)
+    assert [test["outcome"] for test in said["tests"]] == ["not judged"] * 2 and done.code == Exit.MISSED
+    assert "not begun: the 1e-09 minutes of --minutes were spent" in said["tests"][0]["problem"]
+    for words in (("--beside", "0"), ("--minutes", "0")):
+        assert cli("check", suite, *words).code == Exit.WRONG_USE
+
+
 def test_the_command_that_repeats_a_miss_repeats_it(suite: Path) -> None:
     done = checked(suite / "bad", "--customers", 200)
     (repeat,) = [line for line in done.out.splitlines() if line.startswith("  repeat ")]
@@ -78,7 +98,7 @@ def test_the_command_that_repeats_a_miss_repeats_it(suite: Path) -> None:
 )
 def test_exit_codes(edits: list[Any], code: Exit, tmp_path: Path) -> None:
     path = write_shop(tmp_path, *edits)
-    done = cli("check", path, path, tmp_path, "--out", tmp_path / "runs", "--json")
+    done = cli("check", path, path, tmp_path, "--out", tmp_path / "runs", "--json", "--beside", "1")
     assert done.code == code
     found = json.loads(done.out)
     assert found["exit_code"] == code
