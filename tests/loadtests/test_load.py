@@ -57,6 +57,11 @@ def found_of(loaded: Loaded, slo: str | None = None) -> dict[str, Any]:
     return as_found(loaded, [], Slo.parse(slo) if slo else None, {})
 
 
+def test_nothing_of_locust_is_in_a_process_of_tests() -> None:
+    """It would patch sockets and threads under Ray; its plugin of pytest does so wherever it is not left out."""
+    assert "gevent" not in sys.modules and "locust" not in sys.modules
+
+
 def test_the_same_seed_sends_the_same_bytes(people: People) -> None:
     adapter = adapter_in(ADAPTER)
     one, other = (taped(people, OPTIONS, PROFILES["steady"], adapter) for _ in range(2))
