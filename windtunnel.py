@@ -109,11 +109,18 @@ def check(
     customers: Annotated[int | None, typer.Option(help="So many customers in every scenario.")] = None,
     beside: Annotated[int | None, typer.Option(help="Scenarios at the same time; without, one for each core.")] = None,
     minutes: Annotated[float | None, typer.Option(help="What has not begun by then is not judged, and missed.")] = None,
+    update: Annotated[bool, typer.Option("--update", help="Accept what is decided: write the baselines.")] = False,
+    against: Annotated[
+        Path | None, typer.Option(help="Baselines of another version: tell what changed, and miss nothing for it.")
+    ] = None,
+    markdown: Annotated[Path | None, typer.Option(help="Write Markdown for a pull request here.")] = None,
     out: Out = Path("runs"),
     as_json: Json = False,
 ) -> None:
-    """Run scenarios and say which expectations are missed."""
-    finish(commands.check(paths or [], junit, customers, beside, minutes, out, as_json))
+    """Run scenarios and say which expectations are missed, and what is decided otherwise than in the baseline."""
+    written = {"junit": junit, "markdown": markdown}
+    how = {"customers": customers, "update": update, "against": against}
+    finish(commands.check(paths or [], how, beside, minutes, written, out, as_json))
 
 
 @app.command()

@@ -15,7 +15,7 @@ from loadtests.generator.profiles import Manners
 from loadtests.traffic import lines_of, steps_of
 from scenarios.load import Options, load_scenario, plan_of
 from scenarios.lone_world import LoneWorld
-from scenarios.recording import Recorded
+from scenarios.recording import Recorded, recording_of
 
 DAYS_BEFORE = 0
 FEN = 100
@@ -60,8 +60,8 @@ def lived(scenario: Path, customers: int, days: int, seed: int) -> People:
     if world.adversaries is not None:
         profiles.append(world.adversaries.shard.customers.copy())
     world.run()
-    recordings = [world.worker.recording, world.adversaries.recording if world.adversaries is not None else None]
-    recorded = [recording.recorded() for recording in recordings if recording is not None]
+    recorders = [world.worker.recorder, *([world.adversaries.recorder] if world.adversaries is not None else [])]
+    recorded = [recording_of(recorder).recorded() for recorder in recorders]
     policy = loaded.path.parent / str(loaded.scenario.policy)
     return People(policy, plan.policy, np.concatenate(profiles), customers, recorded)
 

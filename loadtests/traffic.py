@@ -14,7 +14,7 @@ from engine.records import NONE, Bulletin
 from scenarios.bench_worlds import plan_of
 from scenarios.build import model_of
 from scenarios.lone_world import LoneWorld
-from scenarios.recording import Recorded
+from scenarios.recording import Recorded, recording_of
 from scenarios.worker import RunPlan
 from sim.cohort import Cohort
 
@@ -89,8 +89,7 @@ def record_traffic(policy: str, population: str, customers: int, days: int, step
     plan = plan_of(policy, days, record=True, population=population, step_ms=step_ms)
     world = LoneWorld(plan, customers)
     world.run()
-    assert world.worker.recording is not None
-    recorded = world.worker.recording.recorded()
+    recorded = recording_of(world.worker.recorder).recorded()
     times = plan.spans.start + step_ms * np.arange(1, len(recorded.steps) + 1)
     return Traffic(plan, customers, steps_of(recorded), times.tolist())
 

@@ -14,7 +14,7 @@ from engine.host.shard import CustomerShard
 from engine.records import NONE, SHARE_ONE, Bulletin, EventKind, Tallies
 from scenarios.adversaries_build import crew_plans, scene_of
 from scenarios.calendar import calendar_of
-from scenarios.recording import Recording
+from scenarios.sampling import handed_over, recorder_of
 from scenarios.settling import Shards
 from scenarios.worker import RunPlan, SoFar, Told, WorkerResult, owned
 from sim.adversaries.appeals import Appeals
@@ -53,7 +53,7 @@ class AdversaryWorker:
         self.crews = crew_plans(plan.population.adversaries)
         self.first, self.count = first, accounts_of(self.crews)
         self.shard = accounts_shard(self.plan, first)
-        self.recording = Recording() if plan.record else None
+        self.recorder = recorder_of(plan.record, plan.sampling, first, self.count)
         self.before: Tallies = self.shard.tallies
         self.underworld: Underworld | None = None
         self.kinds = kinds_of(self.crews)  # what each account truly is: i1[n], Account
@@ -70,8 +70,8 @@ class AdversaryWorker:
 
     def apply(self, settled: Settled | None) -> None:
         if settled is not None:
-            if self.recording is not None:
-                self.recording.replied()
+            if self.recorder is not None:
+                self.recorder.replied(settled)
             self.shard.take_bulletin(settled.bulletin)
             if len(settled.replies):
                 self.shard.apply(settled.replies, settled.time_ms)
@@ -91,8 +91,8 @@ class AdversaryWorker:
         self.apply(settled)
         if self.underworld is not None:
             self.underworld.run(until_ms)
-        if self.recording is not None:
-            self.recording.settle()
+        if self.recorder is not None:
+            self.recorder.settle()
         return Told(self.shard.account(until_ms), self.appeals.take())
 
     def launch(self) -> None:
@@ -115,14 +115,14 @@ class AdversaryWorker:
         for event in events[(events["ask"] != NONE) & np.isin(events["kind"], _ASKED)]:
             if inbox.receipts[event["ask"]]["answer"] == Answer.DENIED:
                 self.appeals.hear_denial(int(event["customer"]), int(event["time_ms"]))
-        if self.recording is not None:
-            self.recording.keep(events, inbox, decisions)
+        if self.recorder is not None:
+            self.recorder.keep(events, inbox, decisions)
         return decisions, ghosts
 
     def _enrol(self, account: int, t: int) -> None:
         self.shard.customers["joined_ms"][account - self.first] = t
-        if self.recording is not None:
-            self.recording.enrol(account, t)
+        if self.recorder is not None:
+            self.recorder.enrol(account, t)
 
     def end_campaign(self) -> None:
         self.shard.pause(self.plan.paused_after)
@@ -142,8 +142,8 @@ class AdversaryWorker:
         statistics = {name: np.zeros_like(table) for name, table in like.statistics.items()}
         statistics["events"] += self.underworld.app.events if self.underworld else 0
         statistics |= {"rules": self.verdicts.rules, "together": self.verdicts.together, "asks": self.verdicts.asks}
-        recorded = self.recording.recorded() if self.recording else None
-        return WorkerResult(self.shard.digest(), statistics, self.before, self.shard.tallies, recorded)
+        kept = handed_over(self.recorder)
+        return WorkerResult(self.shard.digest(), statistics, self.before, self.shard.tallies, **kept)
 
 
 class Beside:

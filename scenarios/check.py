@@ -4,7 +4,7 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,17 +13,32 @@ from typing import Any
 
 import pytest
 
+from results.decision_words import lines_of
 from scenarios import pytest_plugin
 from scenarios.check_beside import Judged, judged_beside
+from scenarios.check_markdown import write_markdown
 from scenarios.exits import Exit, UsageError
 from scenarios.junit import write_junit
-from scenarios.pytest_plugin import ADDS_UP, COMPARES, DOCUMENT, SUFFIX, WATCH, Finding, Watch, unwatched
+from scenarios.pytest_plugin import (
+    ADDS_UP,
+    COMPARES,
+    DECIDES,
+    DOCUMENT,
+    FINE,
+    SUFFIX,
+    WATCH,
+    Finding,
+    Watch,
+    unwatched,
+)
 
 # No traces of pytest: no terminal of its own, no cache, no conftest of the folder, nobody else's plugins or options.
 _PLUGINS_OFF = ("terminal", "cacheprovider", "faulthandler")
 _ENVIRONMENT = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": None, "PYTEST_PLUGINS": None}
 RUNS = (ADDS_UP, COMPARES)
 _WORDS = {"holds": "hold", "fails": "fail", "undecided": "undecided", "not judged": "not judged"}
+_DECIDED = {"holds": "as they were", "told": "changed", "unreadable": "cannot be read", "broken": "failed",
+            "error": "failed"}  # fmt: skip
 
 
 def scenario_files(paths: Sequence[Path]) -> list[Path]:
@@ -55,6 +70,8 @@ class Asked:
 
     customers: int | None
     out: Path
+    update: bool = False  # what is decided becomes the baseline
+    against: Path | None = None  # baselines of another version, to tell what changed
     cores: int | None = None  # that a comparison may use
 
     def arguments(self, files: Sequence[Path]) -> list[str]:
@@ -63,8 +80,9 @@ class Asked:
         root = os.path.commonpath([str(file.parent) for file in resolved])
         words = [*map(str, resolved), "-c", os.devnull, "--rootdir", root, "--noconftest", "--capture=no"]
         words += ["--scenario-out", str(self.out), *(f"-pno:{name}" for name in _PLUGINS_OFF)]
-        for name in ("customers", "cores"):
+        for name in ("customers", "cores", "against"):
             words += [f"--scenario-{name}", str(getattr(self, name))] if getattr(self, name) is not None else []
+        words += ["--scenario-update"] if self.update else []
         return words
 
     def judged(self, files: Sequence[Path], teller: "Teller") -> int:
@@ -84,8 +102,8 @@ def judged_alone(file: Path, asked: Asked) -> Judged:
 
 
 def check_files(
-    files: Sequence[Path], asked: Asked, beside: int, minutes: float | None, junit: Path | None, as_json: bool,
-    watch: Watch,
+    files: Sequence[Path], asked: Asked, beside: int, minutes: float | None, written: Mapping[str, Path | None],
+    as_json: bool, watch: Watch,
 ) -> int:  # fmt: skip
     """Run every scenario, some beside each other, and say what became of it; exit code as on the command line."""
     teller = Teller(watch, aloud=not as_json)
@@ -101,8 +119,10 @@ def check_files(
                 tell(at / len(files))
     teller.end_of_file()
     seconds = time.monotonic() - began
-    if junit is not None:
+    if junit := written["junit"]:
         write_junit(junit, teller.findings, seconds)
+    if markdown := written["markdown"]:
+        write_markdown(markdown, teller.findings, summary_line(teller.findings))
     exit_code = code_of(teller.findings, code)
     if as_json:
         print(json.dumps(summary(teller.findings, seconds, exit_code), ensure_ascii=False))
@@ -155,7 +175,7 @@ class Teller:
             self.end_of_file()
         self.findings.append(finding)
         self.say(*told(finding))
-        if finding.outcome != "holds":
+        if finding.missed:
             self.to_repeat = finding.repeat or self.to_repeat
 
     def end_of_file(self) -> None:
@@ -179,17 +199,30 @@ def told(finding: Finding) -> list[str]:
         if finding.ran is None:
             return [f"{finding.file}: the run failed", f"  {finding.outcome:9}  {finding.problem.splitlines()[-1]}"]
         return [f"{finding.file}: {finding.ran.size}", f"  report     {finding.ran.folder / 'report.html'}"]
+    if finding.test == DECIDES:
+        return told_of_decisions(finding)
     if finding.verdict is None:
         return [f"  {finding.outcome}  {finding.test}"]
     return [f"  {finding.outcome:9}  {finding.problem or f'{finding.test}, got {finding.verdict.got}'}"]
+
+
+def told_of_decisions(finding: Finding) -> list[str]:
+    if finding.changed is None:
+        words = {"holds": "decisions are those of the baseline", "written": "its first baseline"}
+        return [f"  {finding.outcome:9}  {words.get(finding.outcome, finding.problem)}"]
+    first, *rest = lines_of(finding.changed)
+    accept = [f"accept: windtunnel check {finding.file} --update"] if finding.outcome == "changed" else []
+    return [f"  {finding.outcome:9}  {first}", *(f"             {line}" for line in (*rest, *accept))]
 
 
 def counts(findings: Sequence[Finding]) -> dict[str, dict[str, int]]:
     """How many scenarios and how many expectations came to which end."""
     ends = {"holds": "ran", "unreadable": "cannot be read"}
     scenarios = Counter(ends.get(f.outcome, "failed") for f in findings if f.test in (*RUNS, DOCUMENT))
-    expectations = Counter(_WORDS[f.outcome] for f in findings if f.test not in (*RUNS, DOCUMENT))
-    return {"scenarios": dict(scenarios), "expectations": dict(expectations)}
+    expectations = Counter(_WORDS[f.outcome] for f in findings if f.test not in (*RUNS, DOCUMENT, DECIDES))
+    decided = Counter(_DECIDED.get(f.outcome, f.outcome) for f in findings if f.test == DECIDES)
+    found = {"scenarios": dict(scenarios), "expectations": dict(expectations)}
+    return found | ({"baselines": dict(decided)} if decided else {})
 
 
 def summary_line(findings: Sequence[Finding]) -> str:
@@ -206,7 +239,9 @@ def summary(findings: Sequence[Finding], seconds: float, code: int) -> dict[str,
     rows = []
     for finding in findings:
         row: dict[str, Any] = {"file": finding.file, "test": finding.test, "outcome": finding.outcome}
-        row |= {"problem": finding.problem, "repeat": finding.repeat if finding.outcome != "holds" else ""}
+        row |= {"problem": finding.problem, "repeat": finding.repeat if finding.missed else ""}
+        if finding.changed is not None:
+            row["changed"] = finding.changed
         if finding.ran is not None:
             row["run"] = str(finding.ran.folder)
         if finding.verdict is not None:
@@ -224,4 +259,4 @@ def code_of(findings: Sequence[Finding], code: int) -> int:
         return Exit.HARNESS_ERROR
     if "unreadable" in outcomes:
         return Exit.WRONG_USE
-    return Exit.MISSED if outcomes - {"holds"} else Exit.FINE
+    return Exit.MISSED if outcomes - {*FINE} else Exit.FINE

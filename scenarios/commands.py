@@ -143,26 +143,43 @@ def compare(path: Path, given: dict[str, Any], as_json: bool, out: Path, **how: 
 
 # --- check ------------------------------------------------------------------------------------------------------------
 def check(
-    paths: list[Path], junit: Path | None, customers: int | None, beside: int | None, minutes: float | None, out: Path,
-    as_json: bool,
+    paths: list[Path], how: dict[str, Any], beside: int | None, minutes: float | None,
+    written: dict[str, Path | None], out: Path, as_json: bool,
 ) -> int:  # fmt: skip
+    """how: customers, update, against (see Asked); written: files by what they are, junit or markdown."""
+
     def action() -> int:
         from scenarios.check import Asked, check_files, scenario_files
 
-        check_options(scenario_options(customers=customers))
+        check_options(scenario_options(customers=how["customers"]))
+        check_baselines(how)
         if beside is not None and not 1 <= beside <= BESIDE_MOST:
             raise UsageError(f"--beside must be between 1 and {BESIDE_MOST} (got {beside})")
         if minutes is not None and not 0 < minutes <= MINUTES_MOST:
             raise UsageError(f"--minutes must be above 0 and at most {MINUTES_MOST:,} (got {minutes:g})")
-        if junit is not None and junit.is_dir():
-            raise UsageError(f"--junit must be a file (got a folder: {junit})")
+        for name, path in written.items():
+            if path is not None and path.is_dir():
+                raise UsageError(f"--{name} must be a file (got a folder: {path})")
         files = scenario_files(paths or [LIBRARY])
         with folder_for_runs(out):
             warm_up(lambda share: None)
             cores = beside or min(os.cpu_count() or 1, len(files))
-            return check_files(files, Asked(customers, out), cores, minutes, junit, as_json, progress)
+            return check_files(files, Asked(out=out, **how), cores, minutes, written, as_json, progress)
 
     return guarded(action)
+
+
+def check_baselines(how: dict[str, Any]) -> None:
+    """Raises UsageError with every option that does not fit the others."""
+    problems = []
+    if how["update"] and how["customers"] is not None:
+        problems.append("--update must go without --customers: a baseline is of a whole scenario")
+    if how["update"] and how["against"] is not None:
+        problems.append("--update must go without --against: baselines are written beside their scenarios")
+    if how["against"] is not None and not how["against"].is_dir():
+        problems.append(f"--against must be a folder of baselines (got no such folder: {how['against']})")
+    if problems:
+        raise UsageError("\n".join(problems))
 
 
 # --- report, explain, replay, lint, answer, bench ---------------------------------------------------------------------

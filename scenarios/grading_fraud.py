@@ -16,7 +16,7 @@ from scenarios.fraud_outputs import kind_name
 from scenarios.grading_population import Fact
 from scenarios.load import Options, load_scenario, plan_of
 from scenarios.lone_world import LoneWorld
-from scenarios.recording import STEP, Recorded
+from scenarios.recording import STEP, Recorded, recording_of
 from sim.origin_model import FRAUD, Account
 
 SCENARIO = Path(__file__).resolve().parent / "library" / "fraud_shop.scenario.yaml"
@@ -49,8 +49,8 @@ def lived(replication: int, customers: int) -> Accounts:
     world = LoneWorld(plan, customers)
     world.run()
     crews = world.adversaries
-    assert crews is not None and crews.recording is not None and world.worker.recording is not None
-    seen = [Seen(one.recorded(), plan.spans.launch) for one in (world.worker.recording, crews.recording)]
+    assert crews is not None
+    seen = [Seen(recording_of(one.recorder).recorded(), plan.spans.launch) for one in (world.worker, crews)]
     joined = np.concatenate([world.worker.shard.customers["joined_ms"], crews.shard.customers["joined_ms"]])
     kinds = np.concatenate([np.zeros(customers, np.int64), crews.kinds])
     return accounts_of(Seen.both(seen), kinds, plan.spans.end - joined)

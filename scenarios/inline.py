@@ -10,7 +10,7 @@ from engine.decide import decide
 from engine.fraud_records import ORIGIN
 from engine.host.shard import REQUESTS_OF_AN_EVENT, CustomerShard
 from engine.records import DECISION, EVENT, NONE, EventKind, records
-from scenarios.recording import Recording
+from scenarios.recording import Recorder
 from sim.model import Crowd, Model
 from sim.reactions import absorb
 from sim.waves import CHUNK, Play, emit, inbox_for
@@ -97,20 +97,20 @@ def play_waves(model, crowd, rows, until_ms, events, inbox, decisions, ghosts, s
     return played, False
 
 
-def take(recording: Recording, log: Log) -> None:
+def take(recorder: Recorder, log: Log) -> None:
     """Hand over what was logged."""
     events = int(log.used[0])
     inbox = Inbox(log.asks, log.lines, log.receipts, log.origins, log.used[1:])
-    recording.keep(log.events[:events], inbox, log.decisions[:events])
+    recorder.keep(log.events[:events], inbox, log.decisions[:events])
     log.used[:] = 0
 
 
 def compiled_waves(
-    shard: CustomerShard, chunk: int = CHUNK, traced: bool = False, recording: Recording | None = None
+    shard: CustomerShard, chunk: int = CHUNK, traced: bool = False, recorder: Recorder | None = None
 ) -> Play:
-    """Play chunks against a shard of the same process, and record what is decided. traced: whether the population says
+    """Play chunks against a shard of the same process, and tell what is decided. traced: whether the population says
     where events come from."""
-    log = empty_log(0 if recording is None else LOGGED_CHUNKS * chunk)
+    log = empty_log(0 if recorder is None else LOGGED_CHUNKS * chunk)
     logged = Log(*(array.view(np.ndarray) for array in log))  # records of one kind of their own are slow to slice
     events, decisions = records(chunk, EVENT), records(chunk, DECISION)
     ghosts = records(chunk * shard.ghosts_max, DECISION)
@@ -124,8 +124,8 @@ def compiled_waves(
                 model, crowd, rows, until_ms, events, inbox, decisions, ghosts,
                 shard.arrays, shard.tables, shard.bulletin, shard.tallies, log,
             )  # fmt: skip
-            if recording is not None:
-                take(recording, logged)
+            if recorder is not None:
+                take(recorder, logged)
             total += played
         return total
 

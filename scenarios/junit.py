@@ -16,7 +16,7 @@ def write_junit(path: Path, findings: Sequence[Finding], seconds: float) -> None
     """Write the file whole; its folder is made."""
     path.parent.mkdir(parents=True, exist_ok=True)
     root = ElementTree.Element("testsuites")
-    elements = [ELEMENTS.get(finding.outcome, "failure") for finding in findings if finding.outcome != "holds"]
+    elements = [ELEMENTS.get(finding.outcome, "failure") for finding in findings if finding.missed]
     numbers = {
         f"{kind}s" if kind != "skipped" else kind: elements.count(kind) for kind in ("failure", "error", "skipped")
     }
@@ -25,7 +25,7 @@ def write_junit(path: Path, findings: Sequence[Finding], seconds: float) -> None
     for finding in findings:
         about = {"classname": finding.file, "name": finding.test, "time": f"{finding.seconds:.3f}"}
         case = ElementTree.SubElement(suite, "testcase", {name: legal(text) for name, text in about.items()})
-        if finding.outcome != "holds":
+        if finding.missed:
             text = legal(
                 "\n".join([finding.problem, f"repeat: {finding.repeat}"] if finding.repeat else [finding.problem])
             )

@@ -24,6 +24,7 @@ from scenarios.expect_comparison import misread_comparison
 from scenarios.fraud_outputs import who_is_who
 from scenarios.population_document import Population
 from scenarios.reviews_document import Review, Reviews
+from scenarios.sampling import Sampling
 from scenarios.worker import RunPlan
 from sim.cohort import Spans
 
@@ -293,7 +294,9 @@ def spans_of(scenario: Scenario, zone: ZoneInfo, step_ms: int) -> Spans:
     )
 
 
-def plan_of(loaded: LoadedScenario, *, replication: int = 0, record: bool = False) -> RunPlan:
+def plan_of(
+    loaded: LoadedScenario, *, replication: int = 0, record: bool = False, sampling: Sampling | None = None
+) -> RunPlan:
     """What every worker needs to live through this scenario."""
     baseline, policy = compiled(loaded, replication)
     slots = policy.registry.slots
@@ -301,7 +304,7 @@ def plan_of(loaded: LoadedScenario, *, replication: int = 0, record: bool = Fals
     spans = spans_of(loaded.scenario, ZoneInfo(loaded.policy.time_zone), step_of((loaded.policy, loaded.baseline)))
     return RunPlan(
         loaded.population, without_coupons(baseline, loaded.paused), policy, paused, paused, spans,
-        loaded.scenario.seed, replication, record=record, customers=loaded.scenario.customers,
+        loaded.scenario.seed, replication, record=record, sampling=sampling, customers=loaded.scenario.customers,
         peaks=peaks_of(policy.policy, spans), reviewed=bool(loaded.scenario.reviews),
     )  # fmt: skip
 

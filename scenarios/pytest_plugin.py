@@ -1,11 +1,13 @@
 """Collects `*.scenario.yaml` as tests: each expectation is one test; a scenario runs once for all of its own.
 
-Use: pytest -p scenarios.pytest_plugin PATHS [--scenario-customers N] [--scenario-out FOLDER]
+A scenario with a baseline has one test more: that it decides what it did. `--scenario-update` accepts what it decides.
+
+Use: pytest -p scenarios.pytest_plugin PATHS [--scenario-customers N] [--scenario-out FOLDER] [--scenario-update]
 """
 
 import shlex
 import tempfile
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -15,6 +17,9 @@ from typing import Any, Generic, TypeVar
 import pytest
 
 from engine.policy.yaml_source import DocumentError
+from results.baseline_store import FOLDER, BaselineError
+from results.decision_words import lines_of
+from scenarios.baselines import Accepted
 from scenarios.compare import CompareOptions, Comparison, compare
 from scenarios.document import CUSTOMERS_LEAST, CUSTOMERS_MAX
 from scenarios.expect import Verdict
@@ -25,8 +30,10 @@ from scenarios.run import Progress, RunOptions, RunResult, repeat_command, run_s
 R = TypeVar("R")
 SUFFIX = ".scenario.yaml"
 ADDS_UP = "adds up"  # the test that a run ends and its invariants hold
+DECIDES = "decides as in the baseline"
 COMPARES = "compares"  # the test that the worlds of a comparison end
 DOCUMENT = "document"  # the test that a scenario can be read
+FINE = ("holds", "written", "told")  # outcomes
 Watch = Callable[[str], AbstractContextManager[Progress]]  # shows how far a run is
 WATCH = pytest.StashKey[Watch]()
 
@@ -37,6 +44,10 @@ def unwatched(title: str) -> AbstractContextManager[Progress]:
 
 class Missed(Exception):
     """An expectation that does not hold."""
+
+
+class Changed(Exception):
+    """Decisions that are not the baseline's."""
 
 
 class NotRead(Exception):
@@ -67,7 +78,10 @@ class Ran:
 
 @dataclass(frozen=True)
 class Finding:
-    """What became of one test: `outcome` is holds, fails, undecided, unreadable, broken, error or not judged."""
+    """What became of one test: `outcome` is holds, fails, undecided, unreadable, broken, error or not judged.
+
+    Of what is decided also: changed; told (it changed, which is only told); written (as the new baseline).
+    """
 
     file: str
     test: str
@@ -76,7 +90,12 @@ class Finding:
     verdict: Verdict | None = None
     ran: "Ran | None" = None
     repeat: str = ""
+    changed: Mapping[str, Any] | None = None  # what is decided otherwise than in the baseline
     seconds: float = 0.0
+
+    @property
+    def missed(self) -> bool:
+        return self.outcome not in FINE
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -84,6 +103,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--scenario-customers", type=int, default=None, help="so many customers in every scenario")
     group.addoption("--scenario-cores", type=int, default=None, help="cores that a comparison may use (default: all)")
     group.addoption("--scenario-out", default=None, help="folder that keeps the runs (default: a temporary one)")
+    group.addoption("--scenario-update", action="store_true", help="accept what is decided as the new baselines")
+    group.addoption("--scenario-against", default=None, help="folder of baselines that only tell what changed")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -160,11 +181,24 @@ class ScenarioFile(pytest.File):
         yield RunItem.from_parent(self, name=ADDS_UP, play=self.run)
         for number, expectation in enumerate(expectations):
             yield ExpectationItem.from_parent(self, name=expectation.text, number=number, play=self.run)
-        texts = self.loaded.scenario.compare.expect
+        if self.accepted.is_told:
+            yield DecisionsItem.from_parent(self, name=DECIDES)
+        # Baselines are of runs: whoever accepts them need not wait for worlds.
+        texts = [] if self.config.getoption("--scenario-update") else self.loaded.scenario.compare.expect
         if texts:
             yield RunItem.from_parent(self, name=COMPARES, play=self.compare)
         for number, text in enumerate(texts):
             yield ExpectationItem.from_parent(self, name=text, number=number, play=self.compare)
+
+    @cached_property
+    def accepted(self) -> Accepted:
+        """The baseline, where whole scenarios are run; customers left out leave nothing to compare."""
+        if self.config.getoption("--scenario-customers") is not None:
+            return Accepted(None)
+        against = self.config.getoption("--scenario-against")
+        folder = self.loaded.path.parent / FOLDER if against is None else Path(against)
+        name = self.loaded.scenario.scenario
+        return Accepted(folder, name, self.config.getoption("--scenario-update"), is_judged=against is None)
 
     @property
     def watch(self) -> Watch:
@@ -176,7 +210,7 @@ class ScenarioFile(pytest.File):
 
         def play() -> RunResult:
             with self.watch(self.loaded.scenario.scenario) as tell:
-                return run_scenario(self.loaded, self.options(), tell)
+                return run_scenario(self.loaded, replace(self.options(), sampling=self.accepted.sampling), tell)
 
         return Once(play, self.repeat)
 
@@ -212,7 +246,7 @@ class ScenarioItem(pytest.Item):
         raise NotImplementedError
 
     def repr_failure(self, excinfo: Any, style: Any = None) -> Any:
-        if isinstance(excinfo.value, Missed | NotRead | AssertionError):
+        if isinstance(excinfo.value, Missed | Changed | NotRead | AssertionError):
             return str(excinfo.value)
         return super().repr_failure(excinfo)
 
@@ -254,6 +288,30 @@ class RunItem(ScenarioItem):
             broken = isinstance(call.excinfo.value, AssertionError)
             outcome, problem = "broken" if broken else "error", call.excinfo.exconly()
         return Finding(self.file, self.name, outcome, problem, None, Ran.of(self.play.result), self.play.repeat)
+
+
+class DecisionsItem(ScenarioItem):
+    """What is decided is what was decided when it was last accepted."""
+
+    outcome, changed = "holds", None
+
+    def runtest(self) -> None:
+        file, result = self.parent, self.parent.run()
+        try:
+            self.outcome, self.changed = file.accepted.judge(file.loaded, result, file.options())
+        except BaselineError as error:
+            self.outcome = "unreadable"
+            raise NotRead(str(error)) from None
+        if self.changed is not None and self.outcome == "changed":
+            raise Changed("\n".join(lines_of(self.changed)))
+
+    def finding(self, call: pytest.CallInfo[None]) -> Finding:
+        if self.parent.run.result is None:
+            return Finding(self.file, self.name, "not judged")
+        problem = "" if call.excinfo is None else str(call.excinfo.value)
+        if problem and self.outcome not in ("changed", "unreadable"):  # lived again for a baseline, it was another life
+            self.outcome = "broken" if call.excinfo and call.excinfo.errisinstance(AssertionError) else "error"
+        return Finding(self.file, self.name, self.outcome, problem, repeat=self.parent.repeat, changed=self.changed)
 
 
 class ExpectationItem(ScenarioItem):

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -23,6 +23,22 @@ RECORDED_MAX = 20_000_000  # events one worker keeps with --record
 STEP = ("events", "asks", "lines", "origins", "enrolled", "early")
 COUNTED_BY = {"events": "events", "decision_log": "events", "asks": "asks", "receipts": "asks", "cart_lines": "lines",
               "origins": "origins", "enrolled": "enrolled"}  # of each log of a worker  # fmt: skip
+
+
+class Recorder(Protocol):
+    """What is told of everything that one worker's customers do, while they live."""
+
+    def keep(self, events: np.ndarray, inbox: Inbox | None, decisions: np.ndarray) -> None:
+        """A batch was decided; the arrays are used again afterwards."""
+
+    def enrol(self, account: int, joined_ms: int) -> None:
+        """A crew opens an account, which has done nothing yet."""
+
+    def replied(self, settled: Settled) -> None:
+        """The replies of the last settlement reach the customers."""
+
+    def settle(self) -> None:
+        """A step is over."""
 
 
 class Recorded(NamedTuple):
@@ -81,16 +97,13 @@ class Recording:
         self.asks.append(asks)
 
     def enrol(self, account: int, joined_ms: int) -> None:
-        """A crew opens an account, which has done nothing yet."""
         self.enrolled.append((account, joined_ms))
         self.step["enrolled"] += 1
 
-    def replied(self) -> None:
-        """The replies of the last settlement reach the customers."""
+    def replied(self, settled: Settled) -> None:
         self.step["early"] = self.step["events"]
 
     def settle(self) -> None:
-        """A step is over."""
         self.steps.append([self.step[name] for name in STEP])
         self.step.clear()
 
@@ -100,6 +113,12 @@ class Recording:
             joined(self.receipts, RECEIPT), joined(self.lines, LINE), joined(self.origins, ORIGIN),
             np.array(self.enrolled, ENROLLED), np.array(self.steps, np.int64).reshape(-1, len(STEP)),
         )  # fmt: skip
+
+
+def recording_of(recorder: Recorder | None) -> Recording:
+    """What a worker of a recorded run keeps."""
+    assert isinstance(recorder, Recording), "a plan with record=True"
+    return recorder
 
 
 def joined(parts: Sequence[np.ndarray], dtype: np.dtype) -> np.ndarray:

@@ -39,6 +39,7 @@ from scenarios.lone_world import LoneWorld
 from scenarios.outputs import ONLY_ARM, Days, Outputs
 from scenarios.recording import SettlementLog, write_recording
 from scenarios.reviews import judged_reviews, review_blocks
+from scenarios.sampling import Sampled, Sampling
 from scenarios.settling import Settling
 from scenarios.team import Team
 from scenarios.worker import RunPlan, WorkerResult
@@ -60,6 +61,7 @@ class RunOptions:
     out: Path = Path("runs")
     record: bool = False
     address: str | None = None
+    sampling: Sampling | None = None  # whose decisions are handed over
     scenario: Options = field(default_factory=Options)
 
     def on_ray(self, customers: int) -> bool:
@@ -78,6 +80,7 @@ class RunResult:
     run: Run
     estimates: dict[str, Estimate]
     verdicts: list[Verdict]
+    sampled: list[Sampled]  # of each worker, where decisions are sampled
 
     @property
     def folder(self) -> Path:
@@ -152,6 +155,10 @@ def live(plan: RunPlan, customers: int, options: RunOptions, progress: Progress)
             return Lived(results, settled.ledger, settled.diary, log, schemers, takings, minutes, desk, missing)
         finally:
             team.close()
+
+
+def sampled_of(lived: Lived) -> list[Sampled]:
+    return [result.sampled for result in lived.everybody if result.sampled is not None]
 
 
 def done(plan: RunPlan, t: int) -> float:
@@ -303,7 +310,7 @@ def run_scenario(loaded: LoadedScenario, options: RunOptions, progress: Progress
     Raises AssertionError where an invariant breaks (the waterfall does not add up); then nothing is published. Raises
     what a worker raised, after keeping it in a folder `…-failed`.
     """
-    plan = plan_of(loaded, record=options.record)
+    plan = plan_of(loaded, record=options.record, sampling=options.sampling)
     warm_up(plan)
     began = time.perf_counter()
     try:
@@ -341,4 +348,4 @@ def run_scenario(loaded: LoadedScenario, options: RunOptions, progress: Progress
         if options.record:
             write_recording(writer, [result.recorded for result in lived.everybody if result.recorded], lived.log)
         folder = writer.commit(manifest, tables, loaded.texts, finish)
-    return RunResult(open_run(folder), found, verdicts)
+    return RunResult(open_run(folder), found, verdicts, sampled_of(lived))

@@ -16,7 +16,8 @@ from scenarios.build import model_of
 from scenarios.inline import compiled_waves
 from scenarios.liability import costs_of_open, liabilities
 from scenarios.population_document import Population
-from scenarios.recording import Recorded, Recording
+from scenarios.recording import Recorded
+from scenarios.sampling import Sampled, Sampling, handed_over, recorder_of
 from sim.cohort import Cohort, Spans
 from sim.waves import CHUNK
 from sim.worth import sum_so_far
@@ -38,6 +39,7 @@ class RunPlan:
     replication: int = 0
     chunk: int = CHUNK
     record: bool = False
+    sampling: Sampling | None = None
     paused: tuple[int, ...] = ()  # slots paused from launch on
     customers: int = 1  # in all
     peaks: tuple[tuple[int, int], ...] = ()  # [from, until) in ms, settled every second
@@ -75,6 +77,7 @@ class WorkerResult:
     before: Tallies
     measured: Tallies
     recorded: Recorded | None = None
+    sampled: Sampled | None = None
     bytes_per_customer: float = 0.0
 
 
@@ -98,18 +101,18 @@ class CohortWorker:
         self.shard.customers[:] = self.cohort.profiles
         del self.cohort.profiles
         self.shard.pause(plan.paused_before)
-        self.recording = Recording() if plan.record else None
+        self.recorder = recorder_of(plan.record, plan.sampling, first, count)
         self.before: Tallies = self.shard.tallies
         self._choose_play()
 
     def _choose_play(self) -> None:
         traced = len(self.cohort.crowd.traces) > 0
-        self.play = compiled_waves(self.shard, self.plan.chunk, traced, self.recording)
+        self.play = compiled_waves(self.shard, self.plan.chunk, traced, self.recorder)
 
     def decide(self, events: np.ndarray, inbox: Inbox | None = None) -> tuple[np.ndarray, np.ndarray]:
         decisions, ghosts = self.shard.decide(events, inbox)
-        if self.recording is not None:
-            self.recording.keep(events, inbox, decisions)
+        if self.recorder is not None:
+            self.recorder.keep(events, inbox, decisions)
         return decisions, ghosts
 
     def advance(self, since_ms: int, until_ms: int) -> np.ndarray:
@@ -120,8 +123,8 @@ class CohortWorker:
     def apply(self, settled: Settled | None) -> None:
         """What the Ledger settled reaches the shard, then the customers."""
         if settled is not None:
-            if self.recording is not None:
-                self.recording.replied()
+            if self.recorder is not None:
+                self.recorder.replied(settled)
             self.shard.take(settled)
             if len(settled.replies):
                 self.cohort.apply(settled.replies, settled.time_ms)
@@ -133,8 +136,8 @@ class CohortWorker:
         """From one settlement to the next: take the last one's replies, live, and account for it."""
         self.apply(settled)
         contacts = self.advance(since_ms, until_ms)
-        if self.recording is not None:
-            self.recording.settle()
+        if self.recorder is not None:
+            self.recorder.settle()
         return Told(self.shard.account(until_ms), contacts)
 
     def rush(self, slot: int, t: int) -> None:
@@ -187,7 +190,7 @@ class CohortWorker:
             statistics=self.cohort.statistics(self.shard.universal_holdout(), SPEND_EDGES),
             before=self.before,
             measured=self.shard.tallies,
-            recorded=self.recording.recorded() if self.recording else None,
+            **handed_over(self.recorder),
             bytes_per_customer=self.bytes_per_customer(),
         )
 

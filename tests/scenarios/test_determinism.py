@@ -16,6 +16,7 @@ from engine.policy.registry import Registry
 from engine.records import DAY_MS, DECISION, EVENT, HOUR_MS, MINUTE_MS, NONE, records
 from scenarios.build import model_of
 from scenarios.calendar import calendar_of
+from scenarios.recording import recording_of
 from scenarios.run import RunOptions, live
 from scenarios.worker import SPEND_EDGES, CohortWorker, RunPlan, WorkerResult
 from sim.cohort import Cohort
@@ -162,8 +163,7 @@ def phases(run: RunPlan, events: np.ndarray) -> list[tuple[tuple[int, ...], np.n
 
 @pytest.mark.parametrize("seed", range(3))
 def test_transport_batches_do_not_matter(seed: int) -> None:
-    rng, recording = Random(seed), recorded().recording
-    assert recording is not None
+    rng, recording = Random(seed), recording_of(recorded().recorder)
     shard = new_shard(plan())
     for paused, events in phases(plan(), np.concatenate(recording.events)):
         shard.pause(paused)
@@ -190,8 +190,7 @@ def renumbered(table: np.ndarray, before: Registry, after: Registry) -> np.ndarr
 
 def halves(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Events of the campaign before and after a random moment, and the decisions of the latter."""
-    recording = recorded().recording
-    assert recording is not None
+    recording = recording_of(recorded().recorder)
     events, decisions = np.concatenate(recording.events), np.concatenate(recording.decisions)
     cut = Random(seed).randrange(plan().spans.launch + DAY_MS, plan().spans.campaign_end - DAY_MS)
     inside = (events["time_ms"] >= plan().spans.launch) & (events["time_ms"] < plan().spans.campaign_end)
@@ -204,7 +203,7 @@ def at_cut(seed: int) -> tuple[CustomerShard, np.ndarray, np.ndarray]:
     shard = new_shard(plan())
     early, late, decisions = halves(seed)
     shard.pause(plan().paused_before)
-    shard.decide(phases(plan(), np.concatenate(recorded().recording.events))[0][1])  # type: ignore[union-attr]
+    shard.decide(phases(plan(), np.concatenate(recording_of(recorded().recorder).events))[0][1])
     shard.pause(())
     shard.decide(early)
     return shard, late, decisions

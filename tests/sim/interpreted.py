@@ -22,6 +22,7 @@ import numpy as np
 from engine.host.shard import combined
 from engine.records import HOUR_MS
 from scenarios.lone_world import LoneWorld
+from scenarios.recording import recording_of
 from sim import streams
 from sim.slow import KeyLog, KeyReuse
 from sim.streams import Draw
@@ -129,8 +130,7 @@ def check(customers: int, days: int) -> dict[str, Any]:
         if combined([result.digest for result in results]) != whole[0].digest:
             raise Broken(name)
     slow = slowly(plan, 0, customers)
-    assert fast.recording is not None
-    ours, theirs = by_customer(slow.decisions), by_customer(fast.recording.decisions)
+    ours, theirs = by_customer(slow.decisions), by_customer(recording_of(fast.recorder).decisions)
     if not np.array_equal(ours, theirs) or not np.array_equal(by_customer(slow.ghosts), by_customer(fast.ghosts)):
         raise Broken("slow")
     for seed in TRAFFIC_SEEDS:

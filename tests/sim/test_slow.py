@@ -13,6 +13,7 @@ import pytest
 from engine.records import DECISION, EVENT, EventKind, Reason
 from scenarios.explain import narrated
 from scenarios.load import Options, load_scenario, plan_of
+from scenarios.recording import recording_of
 from scenarios.worker import RunPlan
 from tests.engine.test_differential import tallies_of, tallies_of_reference
 from tests.sim.worlds import FIRST_USE, Keeper, Slow, busy_plan, by_customer, library_plan, slowly, waves
@@ -38,8 +39,7 @@ def wave_tallies(worker: Keeper) -> list[dict[str, Counter[Any]]]:
 def both(plan: RunPlan, customers: int) -> tuple[Slow, Keeper]:
     """Live a run both ways and hold every field of every event, answer and count against each other."""
     slow, fast = slowly(plan, FIRST, customers), waves(plan, FIRST, customers)
-    recording = fast.recording
-    assert recording is not None
+    recording = recording_of(fast.recorder)
     for dtype, ours, theirs in (
         (EVENT, slow.events, recording.events),
         (DECISION, slow.decisions, recording.decisions),
@@ -100,8 +100,7 @@ def test_explain_meets_the_same_decisions() -> None:
     loaded = load_scenario(FIRST_USE, Options(before=6, days=12, after=3))
     plan = plan_of(loaded)
     fast = waves(plan, 0, 40)
-    assert fast.recording is not None
-    decisions = by_customer(fast.recording.decisions)
+    decisions = by_customer(recording_of(fast.recorder).decisions)
     for customer in (3, 17, 39):
         answers = narrated(plan, customer, loaded)
         rows = decisions[decisions["customer"] == customer]

@@ -21,6 +21,7 @@ from scenarios.calendar import calendar_of
 from scenarios.explain import as_records
 from scenarios.load import Options, load_scenario, plan_of
 from scenarios.population_document import Population
+from scenarios.recording import recording_of
 from scenarios.run import RunOptions, live
 from scenarios.worker import CohortWorker, RunPlan, WorkerResult
 from sim.cohort import Cohort, Spans
@@ -185,9 +186,8 @@ def shifted_lives(plan: RunPlan, quiet: RunPlan, customers: int) -> tuple[list[i
     """
     loud, still = waves(plan, 0, customers), Quiet(quiet, 0, customers)
     World(still, quiet.spans, calendar_of(quiet), lambda t: None).run()
-    assert loud.recording is not None and still.recording is not None
-    ours, theirs = by_customer(loud.recording.events), by_customer(still.recording.events)
-    decisions, ghosts = by_customer(loud.recording.decisions), by_customer(loud.ghosts)
+    ours, theirs = by_customer(recording_of(loud.recorder).events), by_customer(recording_of(still.recorder).events)
+    decisions, ghosts = by_customer(recording_of(loud.recorder).decisions), by_customer(loud.ghosts)
     shown = decisions[(decisions["reason"] == Reason.SHOWN) & (decisions["time_ms"] >= plan.spans.launch)]
     shifted, seen = [], {"untouched": 0, "held_out": 0, "changed": 0}
     for customer in range(customers):
@@ -208,8 +208,8 @@ def induced_payments(customers: int, *campaigns: str) -> set[tuple[int, int, int
     none = {name: 0.0 for name, value in people.annoyance if isinstance(value, float)}
     people = people.model_copy(update={"wear_out": 0.0, "annoyance": people.annoyance.model_copy(update=none)})
     some = policy.model_copy(update={"campaigns": {name: policy.campaigns[name] for name in campaigns}})
-    recording = waves(plan_for(some, people, 0, 14, 0, slots=busy_plan().policy.registry.slots), 0, customers).recording
-    assert recording is not None
+    plan = plan_for(some, people, 0, 14, 0, slots=busy_plan().policy.registry.slots)
+    recording = recording_of(waves(plan, 0, customers).recorder)
     events = np.concatenate(recording.events)
     receipt = policy.names.pages.index("receipt")
     paid = events[(events["kind"] == EventKind.PAYMENT) & (events["page"] != receipt)]
