@@ -45,7 +45,7 @@ $(STAMP): pyproject.toml constraints.txt
 	echo -n 'install: pinned packages, one dot each '; \
 	export PIP_DISABLE_PIP_VERSION_CHECK=1; \
 	$(BIN)/python -m pip install -q -c constraints.txt setuptools; \
-	$(BIN)/python -m pip install -c constraints.txt --no-build-isolation -e '.[dev]' | while read -r line; do \
+	$(BIN)/python -m pip install -c constraints.txt --no-build-isolation --no-compile -e '.[dev]' | while read -r line; do \
 	  case "$$line" in Collecting* | Processing*) echo -n . ;; Installing*) echo -n ' unpacking' ;; esac; \
 	done; \
 	echo " done in $$((SECONDS - started)) s"; \

@@ -54,7 +54,7 @@ def place_of(module: Path) -> str:
 
 # Few tests that take minutes: begun last, one of them would keep a process busy while the other has nothing to do.
 LONGEST = (
-    "ray", "test_newcomer.py", "test_docs.py", "test_disasters.py", "test_load.py", "test_load_drill.py",
+    "ray", "test_docs.py", "test_newcomer.py", "test_disasters.py", "test_load.py", "test_load_drill.py",
     "test_serve.py", "test_openapi.py",
 )  # fmt: skip
 

@@ -19,6 +19,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 import pytest
 from pydantic import TypeAdapter
 from pydantic.fields import FieldInfo
+from ruamel.yaml import YAML
 
 from engine.policy import quantities
 from engine.policy.conditions import FACTS, Compiler, unit_of
@@ -61,6 +62,7 @@ BY_HAND = (
     "WINDTUNNEL_LOAD_KEY=wt_… locust -f loadtests/locustfile.py --host http://127.0.0.1:8080 --load-profile steady "
     "--load-rate 100"
 )
+ACCEPT = "windtunnel check my-policy --update"
 ELSEWHERE = {
     "make demo": "on a fresh machine, by whoever follows the README; its one command is DEMO_ARGS of the Makefile",
     "make test": ".ci/run",
@@ -71,6 +73,7 @@ ELSEWHERE = {
     SHARDS: "make demo",
     SERVE: "tests/gateway/test_serve.py, on a folder and a port of its own",
     SERVE_TLS: "tests/gateway/test_tls.py, on a certificate made as the page does",
+    ACCEPT: "tests/scenarios/test_baselines.py, of a scenario of few customers",
     CAPACITY: "tests/loadtests/test_load.py, of a service that is held to a rate",
     BY_HAND: "tests/loadtests/test_load.py",
     BROKEN: "tests/loadtests/test_load_drill.py",
@@ -227,7 +230,7 @@ def edit(diff: str, folder: Path) -> None:
 
 
 # The README's commands are typed in full by tests/test_newcomer.py.
-@pytest.mark.parametrize("page", [page for page in PAGES if has_commands(page) and page != "README.md"])
+@pytest.mark.parametrize("page", [page for page in PAGES if has_commands(page)])
 def test_commands_of_a_page(page: str, tmp_path: Path) -> None:
     """In their order, in an empty folder that has the scenarios."""
     (tmp_path / "scenarios").mkdir()
@@ -243,6 +246,19 @@ def test_commands_of_a_page(page: str, tmp_path: Path) -> None:
         assert "<testcase" in (tmp_path / "junit.xml").read_text("utf-8")
         said = json.loads((tmp_path / "run.json").read_text("utf-8"))
         assert {"run_id", "seed", "digest", "command", "metrics", "expectations"} <= set(said)
+
+
+def test_commands_of_the_workflow(tmp_path: Path) -> None:
+    """The example for CI, run as far as it is ours: what it tells of a policy that changed nothing."""
+    workflow = YAML(typ="safe").load(page_text("docs/windtunnel.workflow.yml"))
+    runs = [line.strip() for step in workflow["jobs"]["check"]["steps"] for line in step.get("run", "").splitlines()]
+    execute("windtunnel new my-policy", tmp_path)
+    (tmp_path / "before" / "my-policy" / "baselines").mkdir(parents=True)
+    ours = [line for line in runs if line.startswith("windtunnel ")]
+    assert len(ours) == 3
+    for line in ours:
+        execute(line, tmp_path)
+    assert (tmp_path / "pull.md").read_text("utf-8").startswith("## windtunnel\n")
 
 
 def test_pages_with_commands_are_those_expected() -> None:

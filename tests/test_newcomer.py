@@ -8,6 +8,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.test_docs import ROOT, blocks, command_lines, edit, kind_of, page_text
 
 COMMANDS_MAX = 6
@@ -26,6 +28,7 @@ def typed(line: str, folder: Path) -> str:
     return done.stdout
 
 
+@pytest.mark.long  # tests/test_docs.py types the same of few customers
 def test_from_the_readme_alone(tmp_path: Path) -> None:
     """Fatigue cap 7 to 3 in the preset: verdict, interval and picture."""
     text = page_text("README.md")

@@ -29,7 +29,7 @@ from tests.engine.traffic import (
 
 POLICIES = 40
 EVENTS = 5_000  # of each policy: 200 000 in all
-POLICIES_SHORT = 12  # of them in `make test`
+POLICIES_SHORT = 8  # of them in `make test`
 CUSTOMERS = 12
 EVENTS_PER_BULLETIN = 250
 FIELDS = DECISION.names or ()

@@ -35,7 +35,7 @@ def held(drill: Drill, folder: Path, options: DrillOptions = SMALL) -> Held:
 
 
 @pytest.mark.usefixtures("ray_cluster")
-@pytest.mark.parametrize("standby", [False, True])
+@pytest.mark.parametrize("standby", [pytest.param(False, marks=pytest.mark.long), True])
 def test_a_killed_shard_loses_nothing(standby: bool, tmp_path: Path) -> None:
     found = held(DRILLS["kill-shard"], tmp_path, replace(SMALL, standby=standby))
     assert found.is_whole and found.acknowledged == found.events > 4_000
@@ -53,6 +53,7 @@ def forget_two_records(scene: Scene) -> None:
     segment.write_bytes(data[: data.rindex(MARK, 0, data.rindex(MARK))])
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("ray_cluster")
 def test_a_lost_promise_is_seen(tmp_path: Path) -> None:
     found = held(Drill("forgetful", SHARD, "a shard forgets", forget_two_records), tmp_path)

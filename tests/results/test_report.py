@@ -139,7 +139,9 @@ def test_no_digit_without_a_query(page: Page) -> None:
     assert page.loose == []
 
 
-@pytest.mark.parametrize("fault", ["value", "text", "interval", "table", "chart"])
+@pytest.mark.parametrize(
+    "fault", ["value", "text", *(pytest.param(name, marks=pytest.mark.long) for name in ("interval", "table", "chart"))]
+)
 def test_a_wrong_number_is_red(folder: Path, tmp_path: Path, page: Page, fault: str) -> None:
     import shutil
 

@@ -37,6 +37,9 @@ def toy(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(bench_recovery, name, size)
 
 
+LONGER = ("durable", "recovery", "scale")  # they begin hosts, which the drills do in every test
+
+
 def test_there_are_eleven() -> None:
     rows = ["engine", "settle", "fraud", "checkout", "checkout_rules", "simulation", "durable", "recovery"]
     rows += ["scale", "memory", "memory_wallets"]
@@ -44,7 +47,9 @@ def test_there_are_eleven() -> None:
 
 
 @pytest.mark.usefixtures("toy", "ray_cluster")
-@pytest.mark.parametrize("name", bench.BENCHMARKS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.long if name in LONGER else []) for name in bench.BENCHMARKS]
+)
 def test_a_row_says_its_value_and_what_it_is_held_against(name: str) -> None:
     row = bench.measure([name])[name]
     assert set(row) == {"value", "unit", "baseline", "ratio", "note"}

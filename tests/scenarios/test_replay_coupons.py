@@ -143,7 +143,9 @@ PLANTED: dict[str, tuple[Callable[..., dict[str, Columns]], Exit, str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("planted", PLANTED)
+@pytest.mark.parametrize(
+    "planted", [pytest.param(name, marks=[] if number < 2 else pytest.mark.long) for number, name in enumerate(PLANTED)]
+)
 def test_a_changed_recording_is_seen(planted: str, run: Run, tmp_path: Path) -> None:
     change, code, answer = PLANTED[planted]
     done = cli("replay", changed(run, tmp_path, change))
