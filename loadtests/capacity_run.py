@@ -11,6 +11,7 @@ from loadtests.generator.profiles import level
 from loadtests.load_found import Slo, is_reached
 from loadtests.load_found import as_found as load_found
 from loadtests.load_run import Bench
+from loadtests.saturation import saturated
 
 FIRST_PER_S, MOST_PER_S = 100.0, 20_000.0
 WARM_S, RESTS_S, AGAIN = 1.5, 1.0, 2  # seconds before a trial is judged and after it; times that an invalid one is held
@@ -66,15 +67,18 @@ def changed(found: Capacity, before: dict[str, Any]) -> dict[str, Any]:
     return {"word": one.word, "ratio": one.ratio, "low": one.low, "high": one.high, "before_per_s": before["per_s"]}
 
 
-def saturated(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """What was full at the lowest rate that was not kept: cores by process, the most first, and what waited."""
-    failed = [row for row in rows if not row["kept"]]
-    if not failed:
-        return {}
-    row = min(failed, key=lambda one: float(one["rate"]))
-    cores = sorted(row["cores"].items(), key=lambda one: -one[1])
-    return {"rate": row["rate"], "cores": cores, "queue_events": row["queue_events"], "loop_lag_ms": row["loop_lag_ms"],
-            "generator_busy": max(row["busy"], default=0.0)}  # fmt: skip
+def measured(found: Capacity, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """What a search found."""
+    return {
+        "per_s": found.per_s,
+        "low": found.low,
+        "high": found.high,
+        "searches": found.searches,
+        "ends": found.ends,
+        "trials": rows,
+        "saturated": saturated(rows),
+        "search": [asdict(trial) | {"row": None} for trial in found.trials],
+    }
 
 
 def as_found(
@@ -83,19 +87,13 @@ def as_found(
 ) -> dict[str, Any]:  # fmt: skip
     """The whole result. peak: 0 where none is stated; before: the result of a baseline."""
     planned = HEADROOM * found.low, HEADROOM * found.high
-    return about | {
+    return about | measured(found, rows) | {
         "peak": peak,
         "machines": list(machines(peak, planned)) if peak else None,
         "change": None if before is None else changed(found, before),
         "slo": str(slo),
-        "per_s": found.per_s,
-        "low": found.low,
-        "high": found.high,
-        "searches": found.searches,
-        "ends": found.ends,
+        "slo_ms": slo.most_ms,
         "target_per_s": HEADROOM * found.low,
         "headroom": HEADROOM,
-        "trials": rows,
-        "saturated": saturated(rows),
-        "search": [asdict(trial) | {"row": None} for trial in found.trials],
-    }
+        "scaling": None,
+    }  # fmt: skip

@@ -1,13 +1,18 @@
 """The words of a search for the sustainable rate, for the terminal and for its report."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from results.scaling_words import scaling_told
 
 CAPACITY_RESULT = "capacity.json"
 CAPACITY_KEYS = (  # without which there is nothing to report
-    "slo", "per_s", "low", "high", "searches", "ends", "target_per_s", "headroom", "peak", "machines", "change",
-    "trials", "saturated", "target", "customers", "trial_seconds", "scenario", "seed", "requests", "tape", "command",
+    "slo", "slo_ms", "per_s", "low", "high", "searches", "ends", "target_per_s", "headroom", "peak", "machines",
+    "change", "trials", "saturated", "scaling", "target", "customers", "trial_seconds", "scenario", "seed", "requests",
+    "tape", "command",
 )  # fmt: skip
+MOST_NAMED = 4  # processes
+UNEVEN = 1.1  # times their mean that a shard may get before it is worth a word
 
 
 def headline(found: Mapping[str, Any]) -> str:
@@ -15,7 +20,27 @@ def headline(found: Mapping[str, Any]) -> str:
         return f"At least {found['per_s']:,.0f} requests/s with {found['slo']}: {found['ends']}."
     return (
         f"{found['per_s']:,.0f} requests/s are sustained with {found['slo']} (95 % interval {found['low']:,.0f}–"
-        f"{found['high']:,.0f}, {len(found['searches'])} searches)."
+        f"{found['high']:,.0f}, {times(len(found['searches']))} searched)."
+    )
+
+
+def times(number: int) -> str:
+    return "once" if number == 1 else f"{number} times"
+
+
+def validity(found: Mapping[str, Any]) -> str:
+    """Whether generators were up to it, which comes before any figure."""
+    trials = found["trials"]
+    held = [one for one in trials if one["kept"] and not one["invalid"]]
+    busy = max((max(one["busy"], default=0.0) for one in held), default=0.0)
+    late = max((one["late_ms"].get("p99", 0.0) for one in held), default=0.0)
+    spoilt = sum(bool(one["kept"] and one["invalid"]) for one in trials)
+    again = f"; {spoilt:,} of {len(trials):,} trials were INVALID and are not counted" if spoilt else ""
+    if not held:
+        return "No rate was kept."
+    return (
+        f"To be trusted: wherever a rate was kept, generators were at most {busy:.0%} busy and handed requests over at "
+        f"most {late:.1f} ms late (p99){again}."
     )
 
 
@@ -31,9 +56,43 @@ def bound_by(found: Mapping[str, Any]) -> str:
     full = found["saturated"]
     if not full:
         return ""
-    most = ", ".join(f"{name} {cores:.2f}" for name, cores in full["cores"][:4])
-    waited = "" if full["queue_events"] is None else f"; {full['queue_events']:,.0f} events waited for a shard at most"
-    return f"At {full['rate']:,.0f}/s, the lowest that was not kept, cores were used by: {most}{waited}."
+    where = f"At {full['rate']:,.0f}/s, the lowest rate that was not kept, "
+    return where + "; ".join([what_was_full(full), *waits(full), *unevenness(full)]) + "."
+
+
+def what_was_full(full: Mapping[str, Any]) -> str:
+    """The process or the machine first, then who used it."""
+    used = f"{full['used_cores']:.1f} of this machine's {full['machine_cores']} cores"
+    most = ", ".join(f"{name} {cores:.2f}" for name, cores in full["cores"][:MOST_NAMED])
+    name, cores = full["nearest"] or ("", 0.0)
+    if full["full"] == "process":
+        return f"{name} was full, with {cores:.2f} of the one core it can use ({used} were used: {most})"
+    if full["full"] == "machine":
+        return f"the machine was full: {used} were used ({most})"
+    near = f", and no process a whole one ({name} the most, {cores:.2f})" if name else ""
+    return f"no core was full: {used} were used{near}, so it waited for something else, such as the disk ({most})"
+
+
+def waits(full: Mapping[str, Any]) -> list[str]:
+    """What waited, where that was looked at; the most of any moment."""
+    said = []
+    if full["queue_events"]:
+        said.append(f"{full['queue_events']:,.0f} events waited for a shard at most")
+    if full["settling"]:
+        said.append(f"{full['settling']:,.0f} requests waited for the Ledger at most")
+    if full["oldest_batch_ms"]:
+        said.append(f"the oldest batch was {full['oldest_batch_ms']:,.0f} ms under way")
+    return said
+
+
+def unevenness(full: Mapping[str, Any]) -> list[str]:
+    skew = full["skew"]
+    if skew["events"] is None:
+        return []
+    if max(skew["events"], skew["cores"] or 0.0) < UNEVEN:
+        return [f"shards were used evenly (the busiest got {skew['events']:.2f} times the mean of events)"]
+    cores = "" if skew["cores"] is None else f" and used {skew['cores']:.2f} times the mean of cores"
+    return [f"shards were used unevenly: the busiest got {skew['events']:.2f} times the mean of events{cores}"]
 
 
 def for_peak(found: Mapping[str, Any]) -> str:
@@ -42,8 +101,9 @@ def for_peak(found: Mapping[str, Any]) -> str:
         return ""
     fewest, most = found["machines"]
     many = f"{fewest:,}" if fewest == most else f"{fewest:,} to {most:,}"
+    machines = "machine" if most == 1 else "machines"
     return (
-        f"A peak of {found['peak']:,.0f}/s needs {many} machines like this one, each a gateway with customers of its "
+        f"A peak of {found['peak']:,.0f}/s needs {many} {machines} like this one, each a gateway with customers of its "
         "own, loaded as it was here, with the same mix of requests; stock and budgets that all share are one Ledger's, "
         "which this does not measure."
     )
@@ -61,5 +121,8 @@ def against(found: Mapping[str, Any]) -> str:
 
 
 def capacity_told(found: Mapping[str, Any]) -> list[str]:
-    lines = (headline(found), against(found), advice(found), for_peak(found), bound_by(found))
+    lines: Sequence[str] = (
+        headline(found), validity(found), against(found), advice(found), for_peak(found), bound_by(found),
+        *scaling_told(found),
+    )  # fmt: skip
     return [line for line in lines if line]

@@ -8,6 +8,7 @@ from markupsafe import Markup
 
 from results.charts import Rows, curves
 from results.comparison_marks import head, right, row, rows_table
+from results.load_tables import both_times
 from results.load_words import PERCENTILES, RESULT, drilled, headline, slowest, verdict
 from results.markup import chart, computed, words
 from results.pages import furniture, rendered, written
@@ -37,7 +38,7 @@ def content(found: dict[str, Any], name: str) -> dict[str, Any]:
         "facts": facts(found),
         "invalid": [words(why) for why in found["invalid"]],
         "stages": stage_table(found),
-        "service": service_table(found),
+        "waits": waits_table(found),
         "against_rate": against_rate(found),
         "over_time": answers_over_time(found) if found["drill"] else over_time(found),
         "actions": action_table(found),
@@ -68,8 +69,8 @@ def milliseconds(name: str, times: dict[str, float]) -> list[Markup]:
 
 
 def stage_table(found: dict[str, Any]) -> Markup:
-    heads = ("stage", "offered/s", "achieved/s", "dropped", "errors", *PERCENTILES.values(), "waiting at most")
-    return rows_table(heads, [stage_row(at, one) for at, one in enumerate(found["stages"])])
+    heads = ("stage", "offered/s", "achieved/s", "dropped", "errors", *PERCENTILES.values(), "waiting", "cores")
+    return rows_table(heads, [stage_row(at, one) for at, one in enumerate(found["stages"])], css="dense")
 
 
 def stage_row(at: int, one: dict[str, Any]) -> Markup:
@@ -81,24 +82,30 @@ def stage_row(at: int, one: dict[str, Any]) -> Markup:
         figure(f"{place}.achieved_per_s", one["achieved_per_s"], "number:0"),
         figure(f"{place}.dropped", one["dropped"], "count"),
         figure(f"{place}.errors", sum(one["failed"].values()), "count"),
-        *milliseconds(f"{place}.response_ms", one["response_ms"]),
+        *both_times(RESULT, place, one),
         figure(f"{place}.queue_events", one["queue_events"], "count"),
+        figure(f"{place}.target_cores", one["target_cores"], "number:2"),
     )
 
 
-def service_table(found: dict[str, Any]) -> Markup:
-    heads = ("stage", *PERCENTILES.values(), "generator late, p99", "generator busy", "loop late at most")
-    return rows_table(heads, [service_row(at, one) for at, one in enumerate(found["stages"])])
+def waits_table(found: dict[str, Any]) -> Markup:
+    heads = ("stage", "generator late, p99", "generator busy", "waiting for a shard", "waiting for the Ledger",
+             "oldest batch", "gateway's loop late", "shards: events", "shards: cores")  # fmt: skip
+    return rows_table(heads, [waits_row(at, one) for at, one in enumerate(found["stages"])])
 
 
-def service_row(at: int, one: dict[str, Any]) -> Markup:
+def waits_row(at: int, one: dict[str, Any]) -> Markup:
     place = f"stages[{at}]"
     return row(
         head(words(one["stage"])),
-        *milliseconds(f"{place}.service_ms", one["service_ms"]),
         figure(f"{place}.late_ms.p99", one["late_ms"].get("p99"), "number:2"),
         figure(f"{place}.busy", max(one["busy"], default=0.0), "percent:0"),
+        figure(f"{place}.queue_events", one["queue_events"], "count"),
+        figure(f"{place}.settling", one["settling"], "count"),
+        figure(f"{place}.oldest_batch_ms", one["oldest_batch_ms"], "number:0"),
         figure(f"{place}.loop_lag_ms", one["loop_lag_ms"], "number:1"),
+        figure(f"{place}.skew.events", one["skew"]["events"], "number:2"),
+        figure(f"{place}.skew.cores", one["skew"]["cores"], "number:2"),
     )
 
 
