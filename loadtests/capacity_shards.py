@@ -58,13 +58,15 @@ def asked_too_far(at: int | None, numbers: Sequence[int]) -> list[str]:
 
 
 def scaling(found: Mapping[int, dict[str, Any]], generators: int, at: int | None) -> dict[str, Any]:
-    """found: what was measured, by number of shards. The law where every number was bound by the target."""
+    """found: what was measured, by number of shards, the one first that everything else is about. The law where every
+    number was bound by the target."""
     points = [
         {"shards": number, "emulated": number + BESIDE + generators > cores_of_machine(), **one}
         for number, one in sorted(found.items())
     ]
     ended = [one for one in points if one["ends"]]
-    told: dict[str, Any] = {"points": points, "machine_cores": cores_of_machine(), "law": None, "why": ""}
+    told: dict[str, Any] = {"points": points, "first": next(iter(found)), "law": None, "why": ""}
+    told["machine_cores"] = cores_of_machine()
     if ended:
         return told | {"why": f"with {many_shards(ended[0]['shards'])} {ended[0]['ends']}"}
     law = fitted([Point(one["shards"], one["per_s"], one["low"], one["high"], len(one["searches"])) for one in points])
@@ -73,7 +75,7 @@ def scaling(found: Mapping[int, dict[str, Any]], generators: int, at: int | None
 
 def as_found(law: Law, at: int | None) -> dict[str, Any]:
     first, last = law.points[0].n, law.furthest
-    steps = [first + (last - first) * step / CURVE for step in range(CURVE + 1)]
+    steps = sorted({law.points[-1].n, *(first + (last - first) * step / CURVE for step in range(CURVE + 1))})
     peak = law.peak
     return {
         "alone_per_s": banded(law.alone_per_s),

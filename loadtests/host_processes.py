@@ -45,12 +45,12 @@ def seat_of(host: str) -> str:
 
 
 def worded(host: str) -> str:
-    """shard-0.1 is shard 0; shard-0.3, which took over, is shard 0, host 3."""
+    """shard-0.1 is shard 0; shard-0.3, which took over, is shard 0 (host 3)."""
     seat, _, number = host.rpartition(".")
     name = LEDGER if seat == "ledger" else seat.replace("-", " ")
-    return name if number == FIRST else f"{name}, host {number}"
+    return name if number == FIRST else f"{name} (host {number})"
 
 
 def shard_of(name: str) -> str:
     """The shard that a process by that name decides for, or follows; empty for another one."""
-    return name.partition(",")[0] if name.startswith(SHARD) else ""
+    return name.partition(" (")[0] if name.startswith(SHARD) else ""

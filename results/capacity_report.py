@@ -19,6 +19,7 @@ from results.scaling_words import emulated, law, measured
 from results.words import NOTHING
 
 PROCESSES_DRAWN = 5
+TICKS = [step * 10**power for power in range(5) for step in (1, 2, 5)]
 BY_RATE = {"title": {"text": "rate, requests/s", "standoff": 8}}
 
 
@@ -51,7 +52,7 @@ def content(found: dict[str, Any], name: str) -> dict[str, Any]:
 def scaling(found: dict[str, Any]) -> dict[str, Any]:
     """What more shards bring."""
     told = found["scaling"]
-    others = [(at, one) for at, one in enumerate(told["points"]) if one["trials"] != found["trials"]]
+    others = [(at, one) for at, one in enumerate(told["points"]) if one["shards"] != told["first"]]
     return {
         "measured": words(measured(found)),
         "law": [words(line) for line in law(told)],
@@ -115,8 +116,8 @@ def picture(found: dict[str, Any]) -> Markup:
                            "symbol": ["circle" if one["kept"] else "x" for one in judged]}  # fmt: skip
     layout = drawn["layout"]
     layout["shapes"], layout["annotations"] = marks(found)
-    layout["xaxis"] |= BY_RATE | {"type": "log", "dtick": "D1"}
-    layout["yaxis"] |= {"type": "log", "dtick": 1, "title": {"text": "ms", "standoff": 4}}
+    layout["xaxis"] |= BY_RATE | {"type": "log", "tickmode": "array", "tickvals": TICKS, "tickformat": ","}
+    layout["yaxis"] |= {"type": "log", "dtick": 1, "tickformat": ",", "title": {"text": "ms", "standoff": 4}}
     label = "Response time of every trial, ms; crosses were not kept"
     return chart("trials", label, f"{CAPACITY_RESULT}: trials", rows, drawn, 360)
 
@@ -155,6 +156,6 @@ def cores_by_rate(found: dict[str, Any]) -> Markup:
     drawn = curves(rows, "rate", "cores", "process", "%{x:,.0f}/s: %{y:.2f} cores")
     for trace in drawn["data"]:
         trace["mode"] = "lines+markers"
-    drawn["layout"]["xaxis"] |= BY_RATE | {"rangemode": "tozero"}
+    drawn["layout"]["xaxis"] |= BY_RATE | {"rangemode": "tozero", "tickformat": ","}
     drawn["layout"]["yaxis"]["title"] = {"text": "cores", "standoff": 4}
     return chart("cores", "Cores used at every rate, by process", f"{CAPACITY_RESULT}: trials", rows, drawn, 340)

@@ -20,12 +20,12 @@ def headline(found: Mapping[str, Any]) -> str:
         return f"At least {found['per_s']:,.0f} requests/s with {found['slo']}: {found['ends']}."
     return (
         f"{found['per_s']:,.0f} requests/s are sustained with {found['slo']} (95 % interval {found['low']:,.0f}–"
-        f"{found['high']:,.0f}, {times(len(found['searches']))} searched)."
+        f"{found['high']:,.0f}, {searches(len(found['searches']))})."
     )
 
 
-def times(number: int) -> str:
-    return "once" if number == 1 else f"{number} times"
+def searches(number: int) -> str:
+    return "1 search" if number == 1 else f"{number} searches"
 
 
 def validity(found: Mapping[str, Any]) -> str:
@@ -69,8 +69,8 @@ def what_was_full(full: Mapping[str, Any]) -> str:
         return f"{name} was full, with {cores:.2f} of the one core it can use ({used} were used: {most})"
     if full["full"] == "machine":
         return f"the machine was full: {used} were used ({most})"
-    near = f", and no process a whole one ({name} the most, {cores:.2f})" if name else ""
-    return f"no core was full: {used} were used{near}, so it waited for something else, such as the disk ({most})"
+    near = f", and no process used a whole one ({name} the most, {cores:.2f})" if name else ""
+    return f"no core was full: {used} were used{near}; what took long was the disk, or bursts ({most})"
 
 
 def waits(full: Mapping[str, Any]) -> list[str]:

@@ -6,11 +6,11 @@ from markupsafe import Markup
 
 from results.capacity_words import CAPACITY_RESULT
 from results.charts import Rows, curves
-from results.comparison_marks import head, left, right, row, rows_table
+from results.comparison_marks import head, right, row, rows_table
 from results.markup import chart, computed, words
 from results.words import span
 
-LAW = "the law"
+LAW, BEYOND = "the law", "beyond what was measured"
 
 
 def scaling_table(told: dict[str, Any]) -> Markup:
@@ -34,16 +34,22 @@ def point_row(at: int, one: dict[str, Any], first: dict[str, Any]) -> Markup:
         figure("per_s / scaling.points[0].per_s", one["per_s"] / first["per_s"], "number:2"),
         figure("per_s / shards", one["per_s"] / one["shards"], "number:0"),
         right(words(near)),
-        left(mark),
+        right(mark),
     )
 
 
 def scaling_picture(told: dict[str, Any]) -> Markup:
     law, points = told["law"], told["points"]
-    rows: Rows = [{"law": LAW, "shards": one["shards"], "per_s": one["value"]} for one in law["curve"]]
+    last = law["measured_to"]
+    parts = {LAW: [one for one in law["curve"] if one["shards"] <= last],
+             BEYOND: [one for one in law["curve"] if one["shards"] >= last]}  # fmt: skip
+    rows: Rows = [
+        {"law": name, "shards": one["shards"], "per_s": one["value"]} for name in parts for one in parts[name]
+    ]
     drawn = curves(rows, "shards", "per_s", "law", "%{x:.1f} shards: %{y:,.0f}/s")
+    drawn["data"][1]["line"] |= {"color": "@series1", "dash": "dash"}
     drawn["data"] = [band(law["curve"]), *drawn["data"], measured(points)]
-    layout, last = drawn["layout"], law["measured_to"]
+    layout = drawn["layout"]
     layout["showlegend"] = True
     layout["legend"]["traceorder"] = "normal"
     layout["margin"]["t"] = 70
@@ -56,6 +62,8 @@ def scaling_picture(told: dict[str, Any]) -> Markup:
         {**text, "xref": "x", "yref": "paper", "x": last, "y": 1, "xanchor": "left", "yanchor": "bottom"}
     ]
     layout["xaxis"]["title"] = {"text": "shards", "standoff": 8}
+    layout["xaxis"] |= {"tick0": 0, "dtick": max(1, law["furthest"] // 8), "nticks": 0}
+    layout["yaxis"]["tickformat"] = ","
     layout["yaxis"]["title"] = {"text": "requests/s", "standoff": 4}
     return chart("law", "Sustained rate by number of shards", f"{CAPACITY_RESULT}: scaling", rows, drawn, 380)
 
@@ -64,8 +72,18 @@ def band(curve: list[dict[str, Any]]) -> dict[str, Any]:
     """Around the law, as wide as its 95 % interval."""
     there = curve + curve[::-1]
     side = [one["high"] for one in curve] + [one["low"] for one in curve[::-1]]
-    return {"type": "scatter", "mode": "lines", "name": "its 95 % interval", "x": [one["shards"] for one in there],
-            "y": side, "fill": "toself", "fillcolor": "@band", "line": {"width": 0}, "hoverinfo": "skip"}  # fmt: skip
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "name": "its 95 % interval",
+        "x": [one["shards"] for one in there],
+        "y": side,
+        "fill": "toself",
+        "fillcolor": "@bar",
+        "opacity": 0.35,
+        "line": {"width": 0},
+        "hoverinfo": "skip",
+    }
 
 
 def measured(points: list[dict[str, Any]]) -> dict[str, Any]:

@@ -132,7 +132,7 @@ def test_the_table_has_a_line_a_stage() -> None:
 
 def test_a_search_leads_with_the_rate(tmp_path: Path) -> None:
     first, validity, advice, bound = capacity_told(CAPACITY)  # without a baseline or a peak
-    assert first == "1,200 requests/s are sustained with p99 ≤ 25 ms (95 % interval 1,150–1,260, 2 times searched)."
+    assert first == "1,200 requests/s are sustained with p99 ≤ 25 ms (95 % interval 1,150–1,260, 2 searches)."
     assert validity.startswith("To be trusted: wherever a rate was kept, generators were at most 11% busy")
     assert advice.startswith("Plan with 805/s a machine: 70% of the interval's lower end")
     assert bound == (

@@ -28,7 +28,7 @@ def test_processes_have_the_names_of_their_seats(tmp_path: Path) -> None:
     known.read()
     title = "ray::HostProcess.receive"
     assert [known.name(process, title) for process in range(10, 14)] == [
-        "Ledger", "shard 0", "shard 1", "shard 1, host 2"]  # fmt: skip
+        "Ledger", "shard 0", "shard 1", "shard 1 (host 2)"]  # fmt: skip
     assert (known.name(20, title), known.name(21, "raylet")) == ("a spare host", "Ray's own processes")
     with log.open("a") as file:
         file.write('{"event": "recovered", "host": "shard-0.3", "proc')  # a line that is still being written
@@ -37,10 +37,10 @@ def test_processes_have_the_names_of_their_seats(tmp_path: Path) -> None:
     with log.open("a") as file:
         file.write('ess": 20}\n')
     known.read()
-    assert known.name(20, title) == "shard 0, host 3" and known.latest("shard-0") == 20
+    assert known.name(20, title) == "shard 0 (host 3)" and known.latest("shard-0") == 20
 
 
-CORES = {"gateway": 0.5, "shard 0": 0.3, "shard 1": 0.1, "shard 1, host 2": 0.1, "Ray's own processes": 0.6,
+CORES = {"gateway": 0.5, "shard 0": 0.3, "shard 1": 0.1, "shard 1 (host 2)": 0.1, "Ray's own processes": 0.6,
          "generator": 0.95, "generator 1": 0.2, OTHERS: 0.1}  # fmt: skip
 
 
