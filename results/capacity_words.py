@@ -101,6 +101,7 @@ def for_peak(found: Mapping[str, Any]) -> str:
         return ""
     fewest, most = found["machines"]
     many = f"{fewest:,}" if fewest == most else f"{fewest:,} to {most:,}"
+    many = f"at most {most:,}" if found["ends"] else many
     machines = "machine" if most == 1 else "machines"
     return (
         f"A peak of {found['peak']:,.0f}/s needs {many} {machines} like this one, each a gateway with customers of its "
@@ -114,10 +115,12 @@ def against(found: Mapping[str, Any]) -> str:
     change = found["change"]
     if change is None:
         return ""
-    return (
-        f"Against the baseline of {change['before_per_s']:,.0f}/s: {change['word'].upper()}, {change['ratio']:.2f} "
-        f"times (95 % interval {change['low']:.2f}–{change['high']:.2f})."
+    end = (
+        "; one of the two is only a bound from below."
+        if change["is_bound"]
+        else f" (95 % interval {change['low']:.2f}–{change['high']:.2f})."
     )
+    return f"Against the baseline of {change['before_per_s']:,.0f}/s: {change['word'].upper()}, {change['ratio']:.2f} times{end}"
 
 
 def capacity_told(found: Mapping[str, Any]) -> list[str]:

@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
+from loadtests.capacity import Capacity
 from loadtests.capacity_commands import capacity
 from loadtests.capacity_commands import code_of as capacity_code
+from loadtests.capacity_run import changed
 from loadtests.load_commands import BOUNDS, code_of, load
 from results import capacity_report, load_report
-from results.capacity_words import CAPACITY_RESULT, capacity_told
+from results.capacity_words import CAPACITY_RESULT, against, capacity_told, for_peak
 from results.load_words import RESULT, headline, table
 from scenarios.commands import report
 from scenarios.exits import Exit
@@ -146,7 +148,7 @@ def test_a_search_leads_with_the_rate(tmp_path: Path) -> None:
 
 
 def test_a_search_is_held_against_a_baseline_and_a_peak(tmp_path: Path) -> None:
-    change = {"word": "regressed", "ratio": 0.8, "low": 0.7, "high": 0.92, "before_per_s": 1_500.0}
+    change = {"word": "regressed", "ratio": 0.8, "low": 0.7, "high": 0.92, "before_per_s": 1_500.0, "is_bound": False}
     found = CAPACITY | {"peak": 20_000.0, "machines": [23, 25], "change": change}
     said = capacity_told(found)
     assert said[2] == "Against the baseline of 1,500/s: REGRESSED, 0.80 times (95 % interval 0.70–0.92)."
@@ -155,3 +157,22 @@ def test_a_search_is_held_against_a_baseline_and_a_peak(tmp_path: Path) -> None:
     assert codes == [Exit.MISSED, Exit.FINE] and capacity_code(found | {"ends": "generator"}) == Exit.SATURATED
     (tmp_path / CAPACITY_RESULT).write_text(json.dumps(found), "utf-8")
     assert "REGRESSED" in capacity_report.render(tmp_path).read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("ends", "before_ends", "now", "word"),
+    [
+        ("", "", 500.0, "regressed"),
+        ("no more was tried", "", 500.0, "not distinguishable"),  # it may hold any rate above
+        ("no more was tried", "", 2_000.0, "improved"),
+        ("", "no more was tried", 2_000.0, "not distinguishable"),
+        ("", "no more was tried", 500.0, "regressed"),
+    ],
+)
+def test_a_bound_from_below_is_not_taken_for_a_rate(ends: str, before_ends: str, now: float, word: str) -> None:
+    found = Capacity(now, now / 1.02, now * 1.02, [now], [], ends)
+    change = changed(found, CAPACITY | {"per_s": 1_000.0, "low": 980.0, "high": 1_020.0, "ends": before_ends})
+    assert change["word"] == word
+    said = against(CAPACITY | {"change": change})
+    assert ("only a bound from below" in said) == bool(ends or before_ends) and word.upper() in said
+    assert "needs at most 25 machines" in for_peak(CAPACITY | {"ends": "x", "peak": 2e4, "machines": [25, 25]})

@@ -38,6 +38,9 @@ def test_processes_have_the_names_of_their_seats(tmp_path: Path) -> None:
         file.write('ess": 20}\n')
     known.read()
     assert known.name(20, title) == "shard 0 (host 3)" and known.latest("shard-0") == 20
+    logged(log, "shard-0.4", 11)  # an id that was another process's before
+    known.read()
+    assert known.name(11, title) == "shard 0 (host 4)" and known.latest("shard-0") == 11
 
 
 CORES = {"gateway": 0.5, "shard 0": 0.3, "shard 1": 0.1, "shard 1 (host 2)": 0.1, "Ray's own processes": 0.6,
