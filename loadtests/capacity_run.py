@@ -11,6 +11,7 @@ from loadtests.generator.profiles import level
 from loadtests.load_found import Slo, is_reached
 from loadtests.load_found import as_found as load_found
 from loadtests.load_run import Bench
+from loadtests.machine import OTHERS
 from loadtests.saturation import saturated
 
 FIRST_PER_S, MOST_PER_S = 100.0, 20_000.0
@@ -105,4 +106,5 @@ def as_found(
         "target_per_s": HEADROOM * found.low,
         "headroom": HEADROOM,
         "scaling": None,
+        "others": OTHERS,
     }  # fmt: skip

@@ -20,6 +20,7 @@ CAPACITY, SLO = "capacity", "p99=25ms"
 KNOWN = ", ".join(PROFILES)
 MIX = ("hot_customers", "hot_coupon", "bulk")
 NOT_OPTIONS = ("trial_seconds", "repeats", "peak", "baseline", "at_shards", "drill")
+SHAPE = ("rate", "seconds")  # which a search chooses itself
 ZERO_BY_DEFAULT = ("hot_customers", "hot_coupon", "peak")
 OBJECTIVE_MS = 1_000.0  # of an answer, while something is broken
 SCENARIO = Path(__file__).resolve().parent.parent / "scenarios" / "library" / "account_ring.scenario.yaml"
@@ -171,6 +172,8 @@ def command(profile: str, slo: str | None, given: dict[str, Any]) -> str:
     words = ["windtunnel", "load", profile]
     for name, value in given.items():
         if value is None or value is False or value == "" or name == "key" or (name in ZERO_BY_DEFAULT and not value):
+            continue
+        if profile == CAPACITY and name in SHAPE:
             continue
         option = f"--{'arrivals' if name == 'law' else name.replace('_', '-')}"
         words += [option] if value is True else [option, f"{value:g}" if isinstance(value, float) else str(value)]

@@ -8,10 +8,11 @@ from results.scaling_words import scaling_told
 CAPACITY_RESULT = "capacity.json"
 CAPACITY_KEYS = (  # without which there is nothing to report
     "slo", "slo_ms", "per_s", "low", "high", "searches", "ends", "target_per_s", "headroom", "peak", "machines",
-    "change", "trials", "saturated", "scaling", "target", "customers", "trial_seconds", "scenario", "seed", "requests",
-    "tape", "command",
+    "change", "trials", "saturated", "scaling", "others", "target", "customers", "trial_seconds", "scenario", "seed",
+    "requests", "tape", "command",
 )  # fmt: skip
 MOST_NAMED = 4  # processes
+OTHERS_LEAST = 0.2  # cores, from which others on the machine are worth a word
 UNEVEN = 1.1  # times their mean that a shard may get before it is worth a word
 
 
@@ -40,8 +41,16 @@ def validity(found: Mapping[str, Any]) -> str:
         return "No rate was kept."
     return (
         f"To be trusted: wherever a rate was kept, generators were at most {busy:.0%} busy and handed requests over at "
-        f"most {late:.1f} ms late (p99){again}."
+        f"most {late:.1f} ms late (p99){again}.{disturbed(found, held)}"
     )
+
+
+def disturbed(found: Mapping[str, Any], held: Sequence[Mapping[str, Any]]) -> str:
+    """Others on the machine took cores that the target might have used."""
+    most = max(one["cores"].get(found["others"], 0.0) for one in held)
+    if most < OTHERS_LEAST:
+        return ""
+    return f" But everything else on the machine used up to {most:.1f} cores meanwhile: on a quiet one it holds more."
 
 
 def advice(found: Mapping[str, Any]) -> str:
@@ -120,7 +129,8 @@ def against(found: Mapping[str, Any]) -> str:
         if change["is_bound"]
         else f" (95 % interval {change['low']:.2f}–{change['high']:.2f})."
     )
-    return f"Against the baseline of {change['before_per_s']:,.0f}/s: {change['word'].upper()}, {change['ratio']:.2f} times{end}"
+    word = f"{change['word'].upper()}, {change['ratio']:.2f} times"
+    return f"Against the baseline of {change['before_per_s']:,.0f}/s: {word}{end}"
 
 
 def capacity_told(found: Mapping[str, Any]) -> list[str]:

@@ -49,6 +49,7 @@ CAPACITY: dict[str, Any] = {
     "trials": [{"rate": 100.0, "kept": True, "invalid": [], **STAGE},
                {"rate": 2_000.0, "kept": False, "invalid": [], **STAGE}],
     "slo_ms": 25.0, "peak": 0.0, "machines": None, "change": None, "scaling": None,
+    "others": "the others",
     "saturated": {
         "rate": 2_000.0, "full": "machine", "nearest": ["gateway", 0.81], "machine_cores": 2, "used_cores": 1.94,
         "cores": [["gateway", 0.81], ["generator", 0.6], ["shard 0", 0.3]], "queue_events": 410.0, "settling": 0.0,
@@ -136,7 +137,12 @@ def test_a_search_leads_with_the_rate(tmp_path: Path) -> None:
     first, validity, advice, bound = capacity_told(CAPACITY)  # without a baseline or a peak
     assert first == "1,200 requests/s are sustained with p99 ≤ 25 ms (95 % interval 1,150–1,260, 2 searches)."
     assert validity.startswith("To be trusted: wherever a rate was kept, generators were at most 11% busy")
-    assert advice.startswith("Plan with 805/s a machine: 70% of the interval's lower end")
+    noisy = {**STAGE, "cores": STAGE["cores"] | {"the others": 0.7}}
+    trials = [{"rate": 100.0, "kept": True, "invalid": [], **noisy}]
+    assert "everything else on the machine used up to 0.7 cores" in capacity_told(CAPACITY | {"trials": trials})[1]
+    assert "everything else" not in validity and advice.startswith(
+        "Plan with 805/s a machine: 70% of the interval's lower end"
+    )
     assert bound == (
         "At 2,000/s, the lowest rate that was not kept, the machine was full: 1.9 of this machine's 2 cores were used "
         "(gateway 0.81, generator 0.60, shard 0 0.30); 410 events waited for a shard at most; the oldest batch was 250 "
