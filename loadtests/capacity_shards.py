@@ -39,8 +39,8 @@ def several_problems(given: Mapping[str, Any], numbers: Sequence[int]) -> list[s
         wrong.append("--shards must be one number with --url: only a gateway of its own is started anew")
     if given["repeats"] < SEARCHES_LEAST:
         wrong.append(
-            f"--repeats must be at least {SEARCHES_LEAST} with several --shards: one search does not say how sure it "
-            f"is (got {given['repeats']})"
+            f"--repeats must be at least {SEARCHES_LEAST} with several --shards: fewer searches do not say how sure "
+            f"they are (got {given['repeats']})"
         )
     return wrong
 

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from results.capacity_words import CAPACITY_RESULT, advice, against, bound_by, for_peak, headline, validity
 from results.charts import Rows, curves
 from results.comparison_marks import head, right, row, rows_table
-from results.load_tables import both_times
+from results.load_tables import both_times, most_used, processes
 from results.load_words import PERCENTILES, many_shards
 from results.markup import chart, computed, words
 from results.pages import furniture, rendered, written
@@ -18,7 +18,6 @@ from results.scaling_report import scaling_picture, scaling_table
 from results.scaling_words import emulated, law, measured
 from results.words import NOTHING
 
-PROCESSES_DRAWN = 5
 TICKS = [step * 10**power for power in range(5) for step in (1, 2, 5)]
 BY_RATE = {"title": {"text": "rate, requests/s", "standoff": 8}}
 
@@ -144,18 +143,13 @@ def marks(found: dict[str, Any]) -> tuple[list[dict[str, Any]], list[dict[str, A
 def cores_by_rate(found: dict[str, Any]) -> Markup:
     """Cores of the processes that used the most, by rate."""
     trials = sorted(found["trials"], key=lambda one: float(one["rate"]))
-    used: dict[str, float] = {}
-    for one in trials:
-        for name, share in one["cores"].items():
-            used[name] = max(used.get(name, 0.0), share)
-    most = sorted(used, key=lambda name: -used[name])[:PROCESSES_DRAWN]
+    most = most_used(one["cores"] for one in trials)
     rows: Rows = [{"process": name, "rate": one["rate"], "cores": one["cores"].get(name, 0.0)}
                   for name in most for one in trials]  # fmt: skip
     if not rows:
         return Markup("")
-    drawn = curves(rows, "rate", "cores", "process", "%{x:,.0f}/s: %{y:.2f} cores")
+    drawn = processes(rows, "rate", "%{x:,.0f}/s: %{y:.2f} cores")
     for trace in drawn["data"]:
         trace["mode"] = "lines+markers"
     drawn["layout"]["xaxis"] |= BY_RATE | {"rangemode": "tozero", "tickformat": ","}
-    drawn["layout"]["yaxis"]["title"] = {"text": "cores", "standoff": 4}
-    return chart("cores", "Cores used at every rate, by process", f"{CAPACITY_RESULT}: trials", rows, drawn, 340)
+    return chart("cores", "Cores used at every rate, by process", f"{CAPACITY_RESULT}: trials", rows, drawn, 360)

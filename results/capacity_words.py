@@ -13,6 +13,7 @@ CAPACITY_KEYS = (  # without which there is nothing to report
 )  # fmt: skip
 MOST_NAMED = 4  # processes
 OTHERS_LEAST = 0.2  # cores, from which others on the machine are worth a word
+TOO_WIDE = 1.5  # times its lower end that an interval may reach before nothing is planned with it
 UNEVEN = 1.1  # times their mean that a shard may get before it is worth a word
 
 
@@ -54,6 +55,10 @@ def disturbed(found: Mapping[str, Any], held: Sequence[Mapping[str, Any]]) -> st
 
 
 def advice(found: Mapping[str, Any]) -> str:
+    if found["high"] > TOO_WIDE * found["low"]:
+        return (
+            "Do not plan with it: searches differ too much. Take more --repeats, on a machine that does nothing else."
+        )
     return (
         f"Plan with {found['target_per_s']:,.0f}/s a machine: {found['headroom']:.0%} of the interval's lower end, so "
         "that a burst, a host that is lost and a snapshot find room."

@@ -8,13 +8,11 @@ from markupsafe import Markup
 
 from results.charts import Rows, curves
 from results.comparison_marks import head, right, row, rows_table
-from results.load_tables import both_times
+from results.load_tables import both_times, most_used, processes
 from results.load_words import PERCENTILES, RESULT, drilled, headline, slowest, verdict
 from results.markup import chart, computed, words
 from results.pages import furniture, rendered, written
 from results.words import NOTHING
-
-LEAST_CORES = 0.02  # a process below that is not drawn
 
 
 def render(folder: Path) -> Path:
@@ -166,14 +164,8 @@ def felt(found: dict[str, Any]) -> Markup:
     rows: Rows = [{"what": "slowest answer", "second": at * bin_s, "ms": worst / 1_000}
                   for at, worst in enumerate(series["worst_us"])]  # fmt: skip
     drawn = curves(rows, "second", "ms", "what", "due at %{x:.2f} s: %{y:,.0f} ms")
-    at, layout = found["drill"]["struck_s"], drawn["layout"]
-    line = {"color": "@text", "width": 1, "dash": "dot"}
-    layout["shapes"] = [
-        {"type": "line", "xref": "x", "yref": "paper", "x0": at, "x1": at, "y0": 0, "y1": 1, "line": line}
-    ]
-    layout["annotations"] = [{"xref": "x", "yref": "paper", "x": at, "y": 1, "xanchor": "left", "yanchor": "bottom",
-                              "showarrow": False, "text": "struck", "font": {"size": 12}}]  # fmt: skip
-    layout["xaxis"]["title"] = {"text": "when it was due, seconds since it began", "standoff": 8}
+    mark_strike(drawn["layout"], found["drill"]["struck_s"])
+    drawn["layout"]["xaxis"]["title"] = {"text": "when it was due, seconds since it began", "standoff": 8}
     return chart("felt", "Slowest answer of each quarter of a second, ms", f"{RESULT}: series", rows, drawn, 280)
 
 
@@ -188,16 +180,23 @@ def answers_over_time(found: dict[str, Any]) -> Markup:
 
 
 def cores(found: dict[str, Any]) -> Markup:
-    """Cores used, by process: those that used the most."""
-    used: dict[str, float] = {}
-    for _, by in found["cores"]:
-        for name, share in by.items():
-            used[name] = used.get(name, 0.0) + share / len(found["cores"])
-    most = sorted((name for name, share in used.items() if share >= LEAST_CORES), key=lambda name: -used[name])[:5]
+    """Cores used, by process: those that used the most; the strike is marked."""
+    most = most_used(by for _, by in found["cores"])
     rows: Rows = [{"process": name, "second": at, "cores": by.get(name, 0.0)} for name in most
                   for at, by in found["cores"]]  # fmt: skip
     if not rows:
         return Markup("")
-    drawn = curves(rows, "second", "cores", "process", "%{x:.0f} s: %{y:.2f} cores")
+    drawn = processes(rows, "second", "%{x:.0f} s: %{y:.2f} cores")
     drawn["layout"]["xaxis"]["title"] = {"text": "seconds since it began", "standoff": 8}
-    return chart("cores", "Cores used, by process", f"{RESULT}: cores", rows, drawn, 300)
+    if found["drill"]:
+        mark_strike(drawn["layout"], found["drill"]["struck_s"])
+    return chart("cores", "Cores used, by process", f"{RESULT}: cores", rows, drawn, 340)
+
+
+def mark_strike(layout: dict[str, Any], at: float) -> None:
+    line = {"color": "@text", "width": 1, "dash": "dot"}
+    layout["shapes"] = [
+        {"type": "line", "xref": "x", "yref": "paper", "x0": at, "x1": at, "y0": 0, "y1": 1, "line": line}
+    ]
+    layout["annotations"] = [{"xref": "x", "yref": "paper", "x": at, "y": 1, "xanchor": "left", "yanchor": "bottom",
+                              "showarrow": False, "text": "struck", "font": {"size": 12}}]  # fmt: skip

@@ -20,7 +20,7 @@ from results.statistics import CONFIDENCE, t_quantile
 
 Floats = NDArray[np.float64]
 
-POINTS_LEAST, SEARCHES_LEAST = 3, 2  # three parameters; one search does not say how sure it is
+POINTS_LEAST, SEARCHES_LEAST = 3, 3  # three parameters; the spread of two searches is anybody's guess
 FURTHEST = 2  # times the most that was measured: beyond it nothing speaks for the law
 DRAWS, SEED = 2_000, 1
 ROUNDS = 6  # of least squares, after which the fit does not move

@@ -28,7 +28,7 @@ PROBLEMS: list[tuple[dict[str, Any], str]] = [
     ({"shards": "one"}, "--shards must be between 1 and 32"),
     ({"shards": "1,,2"}, "--shards must be between 1 and 32"),
     ({"shards": "1,2,4", "url": "http://there"}, "--shards must be one number with --url"),
-    ({"shards": "1,2,4", "repeats": 1}, "--repeats must be at least 2 with several --shards"),
+    ({"shards": "1,2,4", "repeats": 2}, "--repeats must be at least 3 with several --shards"),
 ]
 
 

@@ -13,6 +13,7 @@ from loadtests.capacity_run import changed
 from loadtests.load_commands import BOUNDS, code_of, load
 from results import capacity_report, load_report
 from results.capacity_words import CAPACITY_RESULT, against, capacity_told, for_peak
+from results.capacity_words import advice as advised
 from results.load_words import RESULT, headline, table
 from scenarios.commands import report
 from scenarios.exits import Exit
@@ -22,7 +23,7 @@ GIVEN: dict[str, Any] = {
     "connections": 50, "generators": 1, "shards": "2", "standby": False, "url": "", "key": "", "adapter": None,
     "ca_file": "", "drill": "", "hot_customers": 0.0, "hot_coupon": 0.0, "bulk": 0.0,
 }  # fmt: skip
-SEARCH: dict[str, Any] = {"trial_seconds": 1.0, "repeats": 2, "peak": 0.0, "baseline": None, "at_shards": None}
+SEARCH: dict[str, Any] = {"trial_seconds": 1.0, "repeats": 3, "peak": 0.0, "baseline": None, "at_shards": None}
 TIMES = {"p50": 9.5, "p90": 12.0, "p99": 21.3, "p99_9": 30.0, "max": 38.0, "mean": 10.0}
 STAGE: dict[str, Any] = {
     "stage": "steady", "counts": True, "seconds": 10.0, "at_once": 0, "planned": 2_000, "offered_per_s": 201.6,
@@ -140,6 +141,7 @@ def test_a_search_leads_with_the_rate(tmp_path: Path) -> None:
     noisy = {**STAGE, "cores": STAGE["cores"] | {"the others": 0.7}}
     trials = [{"rate": 100.0, "kept": True, "invalid": [], **noisy}]
     assert "everything else on the machine used up to 0.7 cores" in capacity_told(CAPACITY | {"trials": trials})[1]
+    assert advised(CAPACITY | {"low": 700.0}).startswith("Do not plan with it: searches differ too much.")
     assert "everything else" not in validity and advice.startswith(
         "Plan with 805/s a machine: 70% of the interval's lower end"
     )
