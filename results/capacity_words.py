@@ -83,7 +83,9 @@ def what_was_full(full: Mapping[str, Any]) -> str:
         return f"{name} was full, with {cores:.2f} of the one core it can use ({used} were used: {most})"
     if full["full"] == "machine":
         return f"the machine was full: {used} were used ({most})"
-    near = f", and no process used a whole one ({name} the most, {cores:.2f})" if name else ""
+    if not name:
+        return f"what the service used cannot be seen from here; {used} were used ({most})"
+    near = f", and no process used a whole one ({name} the most, {cores:.2f})"
     return f"no core was full: {used} were used{near}; what took long was the disk, or bursts ({most})"
 
 

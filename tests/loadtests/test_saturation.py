@@ -67,6 +67,7 @@ def test_a_shard_that_gets_more_is_seen() -> None:
     [
         ({"gateway": 0.95, "shard 0": 0.2}, "process", "gateway was full, with 0.95 of the one core it can use"),
         ({"gateway": 0.2, OTHERS: cores_of_machine()}, "machine", "the machine was full: "),
+        ({"generator": 0.4}, "nothing", "what the service used cannot be seen from here; 0.4 of this machine's"),
         ({"gateway": 0.4, "shard 0": 0.5}, "nothing", "no core was full: 0.9 of this machine's"),
     ],
 )
