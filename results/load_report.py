@@ -87,23 +87,30 @@ def stage_row(at: int, one: dict[str, Any]) -> Markup:
 
 
 def waits_table(found: dict[str, Any]) -> Markup:
-    heads = ("stage", "generator late, p99", "generator busy", "waiting for a shard", "waiting for the Ledger",
-             "oldest batch", "gateway's loop late", "shards: events", "shards: cores")  # fmt: skip
-    return rows_table(heads, [waits_row(at, one) for at, one in enumerate(found["stages"])])
+    """Of a service that is not our gateway only the generator is known."""
+    heads = ["stage", "generator late, p99", "generator busy"]
+    is_ours = any(one["queue_events"] is not None for one in found["stages"])
+    if is_ours:
+        heads += ["waiting for a shard", "waiting for the Ledger", "oldest batch", "gateway's loop late",
+                  "shards: events", "shards: cores"]  # fmt: skip
+    return rows_table(heads, [waits_row(at, one, is_ours) for at, one in enumerate(found["stages"])])
 
 
-def waits_row(at: int, one: dict[str, Any]) -> Markup:
+def waits_row(at: int, one: dict[str, Any], is_ours: bool) -> Markup:
     place = f"stages[{at}]"
-    return row(
-        head(words(one["stage"])),
-        figure(f"{place}.late_ms.p99", one["late_ms"].get("p99"), "number:2"),
-        figure(f"{place}.busy", max(one["busy"], default=0.0), "percent:0"),
+    ours = (
         figure(f"{place}.queue_events", one["queue_events"], "count"),
         figure(f"{place}.settling", one["settling"], "count"),
         figure(f"{place}.oldest_batch_ms", one["oldest_batch_ms"], "number:0"),
         figure(f"{place}.loop_lag_ms", one["loop_lag_ms"], "number:1"),
         figure(f"{place}.skew.events", one["skew"]["events"], "number:2"),
         figure(f"{place}.skew.cores", one["skew"]["cores"], "number:2"),
+    )
+    return row(
+        head(words(one["stage"])),
+        figure(f"{place}.late_ms.p99", one["late_ms"].get("p99"), "number:2"),
+        figure(f"{place}.busy", max(one["busy"], default=0.0), "percent:0"),
+        *(ours if is_ours else ()),
     )
 
 
