@@ -1,6 +1,6 @@
 """Gunther's Universal Scalability Law through measured rates: what more shards bring, with intervals.
 
-X(n) = λ n / (1 + σ (n − 1) + κ n (n − 1)), Gunther 2008, arXiv:0808.1431, equation 2: λ is what one shard does alone, σ
+X(n) = λ n / (1 + σ (n − 1) + κ n (n − 1)), Gunther 2008, arXiv:0808.1431: λ is what one shard does alone, σ
 the share of work that waits its turn, κ what each pair costs to agree. n / X(n) is linear in a = 1/λ, b = σ/λ and
 c = κ/λ, which makes a fit of logarithms a few rounds of least squares with b, c ≥ 0, and never one that ends elsewhere.
 
