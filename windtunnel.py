@@ -280,7 +280,7 @@ def load(
     arrivals: Annotated[str, typer.Option(help="poisson or uniform.")] = "poisson",
     connections: Annotated[int, typer.Option(help="At most so many at once.")] = 200,
     generators: Annotated[int, typer.Option(help="Locust processes.")] = 1,
-    shards: Annotated[int, typer.Option(help="Of our gateway.")] = 2,
+    shards: Annotated[str, typer.Option(help="Of our gateway; capacity: also several, like 1,2,4.")] = "2",
     standby: Annotated[bool, typer.Option("--standby", help="A standby beside every shard and the Ledger.")] = False,
     url: Annotated[str, typer.Option(help="A service that runs already, instead of our gateway.")] = "",
     key: Annotated[str, typer.Option(help="Its key.", envvar="WINDTUNNEL_LOAD_KEY")] = "",
@@ -294,6 +294,9 @@ def load(
     repeats: Annotated[int, typer.Option(help="capacity: how often it is searched (1 to 10).")] = 3,
     peak: Annotated[float, typer.Option(help="capacity: how many machines does this rate need?")] = 0.0,
     baseline: Annotated[Path | None, typer.Option(help="capacity: the capacity.json of a search before.")] = None,
+    at_shards: Annotated[
+        int | None, typer.Option(help="capacity: what would so many do? At most twice the most that are measured.")
+    ] = None,
     out: Out = Path("runs"),
     as_json: Json = False,
 ) -> None:
@@ -304,6 +307,7 @@ def load(
     how |= {"hot_customers": hot_customers, "hot_coupon": hot_coupon, "bulk": bulk}
     if profile == load_commands.CAPACITY:
         search = {"trial_seconds": trial_seconds, "repeats": repeats, "peak": peak, "baseline": baseline}
+        search["at_shards"] = at_shards
         finish(capacity_commands.capacity(slo or load_commands.SLO, search, out, as_json, **how))
     finish(load_commands.load(profile, slo, out, as_json, drill=drill, **how))
 

@@ -63,6 +63,7 @@ class Lane:
     settling: list[Settling] = field(default_factory=list)
     heard: dict[int, np.ndarray] = field(default_factory=dict)  # replies to the shard's latest contributions
     queued: int = 0  # what waits in `queue` and `many`
+    sent: int = 0  # events of all batches
 
     def put(self, part: Part) -> None:
         (self.queue if part.block.size <= FEW_MAX else self.many).append(part)
@@ -187,6 +188,7 @@ class Dispatcher:
         parts = lane.take()
         arrays = joined(parts)
         lane.number += 1
+        lane.sent += len(arrays.events)
         times, present = arrays.events["time_ms"], self.now_ms()
         times[times == NONE] = present
         time_ms = max(present, int(times.max(initial=0)))

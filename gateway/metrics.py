@@ -204,6 +204,8 @@ def _lanes(sources: Sources) -> Iterator[Metric]:
 
     yield of("queue_events", "Events and profiles that wait for their shard.", lambda lane: lane.queued)
     yield of("queue_events_max", "As many may wait; more are refused with 429.", lambda lane: dispatcher.queue_max)
+    sent = {shard: float(lane.sent) for shard, lane in shards.items()}
+    yield counter("shard_events", "Events that were sent to be decided, by shard.", ("shard",), sent)
     yield of("batches_under_way", "Batches that were sent and not decided yet.", lambda lane: len(lane.flights))
     yield of("batch_events", "Events in those batches.", lambda lane: sum(
         part.size for flight in lane.flights for part in flight.parts))  # fmt: skip

@@ -1,6 +1,8 @@
 """Customers by the ids that callers give them. On disk an id is a keyed hash: whoever has the file has no ids."""
 
+import functools
 import hashlib
+import math
 import os
 import secrets
 import sqlite3
@@ -8,11 +10,13 @@ import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from engine.records import NONE
+from engine.records import NONE, PARTITIONS
 
 FILE, PEPPER = "register.db", "register.key"
 TOKEN_BYTES, PEPPER_BYTES = 16, 32
 TOKENS_MAX = 250_000  # ids whose tokens are at hand
+SPREAD = 1  # version of a file whose numbers are given out all over the room; before, one after the other
+GOLDEN = (5**0.5 - 1) / 2
 
 
 class RegisterError(Exception):
@@ -24,7 +28,8 @@ class RoomError(Exception):
 
 
 class Register:
-    """Ids to numbers from 0, given out in order and never again. What was given out outlives a loss of power."""
+    """Ids to numbers, given out all over the room, for shards own ranges of them and are to fill evenly; never again.
+    What was given out outlives a loss of power."""
 
     def __init__(self, folder: Path, room: int) -> None:
         """Raises RegisterError where one file of two is missing: customers would become others."""
@@ -42,6 +47,10 @@ class Register:
         )
         rows = self._database.execute("SELECT token, number FROM customers")
         self._numbers: dict[bytes, int] = dict(rows)
+        if not self._numbers:
+            self._database.execute(f"PRAGMA user_version = {SPREAD}")
+        ((version,),) = self._database.execute("PRAGMA user_version")
+        self._is_spread = version == SPREAD
 
     def __len__(self) -> int:
         return len(self._numbers)
@@ -80,7 +89,9 @@ class Register:
             new = dict.fromkeys(token for token in tokens if token not in self._numbers)
             self.raise_if_no_room(len(new))
             if new:
-                self._write(zip(new, range(len(self), len(self) + len(new)), strict=True))
+                places = range(len(self), len(self) + len(new))
+                numbers = (spread(place, self.room) for place in places) if self._is_spread else places
+                self._write(zip(new, numbers, strict=True))
         return [self._numbers[token] for token in tokens]
 
     def enrol_each(self, customers: Sequence[str]) -> list[int | RoomError]:
@@ -111,6 +122,23 @@ class Register:
 
     def close(self) -> None:
         self._database.close()
+
+
+def spread(order: int, room: int) -> int:
+    """Which number is given out after so many others: each of room once. One to every partition, those far apart first,
+    before any gets a second one."""
+    size = -(-room // PARTITIONS)
+    whole, rest = divmod(room, size)
+    longer = rest * (whole + 1)  # of the first `rest` numbers of a partition there is one more
+    count = whole + 1 if order < longer else whole
+    offset, at = divmod(order if order < longer else order - longer, count)
+    return at * stride(count) % count * size + offset + (0 if order < longer else rest)
+
+
+@functools.lru_cache
+def stride(count: int) -> int:
+    """Steps that come to every one of so many, and after any few of them lie far apart."""
+    return next(step for step in range(max(1, round(count * GOLDEN)), count + 1) if math.gcd(step, count) == 1)
 
 
 def token_of_id(customer: str, pepper: bytes) -> bytes:

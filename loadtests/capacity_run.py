@@ -5,12 +5,14 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from loadtests.capacity import Capacity, Trial, capacity, change, machines
+from loadtests.capacity import IMPROVED, REGRESSED, SAME, Capacity, Trial, capacity, change, machines
 from loadtests.gauges import Gauges
 from loadtests.generator.profiles import level
 from loadtests.load_found import Slo, is_reached
 from loadtests.load_found import as_found as load_found
 from loadtests.load_run import Bench
+from loadtests.machine import OTHERS
+from loadtests.saturation import saturated
 
 FIRST_PER_S, MOST_PER_S = 100.0, 20_000.0
 WARM_S, RESTS_S, AGAIN = 1.5, 1.0, 2  # seconds before a trial is judged and after it; times that an invalid one is held
@@ -61,20 +63,32 @@ def words(trial: Trial) -> str:
 
 
 def changed(found: Capacity, before: dict[str, Any]) -> dict[str, Any]:
-    """Against a baseline."""
+    """Against a baseline. What is known to be at least so much has not regressed, and nothing is better than it."""
     one = change((found.per_s, found.low, found.high), (before["per_s"], before["low"], before["high"]))
-    return {"word": one.word, "ratio": one.ratio, "low": one.low, "high": one.high, "before_per_s": before["per_s"]}
+    cannot_be = {REGRESSED} if found.is_bound else set()
+    cannot_be |= {IMPROVED} if before["ends"] else set()
+    return {
+        "word": SAME if one.word in cannot_be else one.word,
+        "ratio": one.ratio,
+        "low": one.low,
+        "high": one.high,
+        "before_per_s": before["per_s"],
+        "is_bound": found.is_bound or bool(before["ends"]),
+    }
 
 
-def saturated(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """What was full at the lowest rate that was not kept: cores by process, the most first, and what waited."""
-    failed = [row for row in rows if not row["kept"]]
-    if not failed:
-        return {}
-    row = min(failed, key=lambda one: float(one["rate"]))
-    cores = sorted(row["cores"].items(), key=lambda one: -one[1])
-    return {"rate": row["rate"], "cores": cores, "queue_events": row["queue_events"], "loop_lag_ms": row["loop_lag_ms"],
-            "generator_busy": max(row["busy"], default=0.0)}  # fmt: skip
+def measured(found: Capacity, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """What a search found."""
+    return {
+        "per_s": found.per_s,
+        "low": found.low,
+        "high": found.high,
+        "searches": found.searches,
+        "ends": found.ends,
+        "trials": rows,
+        "saturated": saturated(rows),
+        "search": [asdict(trial) | {"row": None} for trial in found.trials],
+    }
 
 
 def as_found(
@@ -83,19 +97,14 @@ def as_found(
 ) -> dict[str, Any]:  # fmt: skip
     """The whole result. peak: 0 where none is stated; before: the result of a baseline."""
     planned = HEADROOM * found.low, HEADROOM * found.high
-    return about | {
+    return about | measured(found, rows) | {
         "peak": peak,
         "machines": list(machines(peak, planned)) if peak else None,
         "change": None if before is None else changed(found, before),
         "slo": str(slo),
-        "per_s": found.per_s,
-        "low": found.low,
-        "high": found.high,
-        "searches": found.searches,
-        "ends": found.ends,
+        "slo_ms": slo.most_ms,
         "target_per_s": HEADROOM * found.low,
         "headroom": HEADROOM,
-        "trials": rows,
-        "saturated": saturated(rows),
-        "search": [asdict(trial) | {"row": None} for trial in found.trials],
-    }
+        "scaling": None,
+        "others": OTHERS,
+    }  # fmt: skip

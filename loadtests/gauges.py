@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 EVERY_S, WITHIN_S = 1.0, 5.0
 KEPT = {
     "windtunnel_queue_events", "windtunnel_loop_lag_seconds", "windtunnel_oldest_batch_seconds", "windtunnel_settling",
-    "windtunnel_put_off", "windtunnel_batch_events", "windtunnel_seat_without_leader",
+    "windtunnel_put_off", "windtunnel_batch_events", "windtunnel_seat_without_leader", "windtunnel_shard_events_total",
 }  # fmt: skip
 Gauge = tuple[float, dict[str, float]]  # seconds since 1970; values by name and seat
 
@@ -53,6 +53,13 @@ def values(text: str) -> dict[str, float]:
             if sample.name in KEPT:
                 found["/".join([sample.name, *sample.labels.values()])] = sample.value
     return found
+
+
+def risen_between(samples: list[Gauge], name: str, since: float, until: float) -> dict[str, float]:
+    """By how much each label's counter rose between the first and the last look; nothing where nobody looked twice."""
+    within = [of for at, of in samples if since <= at <= until]
+    keys = [key for key in (within[0] if len(within) > 1 else {}) if key.partition("/")[0] == name]
+    return {key.partition("/")[2]: within[-1].get(key, 0.0) - within[0][key] for key in keys}
 
 
 def most_between(samples: list[Gauge], name: str, since: float, until: float) -> float | None:

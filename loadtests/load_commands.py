@@ -12,18 +12,21 @@ from typing import Any
 from loadtests.generator.arrivals import LAWS
 from loadtests.generator.profiles import PROFILES
 from loadtests.strikes import STRIKES
-from results.load_words import RESULT, answer, table
+from results.load_words import RESULT, answer, many_shards, table
 from scenarios.console import complain, folder_for_runs, guarded, print_json, progress
 from scenarios.exits import Exit, UsageError
 
 CAPACITY, SLO = "capacity", "p99=25ms"
 KNOWN = ", ".join(PROFILES)
-MIX, NOT_OPTIONS = ("hot_customers", "hot_coupon", "bulk"), ("trial_seconds", "repeats", "peak", "baseline", "drill")
+MIX = ("hot_customers", "hot_coupon", "bulk")
+NOT_OPTIONS = ("trial_seconds", "repeats", "peak", "baseline", "at_shards", "drill")
+SHAPE = ("rate", "seconds")  # which a search chooses itself
+ZERO_BY_DEFAULT = ("hot_customers", "hot_coupon", "peak")
 OBJECTIVE_MS = 1_000.0  # of an answer, while something is broken
 SCENARIO = Path(__file__).resolve().parent.parent / "scenarios" / "library" / "account_ring.scenario.yaml"
 BOUNDS = {
     "rate": (1.0, 20_000.0), "seconds": (1.0, 14_400.0), "customers": (100, 200_000), "days": (1, 14),
-    "shards": (1, 32), "connections": (1, 900), "generators": (1, 16), "hot_customers": (0.0, 1.0),
+    "connections": (1, 900), "generators": (1, 16), "hot_customers": (0.0, 1.0),
     "hot_coupon": (0.0, 1.0), "bulk": (0.0, 0.5), "trial_seconds": (1.0, 600.0), "repeats": (1, 10),
     "peak": (0.0, 10_000_000.0),
 }  # fmt: skip
@@ -102,7 +105,7 @@ def about(bench: Any, options: Any) -> dict[str, Any]:
     """What was asked of what."""
     return {
         "sentence": bench.profile.sentence,
-        "target": options.url or f"windtunnel serve, {options.shards} shards",
+        "target": options.url or f"windtunnel serve, {many_shards(options.shards)}",
         "scenario": options.scenario.name,
         "customers": options.customers,
         "seed": options.seed,
@@ -118,6 +121,7 @@ def about(bench: Any, options: Any) -> dict[str, Any]:
 
 def checked(profile: str, slo: str | None, given: dict[str, Any]) -> tuple[Any, Any]:
     """Options and objective within bounds; UsageError with everything that is not."""
+    from loadtests.capacity_shards import numbers_of
     from loadtests.journeys import Mix
     from loadtests.load_found import Slo, SloError
     from loadtests.load_run import LoadOptions
@@ -133,10 +137,13 @@ def checked(profile: str, slo: str | None, given: dict[str, Any]) -> tuple[Any, 
     mix = Mix(**{name: given[name] for name in MIX})
     own = {name: value for name, value in given.items() if name not in (*MIX, *NOT_OPTIONS)}
     own["scenario"] = given["scenario"] or SCENARIO
+    own["shards"] = numbers_of(given["shards"])[0]
     return LoadOptions(**own, mix=mix), objective
 
 
 def problems(profile: str, given: dict[str, Any]) -> list[str]:
+    from loadtests.capacity_shards import problems as shard_problems
+
     wrong = []
     if profile not in PROFILES:
         wrong.append(f"a profile must be one of {KNOWN}, {CAPACITY} (got {profile})")
@@ -153,6 +160,7 @@ def problems(profile: str, given: dict[str, Any]) -> list[str]:
         wrong.append(f"--drill must be one of {', '.join(STRIKES)} (got {drill})")
     if drill and given["url"]:
         wrong.append("--drill must come without --url: only a gateway of its own is broken on purpose")
+    wrong += shard_problems(given, is_search="repeats" in given)
     for name in ("scenario", "adapter", "baseline"):
         if given.get(name) and not Path(given[name]).is_file():
             wrong.append(f"--{name} must be a file (got {given[name]})")
@@ -163,7 +171,9 @@ def command(profile: str, slo: str | None, given: dict[str, Any]) -> str:
     """What repeats it; keys are not told."""
     words = ["windtunnel", "load", profile]
     for name, value in given.items():
-        if value in (None, "", False) or name == "key":
+        if value is None or value is False or value == "" or name == "key" or (name in ZERO_BY_DEFAULT and not value):
+            continue
+        if profile == CAPACITY and name in SHAPE:
             continue
         option = f"--{'arrivals' if name == 'law' else name.replace('_', '-')}"
         words += [option] if value is True else [option, f"{value:g}" if isinstance(value, float) else str(value)]

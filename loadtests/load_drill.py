@@ -11,7 +11,7 @@ from loadtests.generator.profiles import starts
 from loadtests.load_audit import kept_events, lost
 from loadtests.load_run import Bench, Loaded
 from loadtests.strikes import STRIKES, Striker
-from loadtests.target import LOG, room_for
+from loadtests.target import room_for
 
 BACK_WITHIN_S = 10.0
 
@@ -20,9 +20,9 @@ class LoadDrill:
     """One strike, in the middle of what is judged."""
 
     def __init__(self, name: str, bench: Bench, objective_ms: float) -> None:
-        assert bench.target.folder is not None, "only our own gateway is struck"
+        assert bench.target.log is not None, "only our own gateway is struck"
         self.bench, self.objective_ms = bench, objective_ms
-        self.striker = Striker(STRIKES[name], bench.folder / LOG)
+        self.striker = Striker(STRIKES[name], bench.target.log)
         self.kept: dict[int, int] = {}
         bench.at_end = self._audit
 

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from loadtests.gauges import Gauge, most_between
+from loadtests.gauges import Gauge, most_between, risen_between
 from loadtests.generator.meters import PERCENTILES, Meter, times_ms
 from loadtests.load_run import Loaded
 from loadtests.machine import OTHERS, cores_between
+from loadtests.saturation import by_shard, of_target, skew
 
 BUSY_MOST = 0.9  # share of a core above which a generator may be what is measured
 LATE_MOST_MS = 5.0  # p99, of the generator itself
@@ -71,7 +72,14 @@ def row_of(loaded: Loaded, number: int, gauges: list[Gauge]) -> dict[str, Any]:
         "late_ms": times_ms(meter.late),
         "busy": [busiest(of, since - loaded.began, until - loaded.began) for of in loaded.busy],
         "cores": cores,
+        "target_cores": of_target(cores),
+        "skew": {
+            "events": skew(risen_between(gauges, "windtunnel_shard_events_total", since, until)),
+            "cores": skew(by_shard(cores)),
+        },
         "queue_events": most_between(gauges, "windtunnel_queue_events", since, until),
+        "settling": most_between(gauges, "windtunnel_settling", since, until),
+        "oldest_batch_ms": in_ms(most_between(gauges, "windtunnel_oldest_batch_seconds", since, until)),
         "loop_lag_ms": in_ms(most_between(gauges, "windtunnel_loop_lag_seconds", since, until)),
     }
 

@@ -21,8 +21,9 @@ from loadtests.generator.meters import Meter, added
 from loadtests.generator.plan import DROPPED_AFTER_S, PLAN, LoadPlan
 from loadtests.generator.profiles import Profile, Stage, starts
 from loadtests.generator.tape import Tape, Taped
+from loadtests.host_processes import GATEWAY, HostProcesses
 from loadtests.journeys import Mix, People, lived, mixed, steps
-from loadtests.machine import Sample, Watch
+from loadtests.machine import GENERATOR, Part, Sample, Watch
 from loadtests.target import OUR_ADAPTER, Target, enrolled, our_gateway
 
 LOCUST = (sys.executable, "-m", "locust")
@@ -170,10 +171,8 @@ def generated(
         ]
         ends = threading.Timer(seconds + SPARE_S, end_all, [processes])
         ends.start()
-        parts = {"generator" if at == 0 else f"generator {at}": one.pid for at, one in enumerate(processes)}
-        parts |= {"target": target.process} if target.process else {}
         try:
-            with Watch(parts) as watch:
+            with Watch(parts_of(target, [one.pid for one in processes])) as watch:
                 began = time.monotonic()
                 while processes[0].poll() is None:
                     tell(min(1.0, (time.monotonic() - began) / seconds))
@@ -189,6 +188,15 @@ def generated(
             said.seek(0)
             raise BenchError(f"the generators ended with {codes} without a result: {last_line(said.read())}")
     return watch.samples
+
+
+def parts_of(target: Target, generators: Sequence[int]) -> dict[str, Part]:
+    """What is watched, by name."""
+    parts = {GENERATOR if at == 0 else f"{GENERATOR} {at}": Part(process) for at, process in enumerate(generators)}
+    if target.process:
+        known = HostProcesses(target.log)
+        parts[GATEWAY] = Part(target.process, known.name, known.read)
+    return parts
 
 
 def begins_at(plan: LoadPlan) -> float:

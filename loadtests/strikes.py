@@ -1,6 +1,5 @@
 """What breaks a gateway that is under load, on purpose: its processes, by id."""
 
-import json
 import os
 import signal
 import threading
@@ -9,6 +8,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from loadtests.host_processes import HostProcesses
 
 FROZEN_S = 3.0
 
@@ -75,13 +76,9 @@ class Striker:
 
 def process_of(seat: str, log: Path) -> int:
     """The latest process that recovered as a host of a seat. Raises StrikeError."""
-    process = 0
-    for line in log.read_text("utf-8", "replace").splitlines():
-        if not line.startswith("{"):
-            continue
-        said = json.loads(line)
-        if said.get("event") == "recovered" and said["host"].rpartition(".")[0] == seat:
-            process = int(said["process"])
+    known = HostProcesses(log)
+    known.read()
+    process = known.latest(seat)
     if not process:
         raise StrikeError(f"{log} names no process of {seat}")
     return process

@@ -34,6 +34,7 @@ class Target:
     process: int = 0  # its first one, where it is on this machine
     operator: str = ""  # key that may read our metrics
     folder: Path | None = None  # of our gateway
+    log: Path | None = None  # what it says
 
 
 @contextmanager
@@ -49,8 +50,9 @@ def our_gateway(people: People, shards: int, standby: bool, folder: Path) -> Ite
     words = ["serve", str(people.policy), *(str(word) for pair in how.items() for word in pair)]
     words += ["--standby"] if standby else []
     headers = {"authorization": f"Bearer {client}"}
-    with running("windtunnel", words, server, "/readyz", folder / LOG) as process:
-        yield Target(f"http://{HOST}:{server.port}", windtunnel, headers, process, operator, place)
+    log = folder / LOG
+    with running("windtunnel", words, server, "/readyz", log) as process:
+        yield Target(f"http://{HOST}:{server.port}", windtunnel, headers, process, operator, place, log)
 
 
 def room_for(people: People) -> int:

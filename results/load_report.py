@@ -8,12 +8,11 @@ from markupsafe import Markup
 
 from results.charts import Rows, curves
 from results.comparison_marks import head, right, row, rows_table
+from results.load_tables import both_times, most_used, processes
 from results.load_words import PERCENTILES, RESULT, drilled, headline, slowest, verdict
 from results.markup import chart, computed, words
 from results.pages import furniture, rendered, written
 from results.words import NOTHING
-
-LEAST_CORES = 0.02  # a process below that is not drawn
 
 
 def render(folder: Path) -> Path:
@@ -37,7 +36,7 @@ def content(found: dict[str, Any], name: str) -> dict[str, Any]:
         "facts": facts(found),
         "invalid": [words(why) for why in found["invalid"]],
         "stages": stage_table(found),
-        "service": service_table(found),
+        "waits": waits_table(found),
         "against_rate": against_rate(found),
         "over_time": answers_over_time(found) if found["drill"] else over_time(found),
         "actions": action_table(found),
@@ -68,8 +67,8 @@ def milliseconds(name: str, times: dict[str, float]) -> list[Markup]:
 
 
 def stage_table(found: dict[str, Any]) -> Markup:
-    heads = ("stage", "offered/s", "achieved/s", "dropped", "errors", *PERCENTILES.values(), "waiting at most")
-    return rows_table(heads, [stage_row(at, one) for at, one in enumerate(found["stages"])])
+    heads = ("stage", "offered/s", "achieved/s", "dropped", "errors", *PERCENTILES.values(), "waiting", "cores")
+    return rows_table(heads, [stage_row(at, one) for at, one in enumerate(found["stages"])], css="dense")
 
 
 def stage_row(at: int, one: dict[str, Any]) -> Markup:
@@ -81,24 +80,37 @@ def stage_row(at: int, one: dict[str, Any]) -> Markup:
         figure(f"{place}.achieved_per_s", one["achieved_per_s"], "number:0"),
         figure(f"{place}.dropped", one["dropped"], "count"),
         figure(f"{place}.errors", sum(one["failed"].values()), "count"),
-        *milliseconds(f"{place}.response_ms", one["response_ms"]),
+        *both_times(RESULT, place, one),
         figure(f"{place}.queue_events", one["queue_events"], "count"),
+        figure(f"{place}.target_cores", one["target_cores"], "number:2"),
     )
 
 
-def service_table(found: dict[str, Any]) -> Markup:
-    heads = ("stage", *PERCENTILES.values(), "generator late, p99", "generator busy", "loop late at most")
-    return rows_table(heads, [service_row(at, one) for at, one in enumerate(found["stages"])])
+def waits_table(found: dict[str, Any]) -> Markup:
+    """Of a service that is not our gateway only the generator is known."""
+    heads = ["stage", "generator late, p99", "generator busy"]
+    is_ours = any(one["queue_events"] is not None for one in found["stages"])
+    if is_ours:
+        heads += ["waiting for a shard", "waiting for the Ledger", "oldest batch", "gateway's loop late",
+                  "shards: events", "shards: cores"]  # fmt: skip
+    return rows_table(heads, [waits_row(at, one, is_ours) for at, one in enumerate(found["stages"])])
 
 
-def service_row(at: int, one: dict[str, Any]) -> Markup:
+def waits_row(at: int, one: dict[str, Any], is_ours: bool) -> Markup:
     place = f"stages[{at}]"
+    ours = (
+        figure(f"{place}.queue_events", one["queue_events"], "count"),
+        figure(f"{place}.settling", one["settling"], "count"),
+        figure(f"{place}.oldest_batch_ms", one["oldest_batch_ms"], "number:0"),
+        figure(f"{place}.loop_lag_ms", one["loop_lag_ms"], "number:1"),
+        figure(f"{place}.skew.events", one["skew"]["events"], "number:2"),
+        figure(f"{place}.skew.cores", one["skew"]["cores"], "number:2"),
+    )
     return row(
         head(words(one["stage"])),
-        *milliseconds(f"{place}.service_ms", one["service_ms"]),
         figure(f"{place}.late_ms.p99", one["late_ms"].get("p99"), "number:2"),
         figure(f"{place}.busy", max(one["busy"], default=0.0), "percent:0"),
-        figure(f"{place}.loop_lag_ms", one["loop_lag_ms"], "number:1"),
+        *(ours if is_ours else ()),
     )
 
 
@@ -159,14 +171,8 @@ def felt(found: dict[str, Any]) -> Markup:
     rows: Rows = [{"what": "slowest answer", "second": at * bin_s, "ms": worst / 1_000}
                   for at, worst in enumerate(series["worst_us"])]  # fmt: skip
     drawn = curves(rows, "second", "ms", "what", "due at %{x:.2f} s: %{y:,.0f} ms")
-    at, layout = found["drill"]["struck_s"], drawn["layout"]
-    line = {"color": "@text", "width": 1, "dash": "dot"}
-    layout["shapes"] = [
-        {"type": "line", "xref": "x", "yref": "paper", "x0": at, "x1": at, "y0": 0, "y1": 1, "line": line}
-    ]
-    layout["annotations"] = [{"xref": "x", "yref": "paper", "x": at, "y": 1, "xanchor": "left", "yanchor": "bottom",
-                              "showarrow": False, "text": "struck", "font": {"size": 12}}]  # fmt: skip
-    layout["xaxis"]["title"] = {"text": "when it was due, seconds since it began", "standoff": 8}
+    mark_strike(drawn["layout"], found["drill"]["struck_s"])
+    drawn["layout"]["xaxis"]["title"] = {"text": "when it was due, seconds since it began", "standoff": 8}
     return chart("felt", "Slowest answer of each quarter of a second, ms", f"{RESULT}: series", rows, drawn, 280)
 
 
@@ -181,16 +187,23 @@ def answers_over_time(found: dict[str, Any]) -> Markup:
 
 
 def cores(found: dict[str, Any]) -> Markup:
-    """Cores used, by process: those that used the most."""
-    used: dict[str, float] = {}
-    for _, by in found["cores"]:
-        for name, share in by.items():
-            used[name] = used.get(name, 0.0) + share / len(found["cores"])
-    most = sorted((name for name, share in used.items() if share >= LEAST_CORES), key=lambda name: -used[name])[:5]
+    """Cores used, by process: those that used the most; the strike is marked."""
+    most = most_used(by for _, by in found["cores"])
     rows: Rows = [{"process": name, "second": at, "cores": by.get(name, 0.0)} for name in most
                   for at, by in found["cores"]]  # fmt: skip
     if not rows:
         return Markup("")
-    drawn = curves(rows, "second", "cores", "process", "%{x:.0f} s: %{y:.2f} cores")
+    drawn = processes(rows, "second", "%{x:.0f} s: %{y:.2f} cores")
     drawn["layout"]["xaxis"]["title"] = {"text": "seconds since it began", "standoff": 8}
-    return chart("cores", "Cores used, by process", f"{RESULT}: cores", rows, drawn, 300)
+    if found["drill"]:
+        mark_strike(drawn["layout"], found["drill"]["struck_s"])
+    return chart("cores", "Cores used, by process", f"{RESULT}: cores", rows, drawn, 340)
+
+
+def mark_strike(layout: dict[str, Any], at: float) -> None:
+    line = {"color": "@text", "width": 1, "dash": "dot"}
+    layout["shapes"] = [
+        {"type": "line", "xref": "x", "yref": "paper", "x0": at, "x1": at, "y0": 0, "y1": 1, "line": line}
+    ]
+    layout["annotations"] = [{"xref": "x", "yref": "paper", "x": at, "y": 1, "xanchor": "left", "yanchor": "bottom",
+                              "showarrow": False, "text": "struck", "font": {"size": 12}}]  # fmt: skip

@@ -69,6 +69,10 @@ def headline(found: Mapping[str, Any]) -> str:
     return f"The rate was held: {counts}{kept}."
 
 
+def many_shards(number: int) -> str:
+    return f"{number} shard{'' if number == 1 else 's'}"
+
+
 def listed(names: Sequence[str]) -> str:
     return ", ".join(names)
 

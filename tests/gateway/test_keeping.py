@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
+from engine.host.partitions import bounds_of
 from engine.policy.tables import load_policy
 from engine.profile_records import Given
 from gateway.asking import Asking
@@ -21,7 +22,7 @@ from gateway.dictionary import BodyError, Dictionary
 from gateway.engine_room import compiled_for
 from gateway.grouped import Grouped
 from gateway.patience import SlowError
-from gateway.register import Register, RoomError
+from gateway.register import Register, RoomError, spread
 from gateway.sealing import SecretKey
 from gateway.speaking import Speaking, Words
 from gateway.vault import Duty, Vault
@@ -186,9 +187,30 @@ def test_those_of_one_round_share_a_write(tmp_path: Path, monkeypatch: pytest.Mo
         return [first, more]
 
     first, more = run(at_once())
-    assert first == [*range(64)] * 2 and len(commits) == 2
-    assert more[:6] == [*range(64, 70)] and all(isinstance(one, RoomError) for one in more[6:])
-    assert Register(tmp_path, 70).number("d-5") == 69
+    numbers = [spread(order, 70) for order in range(70)]
+    assert first == numbers[:64] * 2 and len(commits) == 2
+    assert more[:6] == numbers[64:] and all(isinstance(one, RoomError) for one in more[6:])
+    assert Register(tmp_path, 70).number("d-5") == numbers[69]
+
+
+@pytest.mark.parametrize("room", [1, 2, 70, 256, 257, 300, 3_000, 20_011])
+def test_numbers_are_given_out_all_over_the_room(room: int) -> None:
+    """Each once; and with a part of the room taken, shards that own ranges of it have as many customers each."""
+    given = [spread(order, room) for order in range(room)]
+    assert sorted(given) == [*range(room)]
+    for shards in (2, 3, 8):
+        for taken in (room // 10, room // 2, room * 2 // 3):
+            counts = [sum(first <= number < end for number in given[:taken]) for first, end in bounds_of(room, shards)]
+            assert max(counts) - min(counts) <= 0.1 * taken / shards + 3, (shards, taken, counts)
+
+
+def test_a_register_of_before_goes_on_as_it_began(tmp_path: Path) -> None:
+    """Its numbers were given out one after the other: another order would meet those."""
+    register = Register(tmp_path, 300)
+    register._write([(register.token("a"), 0), (register.token("b"), 1)])
+    register._database.execute("PRAGMA user_version = 0")
+    register.close()
+    assert Register(tmp_path, 300).enrol(["c", "b", "d"]) == [2, 1, 3]
 
 
 def test_a_failure_is_told_to_whom_it_concerns() -> None:

@@ -1,5 +1,6 @@
 """A gateway that is broken while it is under load: nothing is lost, and what callers felt is told."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from loadtests.load_audit import lost
 from loadtests.load_commands import code_of, load
 from loadtests.load_drill import felt_after
 from loadtests.strikes import StrikeError, process_of
-from results.load_words import answer, verdict
+from results.load_words import RESULT, answer, verdict
 from scenarios.exits import Exit
 from tests.loadtests.test_load_commands import FOUND, GIVEN
 
@@ -83,6 +84,13 @@ def test_a_killed_shard_loses_nothing_under_load(tmp_path: Path, capsys: pytest.
     said = capsys.readouterr()
     assert code in (Exit.FINE, Exit.MISSED, Exit.SATURATED), said.err  # other tests take the machine from it
     assert "LOST" not in said.out and (tmp_path / said.out.splitlines()[-1]).is_file()
+    assert {"gateway", "Ledger", "shard 0", "shard 1", "generator"} <= processes_in(tmp_path)
+
+
+def processes_in(folder: Path) -> set[str]:
+    """Names of those that used cores."""
+    (file,) = folder.glob(f"*/{RESULT}")
+    return {name for _, cores in json.loads(file.read_text("utf-8"))["cores"] for name in cores}
 
 
 @pytest.mark.long
@@ -91,3 +99,5 @@ def test_a_killed_shard_loses_nothing_under_load(tmp_path: Path, capsys: pytest.
 def test_callers_are_back_soon(drill: str, standby: bool, tmp_path: Path) -> None:
     more = {"rate": 200.0, "seconds": 12.0, "drill": drill, "standby": standby}
     assert load("steady", None, tmp_path, False, **GIVEN | more) == Exit.FINE
+    took_over = {"kill-shard": "shard 0 (host ", "kill-ledger": "Ledger (host "}.get(drill, "")
+    assert any(name.startswith(took_over) for name in processes_in(tmp_path))
