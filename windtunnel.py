@@ -109,11 +109,18 @@ def check(
     customers: Annotated[int | None, typer.Option(help="So many customers in every scenario.")] = None,
     beside: Annotated[int | None, typer.Option(help="Scenarios at the same time; without, one for each core.")] = None,
     minutes: Annotated[float | None, typer.Option(help="What has not begun by then is not judged, and missed.")] = None,
+    mutate: Annotated[
+        bool, typer.Option("--mutate", help="Change the policies line by line; say which changes nobody notices.")
+    ] = False,
+    mutants: Annotated[int | None, typer.Option(help="With --mutate: so many, drawn by --seed; without, all.")] = None,
+    seed: Annotated[int | None, typer.Option(help="With --mutate: same seed, same sample.")] = None,
+    aim: Annotated[str | None, typer.Option(help="With --mutate: the share to be noticed; without, 95%.")] = None,
     out: Out = Path("runs"),
     as_json: Json = False,
 ) -> None:
-    """Run scenarios and say which expectations are missed."""
-    finish(commands.check(paths or [], junit, customers, beside, minutes, out, as_json))
+    """Run scenarios and say which expectations are missed; or, with --mutate, what they would not notice."""
+    mutation = {"mutate": mutate, "mutants": mutants, "seed": seed, "aim": aim}
+    finish(commands.check(paths or [], junit, customers, beside, minutes, out, as_json, mutation))
 
 
 @app.command()

@@ -144,10 +144,11 @@ def compare(path: Path, given: dict[str, Any], as_json: bool, out: Path, **how: 
 # --- check ------------------------------------------------------------------------------------------------------------
 def check(
     paths: list[Path], junit: Path | None, customers: int | None, beside: int | None, minutes: float | None, out: Path,
-    as_json: bool,
+    as_json: bool, mutate: dict[str, Any] | None = None,
 ) -> int:  # fmt: skip
     def action() -> int:
         from scenarios.check import Asked, check_files, scenario_files
+        from scenarios.check_mutate import mutate_files, wanted
 
         check_options(scenario_options(customers=customers))
         if beside is not None and not 1 <= beside <= BESIDE_MOST:
@@ -156,9 +157,12 @@ def check(
             raise UsageError(f"--minutes must be above 0 and at most {MINUTES_MOST:,} (got {minutes:g})")
         if junit is not None and junit.is_dir():
             raise UsageError(f"--junit must be a file (got a folder: {junit})")
+        asked = wanted(mutate or {}, customers, beside or os.cpu_count() or 1, minutes)
         files = scenario_files(paths or [LIBRARY])
         with folder_for_runs(out):
             warm_up(lambda share: None)
+            if asked is not None:
+                return mutate_files(files, asked, junit, as_json, progress)
             cores = beside or min(os.cpu_count() or 1, len(files))
             return check_files(files, Asked(customers, out), cores, minutes, junit, as_json, progress)
 
