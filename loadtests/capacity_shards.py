@@ -9,6 +9,7 @@ from results.scaling import FURTHEST, POINTS_LEAST, SEARCHES_LEAST, Band, Law, P
 
 SHARDS_MOST = 32
 BESIDE = 2  # gateway and Ledger want a core of their own, too
+WIDEST = 3.0  # times its lower end that an interval may reach for a law through it to say anything
 CURVE = 60  # points of a curve that is drawn
 
 
@@ -69,6 +70,9 @@ def scaling(found: Mapping[int, dict[str, Any]], generators: int, at: int | None
     told["machine_cores"] = cores_of_machine()
     if ended:
         return told | {"why": f"with {many_shards(ended[0]['shards'])} {ended[0]['ends']}"}
+    loose = [one for one in points if one["high"] > WIDEST * one["low"]]
+    if loose:
+        return told | {"why": f"searches with {many_shards(loose[0]['shards'])} differ too much"}
     law = fitted([Point(one["shards"], one["per_s"], one["low"], one["high"], len(one["searches"])) for one in points])
     return told | {"law": as_found(law, at)}
 

@@ -23,6 +23,7 @@ Floats = NDArray[np.float64]
 POINTS_LEAST, SEARCHES_LEAST = 3, 3  # three parameters; the spread of two searches is anybody's guess
 FURTHEST = 2  # times the most that was measured: beyond it nothing speaks for the law
 DRAWS, SEED = 2_000, 1
+TINY = 1e-12
 ROUNDS = 6  # of least squares, after which the fit does not move
 FREE = ([0], [0, 1], [0, 2], [0, 1, 2])  # which of a, b, c are not 0
 
@@ -137,9 +138,9 @@ def least_squares(numbers: Floats, logs: Floats) -> Floats:
     measured = numbers / np.exp(logs)
     now = measured
     for _ in range(ROUNDS):
-        target = np.log(measured / now) + 1
+        target = np.clip(np.log(measured / now), -1, 1) + 1  # a step of a draw far out stays one that can be made
         found = not_negative(rows / now[..., None], target)
-        now = found @ rows.T
+        now = np.maximum(found @ rows.T, measured * TINY)
     return found
 
 
@@ -148,14 +149,16 @@ def not_negative(design: Floats, target: Floats) -> Floats:
     (draws, points, 3)."""
     best, least = np.zeros((len(design), 3)), np.full(len(design), np.inf)
     for columns in FREE:
-        some = design[:, :, columns]
+        scale = np.linalg.norm(design[:, :, columns], axis=1, keepdims=True)
+        some = design[:, :, columns] / scale
         turned = some.transpose(0, 2, 1)
-        found = np.linalg.solve(turned @ some, turned @ target[..., None])
+        squares = turned @ some + TINY * np.eye(len(columns))  # never singular, however far out a draw is
+        found = np.linalg.solve(squares, turned @ target[..., None])
         cost = (((some @ found)[..., 0] - target) ** 2).sum(axis=1)
         better = (found >= 0).all(axis=(1, 2)) & (cost < least)
         least[better] = cost[better]
         best[better] = 0.0
-        best[np.ix_(better, columns)] = found[better, :, 0]
+        best[np.ix_(better, columns)] = (found / scale.transpose(0, 2, 1))[better, :, 0]
     return best
 
 

@@ -93,3 +93,9 @@ def test_a_rate_that_is_only_a_bound_makes_no_law(tmp_path: Path) -> None:
     assert code_of(found) == Exit.SATURATED and code_of(found | {"scaling": None}) == Exit.FINE
     (tmp_path / CAPACITY_RESULT).write_text(json.dumps(found), "utf-8")
     assert "No law is fitted" in capacity_report.render(tmp_path).read_text("utf-8")
+
+
+def test_searches_that_differ_too_much_make_no_law() -> None:
+    loose = measured(900.0) | {"low": 300.0, "high": 2_700.0}
+    said = capacity_told(told_of({1: measured(600.0), 2: loose, 4: measured(1_000.0)}))
+    assert "No law is fitted: searches with 2 shards differ too much." in said

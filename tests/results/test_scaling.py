@@ -30,6 +30,12 @@ def test_an_exact_law_is_found(numbers: tuple[int, ...], truth: tuple[float, flo
     assert law.at(law.furthest).value == pytest.approx(rate(2 * max(numbers), *truth), rel=1e-6)
 
 
+def test_rates_however_uncertain_have_a_law() -> None:
+    points = [Point(1, 600.0, 500.0, 720.0, 3), Point(2, 700.0, 690.0, 710.0, 3), Point(4, 400.0, 20.0, 8_000.0, 3)]
+    law = fitted(points)
+    assert np.isfinite(law.drawn).all() and (law.drawn[:, 0] > 0).all() and law.at(8).low < law.at(8).high
+
+
 def test_where_it_turns_down() -> None:
     law = fitted(exact((1, 2, 4), 0.1, 0.1, width=1.001), draws=200)
     assert law.peak.value == pytest.approx(3.0) and 2.5 < law.peak.low <= 3.0 <= law.peak.high < 3.5
