@@ -114,13 +114,21 @@ def check(
         Path | None, typer.Option(help="Baselines of another version: tell what changed, and miss nothing for it.")
     ] = None,
     markdown: Annotated[Path | None, typer.Option(help="Write Markdown for a pull request here.")] = None,
+    mutate: Annotated[
+        bool, typer.Option("--mutate", help="Change the policies line by line; say which changes nobody notices.")
+    ] = False,
+    mutants: Annotated[int | None, typer.Option(help="With --mutate: so many, drawn by --seed; without, all.")] = None,
+    seed: Annotated[int | None, typer.Option(help="With --mutate: same seed, same sample.")] = None,
+    aim: Annotated[str | None, typer.Option(help="With --mutate: the share to be noticed; without, 95%.")] = None,
     out: Out = Path("runs"),
     as_json: Json = False,
 ) -> None:
-    """Run scenarios and say which expectations are missed, and what is decided otherwise than in the baseline."""
+    """Run scenarios and say which expectations are missed, and what is decided otherwise than in the baseline; or, with
+    --mutate, what they would not notice."""
     written = {"junit": junit, "markdown": markdown}
     how = {"customers": customers, "update": update, "against": against}
-    finish(commands.check(paths or [], how, beside, minutes, written, out, as_json))
+    mutation = {"mutate": mutate, "mutants": mutants, "seed": seed, "aim": aim}
+    finish(commands.check(paths or [], how, beside, minutes, written, out, as_json, mutation))
 
 
 @app.command()

@@ -144,12 +144,14 @@ def compare(path: Path, given: dict[str, Any], as_json: bool, out: Path, **how: 
 # --- check ------------------------------------------------------------------------------------------------------------
 def check(
     paths: list[Path], how: dict[str, Any], beside: int | None, minutes: float | None,
-    written: dict[str, Path | None], out: Path, as_json: bool,
+    written: dict[str, Path | None], out: Path, as_json: bool, mutate: dict[str, Any],
 ) -> int:  # fmt: skip
-    """how: customers, update, against (see Asked); written: files by what they are, junit or markdown."""
+    """how: customers, update, against (see Asked); written: files by what they are, junit or markdown; mutate: mutate,
+    mutants, seed, aim."""
 
     def action() -> int:
         from scenarios.check import Asked, check_files, scenario_files
+        from scenarios.check_mutate import mutate_files, wanted
 
         check_options(scenario_options(customers=how["customers"]))
         check_baselines(how)
@@ -160,9 +162,12 @@ def check(
         for name, path in written.items():
             if path is not None and path.is_dir():
                 raise UsageError(f"--{name} must be a file (got a folder: {path})")
+        asked = wanted(mutate, how, written, beside or os.cpu_count() or 1, minutes)
         files = scenario_files(paths or [LIBRARY])
         with folder_for_runs(out):
             warm_up(lambda share: None)
+            if asked is not None:
+                return mutate_files(files, asked, written["junit"], as_json, progress)
             cores = beside or min(os.cpu_count() or 1, len(files))
             return check_files(files, Asked(out=out, **how), cores, minutes, written, as_json, progress)
 

@@ -51,6 +51,7 @@ class CompareOptions:
     assumption_sets: int | None = None
     command: tuple[str, ...] = ()
     cache: bool = True
+    report: bool = True
 
 
 @dataclass(frozen=True)
@@ -249,7 +250,7 @@ def compare(loaded: LoadedScenario, rivals: Sequence[Rival], options: CompareOpt
     manifest |= {"worlds_wanted": wanted, "stopped": why, "assumption_sets": len(draws)}
     manifest["wall_s"] = round(time.perf_counter() - began, 3)
     texts = {f"{rival.name}.{name}": text for rival in rivals if rival.text for name, text in rival.files().items()}
-    return published(loaded, worlds, drawn, manifest, loaded.texts | texts, options.out)
+    return published(loaded, worlds, drawn, manifest, loaded.texts | texts, options)
 
 
 def tables_of(worlds: Worlds) -> dict[str, list[dict[str, Any]]]:
@@ -268,7 +269,7 @@ def published(
     drawn: Sequence[Drawn],
     manifest: dict[str, Any],
     inputs: dict[str, str],
-    out: Path,
+    options: CompareOptions,
 ) -> Comparison:
     """Judge what was lived, and write the folder with tables, verdicts, expectations and reports."""
     kept: dict[str, Any] = {}
@@ -290,11 +291,12 @@ def published(
         manifest["expectations"] = [vars(verdict) for verdict in judged]
         write_table(folder, "expectations", [{"number": n, **vars(v)} for n, v in enumerate(judged, 1)])
         write_manifest(folder, {**open_run(folder).manifest, **manifest})
-        render_comparison(folder, estimates)
+        if options.report:
+            render_comparison(folder, estimates)
         kept.update(estimates=estimates, verdicts=judged)
 
-    out.mkdir(parents=True, exist_ok=True)
-    folder = write_comparison(out, manifest, tables_of(worlds), inputs, finish)
+    options.out.mkdir(parents=True, exist_ok=True)
+    folder = write_comparison(options.out, manifest, tables_of(worlds), inputs, finish)
     return Comparison(folder, open_run(folder).manifest, kept["estimates"], kept["verdicts"])
 
 

@@ -217,7 +217,8 @@ class ScenarioFile(pytest.File):
     @cached_property
     def compare(self) -> "Once[Comparison]":
         """The comparison that the scenario asks for, with the policies that it names."""
-        loaded, words = self.compared, ("windtunnel", "compare", str(shown_path(self.path)))
+        loaded = compared(self.loaded, self.options().scenario.customers)
+        words = ("windtunnel", "compare", str(shown_path(self.path)))
         cores = self.config.getoption("--scenario-cores")
         options = CompareOptions(out=self.options().out, workers=cores, assumption_sets=0, command=words)
 
@@ -226,14 +227,14 @@ class ScenarioFile(pytest.File):
 
         return Once(play, shlex.join(words))
 
-    @property
-    def compared(self) -> LoadedScenario:
-        """With at most so many customers in a world as the command line allows."""
-        customers, block = self.options().scenario.customers, self.loaded.scenario.compare
-        if customers is None or customers >= block.customers:
-            return self.loaded
-        smaller = block.model_copy(update={"customers": customers})
-        return replace(self.loaded, scenario=self.loaded.scenario.model_copy(update={"compare": smaller}))
+
+def compared(loaded: LoadedScenario, customers: int | None) -> LoadedScenario:
+    """With at most so many customers in a world as the command line allows."""
+    block = loaded.scenario.compare
+    if customers is None or customers >= block.customers:
+        return loaded
+    smaller = block.model_copy(update={"customers": customers})
+    return replace(loaded, scenario=loaded.scenario.model_copy(update={"compare": smaller}))
 
 
 class ScenarioItem(pytest.Item):

@@ -63,6 +63,7 @@ class RunOptions:
     address: str | None = None
     sampling: Sampling | None = None  # whose decisions are handed over
     scenario: Options = field(default_factory=Options)
+    report: bool = True  # whether there is one, and figures for it
 
     def on_ray(self, customers: int) -> bool:
         if self.inline:
@@ -341,8 +342,9 @@ def run_scenario(loaded: LoadedScenario, options: RunOptions, progress: Progress
         review(loaded, run)
         verdicts.extend(judged(run, loaded.expectations))
         state(folder, "expectations", [vars(verdict) for verdict in verdicts])
-        found.update(metrics(folder))
-        render(folder, found)
+        if options.report:
+            found.update(metrics(folder))
+            render(folder, found)
 
     with RunWriter(options.out, manifest["run_id"]) as writer:
         if options.record:

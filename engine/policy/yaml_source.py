@@ -189,8 +189,13 @@ class Tree:
             lines.update(dict.fromkeys(set(lines) - before, line))
 
     def drop(self, path: Path) -> None:
-        if isinstance(inside := self.at(path[:-1]), dict):
-            inside.pop(path[-1], None)
+        *around, last = path
+        if isinstance(inside := self.at(tuple(around)), dict):
+            inside.pop(last, None)
+        elif isinstance(inside, list) and last in range(len(inside)):
+            del inside[int(last)]  # those behind it move up, and have the line of the list
+            for moved in [p for p in self.source.lines if [*p[: len(around)]] == around and len(p) > len(around)]:
+                del self.source.lines[moved]
 
 
 def composed(text: str, name: str) -> Node | None:

@@ -1,0 +1,249 @@
+"""Judges mutants: scenarios run as they stand, then with one change of their policy, until an expectation notices.
+
+The cheapest come first: runs before comparisons. A mutant is killed by an expectation that held and holds no more, or
+by an invariant that breaks; another digest kills nobody (FIDELITY 14).
+"""
+
+import multiprocessing
+import re
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from engine.policy.yaml_source import DocumentError
+from results.store import Run
+from scenarios.compare import CompareOptions, Comparison, compare
+from scenarios.expect import Verdict
+from scenarios.load import LoadedScenario, Options, load_scenario
+from scenarios.mutants import Mutant
+from scenarios.pytest_plugin import ADDS_UP, COMPARES, compared, shown_path, unwatched
+from scenarios.rivals import own, variants
+from scenarios.run import RunOptions, RunResult, run_scenario
+
+J = TypeVar("J")
+R = TypeVar("R")
+# Where a scenario says what is expected of a figure that a change has taken away: a lift without a holdout.
+EXPECTED = re.compile(r":\d+: ((?:compare\.)?expect)\[(\d+)\] ")
+LISTS = {ADDS_UP: "expect", COMPARES: "compare.expect"}
+COUNTED = {"waterfall": "candidates", "claims": "claims"}  # tables of how every decision and claim ended
+KILLED, SURVIVED, ERROR, NOT_JUDGED, NONE = "killed", "survived", "error", "not judged", "no mutant"
+
+
+@dataclass(frozen=True)
+class Step:
+    """A scenario's run, or its comparison: what `test` stands for."""
+
+    file: Path
+    test: str  # ADDS_UP or COMPARES
+    policy: Path
+    work: float  # days of customers, about
+    sets: tuple[str, ...]  # what the scenario itself says of the policy
+
+    @property
+    def shown(self) -> str:
+        return str(shown_path(self.file))
+
+    @property
+    def order(self) -> tuple[bool, float, str]:
+        return self.test == COMPARES, self.work, self.shown
+
+    def sees(self, mutant: Mutant) -> bool:
+        """Whether the change is of what the scenario lives under: what it sets itself, no line of the policy says."""
+        return self.policy == mutant.policy and not any(is_within(mutant.path, path) for path in self.sets)
+
+
+def is_within(path: str, around: str) -> bool:
+    return path == around or path.startswith((f"{around}.", f"{around}["))
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What became of one step."""
+
+    step: Step
+    outcome: str  # holds, broken, error or unreadable
+    problem: str = ""
+    verdicts: tuple[Verdict, ...] = ()
+    digest: str = ""
+    counts: Mapping[tuple[Any, ...], int] = field(default_factory=dict)
+
+    @property
+    def held(self) -> set[str]:
+        return {verdict.text for verdict in self.verdicts if not verdict.missed}
+
+    def missed(self, held: set[str]) -> Verdict | None:
+        """The first that holds no more."""
+        return next((verdict for verdict in self.verdicts if verdict.missed and verdict.text in held), None)
+
+    def differ(self, other: "Standing") -> int:
+        """How many decisions and claims ended otherwise, at least: those that changed places are not seen."""
+        keys = {*self.counts, *other.counts}
+        moved = sum(abs(self.counts.get(key, 0) - other.counts.get(key, 0)) for key in keys)
+        return (moved + 1) // 2
+
+
+@dataclass(frozen=True)
+class Fate:
+    """What became of a mutant. changed: decisions and claims, where it survived; met: whether any state differed."""
+
+    mutant: Mutant
+    outcome: str
+    scenario: str = ""
+    by: str = ""  # the expectation, or the test of invariants
+    problem: str = ""
+    changed: int = 0
+    met: bool = False
+
+
+# --- steps ------------------------------------------------------------------------------------------------------------
+def steps_of(file: Path, customers: int | None) -> list[Step]:
+    """Raises DocumentError."""
+    loaded = load_scenario(shown_path(file), Options(customers=customers))
+    scenario, block = loaded.scenario, compared(loaded, customers).scenario.compare
+    days = scenario.before + scenario.days + scenario.after
+    policy = shown_path((file.parent / scenario.policy).resolve())
+    sets = tuple(path.removeprefix("policy.") for path in scenario.set if path.startswith("policy."))
+    steps = [Step(file, ADDS_UP, policy, float(days * scenario.customers), sets)]
+    if block.expect:
+        lives = block.worlds * (1 + len(block.policies) + 2 * len(block.truth)) * block.customers
+        steps.append(Step(file, COMPARES, policy, float(days * lives), sets))
+    return steps
+
+
+def standing(step: Step, customers: int | None, mutant: Mutant | None = None) -> Standing:
+    """Live a step through, with a change of its policy or as it stands; nothing is kept."""
+    try:
+        loaded = load_scenario(
+            shown_path(step.file), Options(customers=customers, set=mutant.change if mutant is not None else {})
+        )
+        with tempfile.TemporaryDirectory(prefix="windtunnel-mutant-") as folder:
+            play = played_run if step.test == ADDS_UP else played_comparison
+            found = play(loaded, Path(folder), customers)
+            digest, counts = found_of(found)
+            return Standing(step, "holds", "", tuple(found.verdicts), digest, counts)
+    except DocumentError as error:
+        return Standing(step, "unreadable", str(error))
+    except AssertionError as error:
+        return Standing(step, "broken", sentence(error))
+    except Exception as error:
+        return Standing(step, "error", sentence(error))
+
+
+def sentence(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or ["no message"]
+    return f"{type(error).__name__}: {lines[-1]}"
+
+
+def played_run(loaded: LoadedScenario, out: Path, customers: int | None) -> RunResult:
+    return run_scenario(loaded, RunOptions(out=out, inline=True, report=False))
+
+
+def played_comparison(loaded: LoadedScenario, out: Path, customers: int | None) -> Comparison:
+    small = compared(loaded, customers)
+    options = CompareOptions(out=out, workers=1, assumption_sets=0, cache=False, report=False)
+    return compare(small, [own(small), *variants(small)], options, unwatched)
+
+
+def found_of(found: RunResult | Comparison) -> tuple[str, dict[tuple[Any, ...], int]]:
+    """Digest, and how many decisions ended how."""
+    if isinstance(found, Comparison):
+        return str(found.manifest["digest"]), {}
+    return str(found.run.manifest["digest"]), ends(found.run)
+
+
+def ends(run: Run) -> dict[tuple[Any, ...], int]:
+    """How often each message and each claim ended in which way, by day."""
+    counts: Counter[tuple[Any, ...]] = Counter()
+    for name, number in COUNTED.items():
+        if not (run.folder / "tables" / f"{name}.parquet").is_file():
+            continue
+        columns = run.table(name)
+        keys = [columns[key] for key in columns if key != number]
+        for *key, count in zip(*keys, columns[number], strict=True):
+            counts[name, *map(str, key)] += int(count)
+    return dict(counts)
+
+
+# --- one mutant -------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Bench:
+    """What mutants are held against: every step as it stands, the cheapest first."""
+
+    stands: tuple[Standing, ...]
+    customers: int | None
+    end: float | None = None  # seconds of time.time(), after which nothing new begins
+
+    def over(self) -> bool:
+        return self.end is not None and time.time() >= self.end
+
+    def fate(self, mutant: Mutant) -> Fate:
+        """Try one scenario after the other until one notices."""
+        changed, met, error, unreadable = 0, False, "", ""
+        seeing = [stands for stands in self.stands if stands.step.sees(mutant)]
+        for stands in seeing:
+            if self.over():
+                return Fate(mutant, NOT_JUDGED, stands.step.shown, problem="begun, and not ended in time", met=met)
+            found = standing(stands.step, self.customers, mutant)
+            killer = self.killer(stands, found)
+            if killer is not None:
+                return Fate(mutant, KILLED, stands.step.shown, *killer, met=True)
+            if found.outcome == "error":
+                error = error or f"{stands.step.shown}: {found.problem}"
+            elif found.outcome == "unreadable":
+                unreadable = unreadable or found.problem
+            else:
+                changed += found.differ(stands)
+                met = met or found.digest != stands.digest
+        outcome = ERROR if error else NONE if unreadable else SURVIVED
+        problem = error or unreadable or ("" if seeing else "each scenario sets it itself")
+        return Fate(mutant, outcome, problem=problem, changed=changed, met=met)
+
+    def killer(self, stands: Standing, found: Standing) -> tuple[str, str] | None:
+        """The expectation or test that notices, and what it says."""
+        if found.outcome == "broken":
+            return stands.step.test, found.problem
+        if found.outcome == "unreadable":
+            return lost_figure(stands, found.problem)
+        verdict = found.missed(stands.held)
+        return (verdict.text, verdict.sentence()) if verdict is not None else None
+
+
+def lost_figure(stands: Standing, problem: str) -> tuple[str, str] | None:
+    """The expectation that held of a figure that is no more, where nothing else keeps the scenario from being read."""
+    lines = problem.splitlines()
+    places = [EXPECTED.match(line.removeprefix(stands.step.shown)) for line in lines]
+    for place, line in zip(places, lines, strict=True):
+        if all(places) and place is not None and place[1] == LISTS[stands.step.test]:
+            verdict = stands.verdicts[int(place[2])]
+            if not verdict.missed:
+                return verdict.text, line
+    return None
+
+
+# --- beside each other ------------------------------------------------------------------------------------------------
+def worked_off(jobs: Sequence[J], work: Callable[[J], R], cores: int, over: Callable[[], bool]) -> Iterator[R]:
+    """What comes of each job, as it comes; none begins once it is over."""
+    if cores == 1:
+        for job in jobs:
+            if over():
+                return
+            yield work(job)
+        return
+    waiting, running = list(jobs), set[Future[R]]()
+    with ProcessPoolExecutor(cores, mp_context=multiprocessing.get_context("spawn")) as pool:
+        try:
+            while waiting or running:
+                while waiting and len(running) < cores and not over():
+                    running.add(pool.submit(work, waiting.pop(0)))
+                if not running:
+                    return
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                yield from (future.result() for future in done)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
