@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from engine.policy.yaml_source import DocumentError
 from results.store import Run
@@ -31,6 +31,7 @@ R = TypeVar("R")
 EXPECTED = re.compile(r":\d+: ((?:compare\.)?expect)\[(\d+)\] ")
 LISTS = {ADDS_UP: "expect", COMPARES: "compare.expect"}
 COUNTED = {"waterfall": "candidates", "claims": "claims"}  # tables of how every decision and claim ended
+CLEAR_SHARE, CLEAR_COUNT, CLEAREST_MOST = 0.05, 10, 3  # of figures without an interval; and how many are told
 KILLED, SURVIVED, ERROR, NOT_JUDGED, NONE = "killed", "survived", "error", "not judged", "no mutant"
 
 
@@ -61,6 +62,24 @@ def is_within(path: str, around: str) -> bool:
     return path == around or path.startswith((f"{around}.", f"{around}["))
 
 
+class Figure(NamedTuple):
+    """A metric that an expectation could name, with the interval it would have."""
+
+    value: float
+    low: float | None
+    high: float | None
+    unit: str
+
+    def clear(self, other: "Figure") -> float:
+        """How much another value differs, as a share of the greater; 0 where chance could have done it."""
+        moved, size = abs(other.value - self.value), max(abs(self.value), abs(other.value))
+        if self.low is not None and self.high is not None:
+            is_clear = not self.low <= other.value <= self.high
+        else:
+            is_clear = moved > CLEAR_SHARE * size and (self.unit != "count" or moved >= CLEAR_COUNT)
+        return moved / size if is_clear and size else 0.0
+
+
 @dataclass(frozen=True)
 class Standing:
     """What became of one step."""
@@ -71,6 +90,7 @@ class Standing:
     verdicts: tuple[Verdict, ...] = ()
     digest: str = ""
     counts: Mapping[tuple[Any, ...], int] = field(default_factory=dict)
+    figures: Mapping[str, Figure] = field(default_factory=dict)
 
     @property
     def held(self) -> set[str]:
@@ -86,6 +106,12 @@ class Standing:
         moved = sum(abs(self.counts.get(key, 0) - other.counts.get(key, 0)) for key in keys)
         return (moved + 1) // 2
 
+    def clearest(self, other: "Standing") -> tuple[tuple[str, Figure, Figure], ...]:
+        """The figures that an expectation could have told them apart by, the clearest first."""
+        both = {name: (one, other.figures[name]) for name, one in self.figures.items() if name in other.figures}
+        clear = [(name, *pair) for name, pair in both.items() if pair[0].clear(pair[1])]
+        return tuple(sorted(clear, key=lambda row: (-row[1].clear(row[2]), row[0]))[:CLEAREST_MOST])
+
 
 @dataclass(frozen=True)
 class Fate:
@@ -98,6 +124,7 @@ class Fate:
     problem: str = ""
     changed: int = 0
     met: bool = False
+    clearest: tuple[tuple[str, Figure, Figure], ...] = ()
 
 
 # --- steps ------------------------------------------------------------------------------------------------------------
@@ -124,8 +151,7 @@ def standing(step: Step, customers: int | None, mutant: Mutant | None = None) ->
         with tempfile.TemporaryDirectory(prefix="windtunnel-mutant-") as folder:
             play = played_run if step.test == ADDS_UP else played_comparison
             found = play(loaded, Path(folder), customers)
-            digest, counts = found_of(found)
-            return Standing(step, "holds", "", tuple(found.verdicts), digest, counts)
+            return standing_of(step, found)
     except DocumentError as error:
         return Standing(step, "unreadable", str(error))
     except AssertionError as error:
@@ -149,11 +175,14 @@ def played_comparison(loaded: LoadedScenario, out: Path, customers: int | None) 
     return compare(small, [own(small), *variants(small)], options, unwatched)
 
 
-def found_of(found: RunResult | Comparison) -> tuple[str, dict[tuple[Any, ...], int]]:
-    """Digest, and how many decisions ended how."""
-    if isinstance(found, Comparison):
-        return str(found.manifest["digest"]), {}
-    return str(found.run.manifest["digest"]), ends(found.run)
+def standing_of(step: Step, found: RunResult | Comparison) -> Standing:
+    figures = {
+        name: Figure(estimate.value, estimate.low, estimate.high, estimate.unit)
+        for name, estimate in found.estimates.items()
+        if estimate.value is not None
+    }
+    manifest, counts = (found.manifest, {}) if isinstance(found, Comparison) else (found.run.manifest, ends(found.run))
+    return Standing(step, "holds", "", tuple(found.verdicts), str(manifest["digest"]), counts, figures)
 
 
 def ends(run: Run) -> dict[tuple[Any, ...], int]:
@@ -183,25 +212,18 @@ class Bench:
 
     def fate(self, mutant: Mutant) -> Fate:
         """Try one scenario after the other until one notices."""
-        changed, met, error, unreadable = 0, False, "", ""
-        seeing = [stands for stands in self.stands if stands.step.sees(mutant)]
-        for stands in seeing:
+        tried: list[tuple[Standing, Standing]] = []
+        for stands in self.stands:
+            if not stands.step.sees(mutant):
+                continue
             if self.over():
-                return Fate(mutant, NOT_JUDGED, stands.step.shown, problem="begun, and not ended in time", met=met)
+                return Fate(mutant, NOT_JUDGED, stands.step.shown, problem="begun, and not ended in time")
             found = standing(stands.step, self.customers, mutant)
             killer = self.killer(stands, found)
             if killer is not None:
                 return Fate(mutant, KILLED, stands.step.shown, *killer, met=True)
-            if found.outcome == "error":
-                error = error or f"{stands.step.shown}: {found.problem}"
-            elif found.outcome == "unreadable":
-                unreadable = unreadable or found.problem
-            else:
-                changed += found.differ(stands)
-                met = met or found.digest != stands.digest
-        outcome = ERROR if error else NONE if unreadable else SURVIVED
-        problem = error or unreadable or ("" if seeing else "each scenario sets it itself")
-        return Fate(mutant, outcome, problem=problem, changed=changed, met=met)
+            tried.append((stands, found))
+        return not_killed(mutant, tried)
 
     def killer(self, stands: Standing, found: Standing) -> tuple[str, str] | None:
         """The expectation or test that notices, and what it says."""
@@ -211,6 +233,23 @@ class Bench:
             return lost_figure(stands, found.problem)
         verdict = found.missed(stands.held)
         return (verdict.text, verdict.sentence()) if verdict is not None else None
+
+
+def not_killed(mutant: Mutant, tried: Sequence[tuple[Standing, Standing]]) -> Fate:
+    """What is to be said of a mutant, by what there was as it stands and with it."""
+    for outcome, end in (("error", ERROR), ("unreadable", NONE)):
+        for stands, found in tried:
+            if found.outcome == outcome:
+                return Fate(mutant, end, stands.step.shown, problem=found.problem)
+    clearest = (stands.clearest(found) for stands, found in tried)
+    return Fate(
+        mutant,
+        SURVIVED,
+        problem="" if tried else "each scenario sets it itself",
+        changed=sum(found.differ(stands) for stands, found in tried),
+        met=any(found.digest != stands.digest for stands, found in tried),
+        clearest=next(filter(None, clearest), ()),
+    )
 
 
 def lost_figure(stands: Standing, problem: str) -> tuple[str, str] | None:

@@ -181,7 +181,7 @@ def spots(value: Any, place: Place, path: Where, may_go: bool = False) -> Iterat
             elif name not in ASIDE:
                 below = place.below(name)
                 may_go = is_optional(fields[name], below) and (path != () or name not in STAYS)
-                yield from spots(inside, below, (*path, str(name)), may_go)
+                yield from spots(inside, below, (*path, str(name)), may_go and (*path, name) not in NAMED_WHOLE)
 
 
 def is_optional(info: Any, place: Place) -> bool:

@@ -8,8 +8,9 @@ from itertools import groupby
 from typing import Any
 
 from results.statistics import Proportion
+from results.words import formatted, spec_of
 from scenarios.exits import Exit
-from scenarios.mutant_judging import ERROR, KILLED, NONE, NOT_JUDGED, SURVIVED, Fate, Standing
+from scenarios.mutant_judging import ERROR, KILLED, NONE, NOT_JUDGED, SURVIVED, Fate, Figure, Standing
 from scenarios.pytest_plugin import Finding
 
 OUTCOMES = {KILLED: "holds", SURVIVED: "fails", ERROR: "error"}  # of tests; of all others: not judged
@@ -124,6 +125,17 @@ def by_section(fates: Sequence[Fate]) -> Iterator[str]:
         for fate in group:
             yield f"    {fate.mutant.name}"
             yield f"      {why(fate)}"
+            if fate.clearest:
+                yield f"      clearest  {', '.join(apart(*row) for row in fate.clearest)}"
+
+
+def apart(name: str, before: Figure, after: Figure) -> str:
+    """A figure that an expectation could have told the change by."""
+    return f"{name} {written(before)} → {written(after)}"
+
+
+def written(figure: Figure) -> str:
+    return formatted(figure.value, spec_of(figure.unit, figure.value, figure.low, figure.high))
 
 
 def why(fate: Fate) -> str:
@@ -133,7 +145,7 @@ def why(fate: Fate) -> str:
     if not fate.met:
         return "no customer met it"
     if not fate.changed:
-        return "customers met it, and nothing that is counted changed"
+        return "customers met it, and every message and claim ended as before"
     return f"{fate.changed:,} decisions or more changed, and nothing else was expected"
 
 
@@ -165,6 +177,9 @@ def as_object(score: Score, stands: Sequence[Standing], seconds: float) -> dict[
         row |= {"problem": fate.problem if fate.outcome == KILLED else why(fate), "repeat": repeat(fate, stands)}
         if fate.outcome == SURVIVED:
             row |= {"met": fate.met, "decisions_changed": fate.changed}
+            row["clearest"] = [
+                {"figure": name, "before": before.value, "after": after.value} for name, before, after in fate.clearest
+            ]
         rows.append(row)
     ends = Counter(fate.outcome for fate in score.fates)
     return {

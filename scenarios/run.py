@@ -29,7 +29,7 @@ from scenarios.calendar import calendar_of
 from scenarios.coupon_outputs import CouponOutputs, coupon_blocks
 from scenarios.desk_outputs import desk_tables
 from scenarios.diary import Diary
-from scenarios.expect import CONFIDENCE, Expectation, Verdict
+from scenarios.expect import CONFIDENCE, Verdict
 from scenarios.follow_ups import follow_ups
 from scenarios.fraud_outputs import FraudOutputs, who_is_who
 from scenarios.help_desk import HelpDesk, help_desk, helped
@@ -63,7 +63,7 @@ class RunOptions:
     address: str | None = None
     sampling: Sampling | None = None  # whose decisions are handed over
     scenario: Options = field(default_factory=Options)
-    report: bool = True  # whether there is one, and figures for it
+    report: bool = True  # without: estimates with the confidence of expectations
 
     def on_ray(self, customers: int) -> bool:
         if self.inline:
@@ -281,11 +281,6 @@ def worth_of(loaded: LoadedScenario) -> dict[str, float]:
     }
 
 
-def judged(run: Run, expectations: tuple[Expectation, ...]) -> list[Verdict]:
-    found = metrics(run, CONFIDENCE)
-    return [expectation.judge(found) for expectation in expectations]
-
-
 def review(loaded: LoadedScenario, run: Run) -> None:
     """State which goals of the reviews were met, and what the others call for, in a folder not yet published."""
     with Database(run.folder) as database:
@@ -340,10 +335,11 @@ def run_scenario(loaded: LoadedScenario, options: RunOptions, progress: Progress
         check_waterfall(run)
         check_coupons(run)
         review(loaded, run)
-        verdicts.extend(judged(run, loaded.expectations))
+        strict = metrics(run, CONFIDENCE)
+        verdicts.extend(expectation.judge(strict) for expectation in loaded.expectations)
         state(folder, "expectations", [vars(verdict) for verdict in verdicts])
+        found.update(metrics(folder) if options.report else strict)
         if options.report:
-            found.update(metrics(folder))
             render(folder, found)
 
     with RunWriter(options.out, manifest["run_id"]) as writer:

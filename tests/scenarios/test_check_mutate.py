@@ -21,6 +21,11 @@ from tests.scenarios.shop import Done, Edit, cli, write_shop
 POLICIES = Path(__file__).resolve().parents[2] / "scenarios" / "library" / "policies"
 SPRING = "campaigns.spring"
 CAPS = "fatigue: {caps: [{most: 2, per: day}, {most: 7, per: week}], quiet_hours: {from: '22:00', until: '08:00'}}\n"
+RULES = """\
+fraud:
+  appeal: Help
+  rules: {often: {count: [claim, order], per: customer, within: 1h, more_than: 3, answer: deny, mode: shadow}}
+"""
 HOLDS = ("spring.scenario.yaml", "visits_per_customer <= 50", "srm_p[spring] >= 0.0001")
 MISSED = ("spring.scenario.yaml", "visits_per_customer <= 50", "exposures[spring] >= 1000000")
 
@@ -82,16 +87,20 @@ def test_what_comes_to_the_same_is_once(tmp_path: Path) -> None:
     assert "fatigue.caps[0]" not in paths and paths["fatigue.caps"] == ["taken out"]
 
 
-def test_policies_of_the_library_have_coupons_rules_and_dates_to_change() -> None:
-    shop, rules = (by_path(mutants_of(POLICIES / f"{name}.yaml")) for name in ("stampede", "fraud_shop"))
+def test_coupons_rules_and_dates_are_changed(tmp_path: Path) -> None:
+    shop = by_path(mutants_of(POLICIES / "stampede.yaml"))
     assert shop["coupons.midnight_100.claim.until"] == ["taken out"]  # a day earlier it would end as it begins
     assert shop["coupons.midnight_100.drop.at"] == ["2026-11-11 01:00"]
     assert shop["coupons.midnight_100.pieces"] == ["2000", "500"]
     assert shop["coupons.midnight_100.valid"] == ["6d", "36h", "taken out"]
-    assert rules["fraud.rules.young_account"] == ["taken out"]
-    assert rules["fraud.rules.young_account.answer"] == ["challenge", "taken out"]  # the core's own answer
-    assert rules["fraud.rules.retry_after_decline.mode"] == ["off"]
-    assert rules["coupons.win_back_30.urgency"] == ["taken out"]
+    assert shop["coupons.midnight_100.urgency"] == ["taken out"]
+    write_shop(tmp_path, ("policy.yaml", "universal_", f"{RULES}universal_"))
+    rules = by_path(mutants_of(tmp_path / "policy.yaml"))
+    assert {path.removeprefix("fraud.rules."): after for path, after in rules.items() if path.startswith("fraud.")} == {
+        "often": ["taken out"], "often.count[0]": ["taken out"], "often.count[1]": ["taken out"],
+        "often.within": ["2h", "30min", "taken out"], "often.more_than": ["6", "1"], "often.answer": ["challenge"],
+        "often.mode": ["off", "taken out"],
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -217,9 +226,9 @@ def test_the_lines_and_the_aim(only: Only) -> None:
     assert "    policy.yaml:20 campaigns.spring.response.shown: 3% → 1.5%" in lines
     assert "      no customer met it" in lines
     assert see.startswith("see one    windtunnel run spring.scenario.yaml --set policy.campaigns.spring.")
-    assert mutated("--mutants", "3", "--seed", "4").out.splitlines()[:-1] == done.out.splitlines()[:-1]
-    reached = mutated("--mutants", "3", "--seed", "4", "--aim", "33.3%")
-    assert reached.out.splitlines()[0].endswith("; the aim of 33.3 % is reached.") and reached.code == Exit.FINE
+    again = mutated("--mutants", "3", "--seed", "4", "--aim", "33.3%")
+    assert again.out.splitlines()[1:-1] == done.out.splitlines()[1:-1]
+    assert again.out.splitlines()[0].endswith("; the aim of 33.3 % is reached.") and again.code == Exit.FINE
 
 
 def test_what_is_missed_without_a_mutant_kills_nobody(only: Only) -> None:
