@@ -134,13 +134,19 @@ class Expectation:
 
     def _verdict(self, estimate: Estimate) -> str:
         low, high = estimate.low, estimate.high
+        if estimate.value is None or not decides(estimate):
+            return "undecided"
         if low is None or high is None:
-            if estimate.value is None or TOO_FEW in estimate.note or estimate.note == SHARED:
-                return "undecided"
             low = high = estimate.value
         if self.low <= low and high <= self.high:
             return "holds"
         return "fails" if high < self.low or low > self.high else "undecided"
+
+
+def decides(estimate: Estimate) -> bool:
+    """Whether a figure has an interval, or needs none because it is counted."""
+    without = estimate.low is None or estimate.high is None
+    return not (without and (TOO_FEW in estimate.note or estimate.note == SHARED))
 
 
 def are_expectations(texts: list[str], name: str) -> Iterator[Problem]:

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, TypeVar
 from engine.policy.yaml_source import DocumentError
 from results.store import Run
 from scenarios.compare import CompareOptions, Comparison, compare
-from scenarios.expect import Verdict
+from scenarios.expect import Verdict, decides
 from scenarios.load import LoadedScenario, Options, load_scenario
 from scenarios.mutants import Mutant
 from scenarios.pytest_plugin import ADDS_UP, COMPARES, compared, shown_path, unwatched
@@ -179,7 +179,7 @@ def standing_of(step: Step, found: RunResult | Comparison) -> Standing:
     figures = {
         name: Figure(estimate.value, estimate.low, estimate.high, estimate.unit)
         for name, estimate in found.estimates.items()
-        if estimate.value is not None
+        if estimate.value is not None and decides(estimate)
     }
     manifest, counts = (found.manifest, {}) if isinstance(found, Comparison) else (found.run.manifest, ends(found.run))
     return Standing(step, "holds", "", tuple(found.verdicts), str(manifest["digest"]), counts, figures)
