@@ -57,6 +57,7 @@ SERVE_TLS = (
 )
 CAPACITY = "windtunnel load capacity --slo p99=25ms"
 BROKEN = "windtunnel load steady --rate 200 --seconds 12 --drill kill-shard"
+MUTATE = "windtunnel check my-policy --mutate --mutants 60 --minutes 30"
 BY_HAND = (
     "WINDTUNNEL_LOAD_KEY=wt_… locust -f loadtests/locustfile.py --host http://127.0.0.1:8080 --load-profile steady "
     "--load-rate 100"
@@ -74,6 +75,7 @@ ELSEWHERE = {
     CAPACITY: "tests/loadtests/test_load.py, of a service that is held to a rate",
     BY_HAND: "tests/loadtests/test_load.py",
     BROKEN: "tests/loadtests/test_load_drill.py",
+    MUTATE: "tests/scenarios/test_check_mutate.py, on a shop of 300 customers",
 }
 COMMANDS = (
     "new", "run", "compare", "check", "report", "explain", "replay", "lint", "grade", "answer", "drill", "keys",
