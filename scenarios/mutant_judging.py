@@ -31,7 +31,7 @@ R = TypeVar("R")
 EXPECTED = re.compile(r":\d+: ((?:compare\.)?expect)\[(\d+)\] ")
 LISTS = {ADDS_UP: "expect", COMPARES: "compare.expect"}
 COUNTED = {"waterfall": "candidates", "claims": "claims"}  # tables of how every decision and claim ended
-CLEAR_SHARE, CLEAR_COUNT, CLEAREST_MOST = 0.05, 10, 3  # of figures without an interval; and how many are told
+CLEAR_SHARE, CLEAR_COUNT, CLEAREST_MOST = 0.1, 10, 3  # of figures without an interval; and how many are told
 KILLED, SURVIVED, ERROR, NOT_JUDGED, NONE = "killed", "survived", "error", "not judged", "no mutant"
 
 

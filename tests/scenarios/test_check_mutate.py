@@ -207,7 +207,9 @@ def test_killed_by_an_expectation_or_an_invariant_and_by_nothing_else(
     assert found[f"{SPRING}.goal.window → 36h"]["problem"].endswith("RuntimeError: boom")
     unmet, met = found[f"{SPRING}.response.shown → 6%"], found[f"{SPRING}.holdout.share → 25%"]
     assert (unmet["met"], unmet["problem"]) == (False, "no customer met it")
-    assert met["met"] and met["decisions_changed"] > 0
+    assert met["met"] and met["decisions_changed"] > 0 and unmet["clearest"] == []
+    clearest = met["clearest"][0]  # a quarter instead of a half
+    assert clearest["figure"] == "refused[spring/held_out]" and 0 < clearest["after"] < 0.8 * clearest["before"]
     assert found[f"{SPRING}.value → 40.00"]["problem"] == "each scenario sets it itself"
     assert (said["killed"], said["judged"], said["possible"], said["low"]) == (3, 9, 9, None)
     (tests,) = ElementTree.parse("junit.xml").getroot()
