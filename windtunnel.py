@@ -123,7 +123,8 @@ def check(
     out: Out = Path("runs"),
     as_json: Json = False,
 ) -> None:
-    """Run scenarios: which expectations are missed, what is decided otherwise, or (--mutate) what goes unnoticed."""
+    """Run scenarios and say which expectations are missed, and what is decided otherwise than in the baseline; or, with
+    --mutate, what they would not notice."""
     written = {"junit": junit, "markdown": markdown}
     how = {"customers": customers, "update": update, "against": against}
     mutation = {"mutate": mutate, "mutants": mutants, "seed": seed, "aim": aim}

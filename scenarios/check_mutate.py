@@ -35,7 +35,9 @@ class Wanted:
     minutes: float | None
 
 
-def wanted(given: Mapping[str, Any], customers: int | None, beside: int, minutes: float | None) -> Wanted | None:
+def wanted(
+    given: Mapping[str, Any], how: Mapping[str, Any], written: Mapping[str, Any], beside: int, minutes: float | None
+) -> Wanted | None:
     """What the options of --mutate ask for; None without it. Raises UsageError with every problem."""
     options = {name: given.get(name) for name in ("mutants", "seed", "aim")}
     if not given.get("mutate"):
@@ -45,7 +47,8 @@ def wanted(given: Mapping[str, Any], customers: int | None, beside: int, minutes
         return None
     mutants, seed, aim = options.values()
     seed = 1 if seed is None else seed
-    problems = []
+    others = {"update": how["update"], "against": how["against"], "markdown": written["markdown"]}
+    problems = [f"--{name} must go without --mutate" for name, value in others.items() if value]
     if mutants is not None and mutants < 1:
         problems.append(f"--mutants must be >= 1 (got {mutants})")
     if not 0 <= seed <= SEED_MOST:
@@ -55,7 +58,7 @@ def wanted(given: Mapping[str, Any], customers: int | None, beside: int, minutes
     if problems:
         raise UsageError("\n".join(problems))
     share = AIM_DEFAULT if aim is None else float(aim.removesuffix("%")) / 100.0
-    return Wanted(mutants, seed, share, customers, beside, minutes)
+    return Wanted(mutants, seed, share, how["customers"], beside, minutes)
 
 
 # --- the whole --------------------------------------------------------------------------------------------------------

@@ -144,17 +144,17 @@ def compare(path: Path, given: dict[str, Any], as_json: bool, out: Path, **how: 
 # --- check ------------------------------------------------------------------------------------------------------------
 def check(
     paths: list[Path], how: dict[str, Any], beside: int | None, minutes: float | None,
-    written: dict[str, Path | None], out: Path, as_json: bool,
-    mutate: dict[str, Any],
+    written: dict[str, Path | None], out: Path, as_json: bool, mutate: dict[str, Any],
 ) -> int:  # fmt: skip
-    """how: customers, update, against (see Asked); written: files by what they are, junit or markdown."""
+    """how: customers, update, against (see Asked); written: files by what they are, junit or markdown; mutate: mutate,
+    mutants, seed, aim."""
 
     def action() -> int:
         from scenarios.check import Asked, check_files, scenario_files
         from scenarios.check_mutate import mutate_files, wanted
 
         check_options(scenario_options(customers=how["customers"]))
-        check_baselines(how, [name for name in ("update", "against") if mutate["mutate"] and how[name]])
+        check_baselines(how)
         if beside is not None and not 1 <= beside <= BESIDE_MOST:
             raise UsageError(f"--beside must be between 1 and {BESIDE_MOST} (got {beside})")
         if minutes is not None and not 0 < minutes <= MINUTES_MOST:
@@ -162,7 +162,7 @@ def check(
         for name, path in written.items():
             if path is not None and path.is_dir():
                 raise UsageError(f"--{name} must be a file (got a folder: {path})")
-        asked = wanted(mutate, how["customers"], beside or os.cpu_count() or 1, minutes)
+        asked = wanted(mutate, how, written, beside or os.cpu_count() or 1, minutes)
         files = scenario_files(paths or [LIBRARY])
         with folder_for_runs(out):
             warm_up(lambda share: None)
@@ -174,9 +174,9 @@ def check(
     return guarded(action)
 
 
-def check_baselines(how: dict[str, Any], beside_mutate: list[str]) -> None:
+def check_baselines(how: dict[str, Any]) -> None:
     """Raises UsageError with every option that does not fit the others."""
-    problems = [f"--{name} must go without --mutate, which holds nothing against a baseline" for name in beside_mutate]
+    problems = []
     if how["update"] and how["customers"] is not None:
         problems.append("--update must go without --customers: a baseline is of a whole scenario")
     if how["update"] and how["against"] is not None:

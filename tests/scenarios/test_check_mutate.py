@@ -258,9 +258,11 @@ def test_what_has_not_begun_in_time_is_not_counted(only: Only) -> None:
 
 def test_wrong_use(only: Only) -> None:
     only(f"{SPRING}.holdout.share", edits=(("spring.scenario.yaml", "days: 3", "days: 0"),))
-    done = mutated("--mutants", "0", "--seed", "-1", "--aim", "95")
+    done = mutated("--mutants", "0", "--seed", "-1", "--aim", "95", "--update", "--markdown", "told.md")
     assert done.code == Exit.WRONG_USE
     assert done.err.splitlines() == [
+        "--update must go without --mutate",
+        "--markdown must go without --mutate",
         "--mutants must be >= 1 (got 0)",
         "--seed must be between 0 and 4611686018427387904 (got -1)",
         "--aim must be a share like 95% (got 95)",
