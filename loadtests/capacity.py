@@ -78,16 +78,19 @@ def capacity(try_rate: Try, first: float, most: float, repeats: int) -> Capacity
 
 
 def doubled(tried: Callable[[float], bool], first: float, most: float) -> tuple[float, float | None]:
-    """The highest rate that was kept and the lowest that was not; None where all were."""
+    """The highest rate that was kept and the lowest that was not, twice; None where all were.
+
+    Twice, for the search goes on between both: a trial that something else disturbed would lock it in far below.
+    """
     rate, kept = first, 0.0
-    while tried(rate):
+    while tried(rate) or tried(rate):
         if rate >= most:
             return rate, None
         kept, rate = rate, min(most, rate * DOUBLES)
     while not kept:  # the first one was too much
         if rate < 1.0:
             return rate / DOUBLES, rate
-        if tried(rate / DOUBLES):
+        if tried(rate / DOUBLES) or tried(rate / DOUBLES):
             kept = rate / DOUBLES
         else:
             rate /= DOUBLES

@@ -27,6 +27,19 @@ def test_a_sharp_border_is_found(truth: float, first: float) -> None:
     assert found.per_s == pytest.approx(truth, rel=0.04)
 
 
+@pytest.mark.parametrize("disturbed", range(4))
+def test_one_trial_that_was_disturbed_changes_nothing(disturbed: int) -> None:
+    """While the rate doubles; a search that halves loses one step by it."""
+    trials = 0
+
+    def tried(rate: float) -> Trial:
+        nonlocal trials
+        trials += 1
+        return Trial(rate, rate <= 777.0 and trials != disturbed + 1)
+
+    assert 777.0 / FINE < capacity(tried, 100.0, 20_000.0, 1).per_s < 777.0 * FINE
+
+
 def test_intervals_over_a_blurred_border_hold_it() -> None:
     """Of 300 searches where a trial is blurred by 3 %: those that hold the truth."""
     found = [found_of(1_000.0, blur=0.03, seed=seed, repeats=5) for seed in range(300)]
