@@ -279,9 +279,7 @@ def load(
     rate: Annotated[float, typer.Option(help="Arrivals a second at most (1 to 20,000).")] = 200.0,
     seconds: Annotated[float, typer.Option(help="How long (1 to 14,400).")] = 30.0,
     slo: Annotated[str | None, typer.Option(help="An objective for the response time, like p99=25ms.")] = None,
-    scenario: Annotated[
-        Path | None, typer.Option(help="The scenario whose people and policy it is of; without, account_ring.")
-    ] = None,
+    scenario: Annotated[Path | None, typer.Option(help="Whose people and policy; without, account_ring.")] = None,
     customers: Annotated[int, typer.Option(help="How many customers (100 to 200,000).")] = 2_000,
     days: Annotated[int, typer.Option(help="Days of theirs that are taken.")] = 2,
     seed: Annotated[int, typer.Option(help="Same seed, same requests at the same moments.")] = 1,
@@ -303,7 +301,7 @@ def load(
     peak: Annotated[float, typer.Option(help="capacity: how many machines does this rate need?")] = 0.0,
     baseline: Annotated[Path | None, typer.Option(help="capacity: the capacity.json of a search before.")] = None,
     at_shards: Annotated[
-        int | None, typer.Option(help="capacity: what would so many do? At most twice the most that are measured.")
+        int | None, typer.Option(help="capacity: what would so many do? Twice the most, at most.")
     ] = None,
     out: Out = Path("runs"),
     as_json: Json = False,
