@@ -110,9 +110,7 @@ def check(
     beside: Annotated[int | None, typer.Option(help="Scenarios at the same time; without, one for each core.")] = None,
     minutes: Annotated[float | None, typer.Option(help="What has not begun by then is not judged, and missed.")] = None,
     update: Annotated[bool, typer.Option("--update", help="Accept what is decided: write the baselines.")] = False,
-    against: Annotated[
-        Path | None, typer.Option(help="Baselines of another version: tell what changed, and miss nothing for it.")
-    ] = None,
+    against: Annotated[Path | None, typer.Option(help="Another version's baselines: changes are only told.")] = None,
     markdown: Annotated[Path | None, typer.Option(help="Write Markdown for a pull request here.")] = None,
     mutate: Annotated[
         bool, typer.Option("--mutate", help="Change the policies line by line; say which changes nobody notices.")
