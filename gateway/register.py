@@ -15,7 +15,6 @@ from engine.records import NONE, PARTITIONS
 FILE, PEPPER = "register.db", "register.key"
 TOKEN_BYTES, PEPPER_BYTES = 16, 32
 TOKENS_MAX = 250_000  # ids whose tokens are at hand
-SPREAD = 1  # version of a file whose numbers are given out all over the room; before, one after the other
 GOLDEN = (5**0.5 - 1) / 2
 
 
@@ -47,10 +46,6 @@ class Register:
         )
         rows = self._database.execute("SELECT token, number FROM customers")
         self._numbers: dict[bytes, int] = dict(rows)
-        if not self._numbers:
-            self._database.execute(f"PRAGMA user_version = {SPREAD}")
-        ((version,),) = self._database.execute("PRAGMA user_version")
-        self._is_spread = version == SPREAD
 
     def __len__(self) -> int:
         return len(self._numbers)
@@ -90,8 +85,7 @@ class Register:
             self.raise_if_no_room(len(new))
             if new:
                 places = range(len(self), len(self) + len(new))
-                numbers = (spread(place, self.room) for place in places) if self._is_spread else places
-                self._write(zip(new, numbers, strict=True))
+                self._write(zip(new, (spread(place, self.room) for place in places), strict=True))
         return [self._numbers[token] for token in tokens]
 
     def enrol_each(self, customers: Sequence[str]) -> list[int | RoomError]:

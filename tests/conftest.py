@@ -48,14 +48,18 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
 
 @cache
 def place_of(module: Path) -> str:
-    """With several processes: a module stays in one, and all that use Ray in the same."""
-    return "ray" if "ray_cluster" in module.read_text("utf-8") else str(module)
+    """With several processes: a module stays in one, and all that share Ray, or a gateway, in the same."""
+    text = module.read_text("utf-8")
+    return "ray" if "ray_cluster" in text else "secured" if "(secured: Secured" in text else str(module)
 
 
 # Few tests that take minutes: begun last, one of them would keep a process busy while the other has nothing to do.
 LONGEST = (
-    "ray", "test_docs.py", "test_newcomer.py", "test_disasters.py", "test_load.py", "test_load_drill.py",
-    "test_serve.py", "test_openapi.py",
+    "ray", "test_newcomer.py", "test_docs.py", "test_disasters.py", "test_keys.py", "test_origins.py", "test_check.py",
+    "test_differential.py", "test_wallets.py", "test_publishing.py", "test_replay_coupons.py", "test_customers.py",
+    "test_serve.py", "test_openapi.py", "test_planted_faults.py", "secured", "test_check_mutate.py",
+    "test_baselines.py", "test_load_drill.py", "test_load.py", "test_attacks.py", "test_coupons.py", "test_commands.py", "test_fraud.py",
+    "test_replay_fraud.py", "test_report.py", "test_editions.py", "test_same_as_reference.py",
 )  # fmt: skip
 
 

@@ -80,6 +80,16 @@ ELSEWHERE = {
     BROKEN: "tests/loadtests/test_load_drill.py",
     MUTATE: "tests/scenarios/test_check_mutate.py, on a shop of 300 customers",
 }
+SLOW = (  # run before a release: tests of their own run the same, smaller
+    "windtunnel compare my-policy/first_use.scenario.yaml --without first_use --worlds 10",
+    "windtunnel compare my-policy/first_use.scenario.yaml --each --worlds 10",
+    "windtunnel compare scenarios/library/backoff.scenario.yaml --worlds 10 --assumption-sets 0",
+    "windtunnel check my-policy --mutate --mutants 60 --minutes 30",
+    "windtunnel answer --judge",
+    "windtunnel drill kill-shard --customers 1000 --days 1",
+    "windtunnel drill disasters --seeds 20",
+    "windtunnel load steady --rate 200 --seconds 10",
+)
 COMMANDS = (
     "new", "run", "compare", "check", "report", "explain", "replay", "lint", "grade", "answer", "drill", "keys",
     "vault-key", "audit", "certificate", "load",
@@ -233,7 +243,8 @@ def edit(diff: str, folder: Path) -> None:
 
 # The README's commands are typed in full by tests/test_newcomer.py.
 @pytest.mark.parametrize("page", [page for page in PAGES if has_commands(page)])
-def test_commands_of_a_page(page: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("without", [SLOW, pytest.param((), marks=pytest.mark.long)], ids=["quick", "whole"])
+def test_commands_of_a_page(page: str, without: tuple[str, ...], tmp_path: Path) -> None:
     """In their order, in an empty folder that has the scenarios."""
     (tmp_path / "scenarios").mkdir()
     (tmp_path / "scenarios" / "library").symlink_to(LIBRARY)
@@ -242,7 +253,7 @@ def test_commands_of_a_page(page: str, tmp_path: Path) -> None:
             edit(body, tmp_path)
             continue
         for line in command_lines(body):
-            if kind_of(line) != "elsewhere":
+            if kind_of(line) != "elsewhere" and line not in without:
                 execute(line, tmp_path)
     if page == "docs/ci.md":
         assert "<testcase" in (tmp_path / "junit.xml").read_text("utf-8")
@@ -273,6 +284,7 @@ def test_pages_with_commands_are_those_expected() -> None:
 def test_every_command_is_run_or_listed() -> None:
     used = {line for page in PAGES for _, body in blocks(page_text(page), "sh") for line in command_lines(body)}
     assert {line for line in used if kind_of(line) == "elsewhere"} == set(ELSEWHERE)
+    assert set(SLOW) <= used
     for planted in ("make launch", "windtunnel optimise x", "rm -rf runs"):
         with pytest.raises(AssertionError, match="neither run"):
             kind_of(planted)

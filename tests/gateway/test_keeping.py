@@ -204,15 +204,6 @@ def test_numbers_are_given_out_all_over_the_room(room: int) -> None:
             assert max(counts) - min(counts) <= 0.1 * taken / shards + 3, (shards, taken, counts)
 
 
-def test_a_register_of_before_goes_on_as_it_began(tmp_path: Path) -> None:
-    """Its numbers were given out one after the other: another order would meet those."""
-    register = Register(tmp_path, 300)
-    register._write([(register.token("a"), 0), (register.token("b"), 1)])
-    register._database.execute("PRAGMA user_version = 0")
-    register.close()
-    assert Register(tmp_path, 300).enrol(["c", "b", "d"]) == [2, 1, 3]
-
-
 def test_a_failure_is_told_to_whom_it_concerns() -> None:
     written: list[int] = []
 

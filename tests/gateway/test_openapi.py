@@ -261,7 +261,8 @@ DEEP = [
 ]
 
 
-@pytest.mark.parametrize("role", ["client", pytest.param("operator", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("role", ["client", "operator"])
 def test_some_requests_are_answered_as_the_document_says(role: str, gateway: Gateway, tmp_path: Path) -> None:
     found = answered(gateway, tmp_path, role, 12, "examples,fuzzing")
     assert found.total() >= 75, found

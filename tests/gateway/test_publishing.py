@@ -342,7 +342,9 @@ def test_a_policy_is_published_while_it_decides(gateway: Gateway) -> None:
     assert ask(gateway, "/1/advance").json()["state"] == "published"
     until_hosts_know(gateway)
     late = offers(gateway, range(60), 3)
-    assert late.count("5 off from 20.") == 60 - seen.count("5 off from 20.")
+    met = [one for one in zip(seen, again, late, strict=True) if "5 off from 20." in one]
+    assert all(one.count("5 off from 20.") == 1 for one in met), met
+    assert len(met) >= 55, "but for those who are held out"
     claimed = gateway.ask("POST", "/v1/checkout", {
         "customer": "c-1", "lines": [{"unit_price": "30.00", "quantity": 1}]}).json()  # fmt: skip
     assert claimed["coupons"] == ["surprise_5"] and claimed["paid"] == "25.00"

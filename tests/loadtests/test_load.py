@@ -197,6 +197,7 @@ def starve(ended: threading.Event) -> None:
                 child.resume()
 
 
+@pytest.mark.long  # other tests would make the generator late, which is told first
 def test_a_service_that_cannot_keep_up_is_said_so(people: People, tmp_path: Path) -> None:
     with plain(per_s=100.0) as (url, _), bench(people, url, tmp_path) as one:
         found = found_of(one.run([level("steady", 4.0, 300.0)]), "p99=100ms")

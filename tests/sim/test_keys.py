@@ -24,6 +24,7 @@ uniforms = entry(streams.uniforms)
 NEEDED = set(Draw) - {Draw.SUPPLY, Draw.SCHEME, Draw.CONTACT, Draw.DESK, Draw.REVIEW}
 
 
+@pytest.mark.long
 def test_no_key_is_drawn_for_two_meanings() -> None:
     draws: set[Draw] = set()
     for world, customers, days in (("keys", "60", "20"), ("shop_keys", "80", "12"), ("origin_keys", "60", "9")):
