@@ -55,11 +55,12 @@ def place_of(module: Path) -> str:
 
 # Few tests that take minutes: begun last, one of them would keep a process busy while the other has nothing to do.
 LONGEST = (
-    "ray", "test_newcomer.py", "test_docs.py", "test_disasters.py", "test_keys.py", "test_origins.py", "test_check.py",
-    "test_differential.py", "test_wallets.py", "test_publishing.py", "test_replay_coupons.py", "test_customers.py",
-    "test_serve.py", "test_openapi.py", "test_planted_faults.py", "secured", "test_check_mutate.py",
-    "test_baselines.py", "test_load_drill.py", "test_load.py", "test_attacks.py", "test_coupons.py", "test_commands.py", "test_fraud.py",
-    "test_replay_fraud.py", "test_report.py", "test_editions.py", "test_same_as_reference.py",
+    "ray", "test_newcomer.py", "test_docs.py", "test_disasters.py", "test_keys.py", "test_origins.py",
+    "test_check.py", "test_differential.py", "test_wallets.py", "test_publishing.py", "test_replay_coupons.py",
+    "test_customers.py", "test_serve.py", "test_openapi.py", "test_planted_faults.py", "secured",
+    "test_check_mutate.py", "test_baselines.py", "test_load_drill.py", "test_load.py", "test_attacks.py",
+    "test_coupons.py", "test_commands.py", "test_fraud.py", "test_replay_fraud.py", "test_report.py",
+    "test_editions.py", "test_same_as_reference.py",
 )  # fmt: skip
 
 
