@@ -1,7 +1,8 @@
 """Locust with arrivals on a schedule: `windtunnel load` runs it; `locust -f loadtests/locustfile.py` shows its page.
 
-Requests fall due whether or not earlier ones were answered. A user of a journey takes what is due, sends it on its own
+Requests fall due whether or not earlier ones were answered. A user of a journey takes what is due, sends it on a free
 connection and is told the answer; if none is free the request waits, and its response time counts from when it was due.
+All journeys share the connections, for they come in turns: a fraud ring is nearly nobody all day, and then everybody.
 Locust's own figures are the service times, from when a request was sent.
 """
 
@@ -17,18 +18,16 @@ from pathlib import Path
 from typing import Any
 
 import gevent
-import gevent.select
-import gevent.socket
-import gevent.ssl
+import numpy as np
 from gevent.queue import Queue
-from geventhttpclient.response import HTTPResponse
 from locust import LoadTestShape, User, constant, events, task
 from locust.env import Environment
 from locust.runners import WorkerRunner
 
 from loadtests.generator.adapters import success_of
+from loadtests.generator.connection import Connection
 from loadtests.generator.meters import Meter, Series
-from loadtests.generator.plan import ANSWERED_WITHIN_S, PLAN, Arrival, LoadPlan, connections_by_journey, share_of
+from loadtests.generator.plan import ANSWERED_WITHIN_S, PLAN, Arrival, LoadPlan, share_of
 from loadtests.generator.profiles import PROFILES, starts
 from loadtests.generator.tape import JOURNEYS, read
 from loadtests.generator.wording import Wording
@@ -48,78 +47,11 @@ OPTIONS: dict[str, tuple[Any, Any, str]] = {
 BEGIN, DONE = "windtunnel_begin", "windtunnel_done"
 BEGINS_IN_S, TURNS = 1.0, 16  # arrivals that are late before others get a turn
 WAKES_S = 0.0002  # before an arrival is due: what a sleep is late by
-RECEIVE_BYTES, PIECES, PIECE_GAP_S = 1 << 16, 8, 0.05
-IDLE_S = 1.0  # after which a connection is looked at before it is used
 US = 1_000_000
 BUSY_SAMPLE_S = 1.0
 TIMES_MAX = 200_000  # of arrivals, that are kept to be compared with the schedule
 
 Due = tuple[Arrival, float]
-
-
-class Connection:
-    """One to the server, with one request at a time."""
-
-    def __init__(self, wording: Wording, ca_file: str) -> None:
-        self.wording, self.ca_file = wording, ca_file
-        self._socket: Any = None
-        self._used_s = 0.0
-
-    def asked(self, request: bytes, slowly: bool = False) -> tuple[int, bytes]:
-        """Status and body. Raises OSError."""
-        self._look()
-        self._used_s = time.monotonic()
-        try:
-            self._send(request, slowly)
-            return self._answer(slowly)
-        except BaseException:
-            self.close()
-            raise
-
-    def _look(self) -> None:
-        """Whoever is silent for long may have been shut out."""
-        if self._socket is not None and time.monotonic() - self._used_s > IDLE_S:
-            readable, _, _ = gevent.select.select([self._socket], [], [], 0)
-            if readable:
-                self.close()
-        if self._socket is None:
-            self._open()
-
-    def _open(self) -> None:
-        address = self.wording.host, self.wording.port
-        plain = gevent.socket.create_connection(address, timeout=ANSWERED_WITHIN_S)
-        plain.setsockopt(gevent.socket.IPPROTO_TCP, gevent.socket.TCP_NODELAY, 1)
-        if self.wording.is_secure:
-            context = gevent.ssl.create_default_context(cafile=self.ca_file or None)
-            plain = context.wrap_socket(plain, server_hostname=self.wording.host)
-        self._socket = plain
-
-    def _send(self, request: bytes, slowly: bool) -> None:
-        if not slowly:
-            self._socket.sendall(request)
-            return
-        size = max(1, len(request) // PIECES)
-        for at in range(0, len(request), size):
-            self._socket.sendall(request[at : at + size])
-            gevent.sleep(PIECE_GAP_S)
-
-    def _answer(self, slowly: bool) -> tuple[int, bytes]:
-        answer = HTTPResponse()
-        while not answer.message_complete:
-            piece = self._socket.recv(64 if slowly else RECEIVE_BYTES)
-            if not piece:
-                raise ConnectionError("closed by the server")
-            answer.feed(piece)
-            if slowly:
-                gevent.sleep(PIECE_GAP_S)
-        if answer.should_close():
-            self.close()
-        return answer.status_code, bytes(answer._body_buffer)
-
-    def close(self) -> None:
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
 
 
 class Generator:
@@ -129,6 +61,8 @@ class Generator:
         self.environment, self.plan, self.tape = environment, plan, read(Path(plan.tape))
         self.wording, self.succeeded = Wording(plan, self.tape), success_of(plan.adapter)
         self.queues = {journey: Queue[Due]() for journey in JOURNEYS}
+        connections = [Connection(self.wording, plan.ca_file) for _ in range(plan.connections_each)]
+        self.free = Queue[Connection](items=connections)
         self.stages = [Meter() for _ in plan.stages]
         self.edges = starts(plan.stages)[1:]
         self.actions: dict[str, Meter] = {}
@@ -191,6 +125,20 @@ class Generator:
         """What it is called in tables."""
         return self.tape.route(arrival.entry).action + (", slowly" if arrival.slowly else "")
 
+    def take(self, journey: str) -> None:
+        """What is due next in a journey, as soon as a connection is free."""
+        arrival, due = self.queues[journey].get()
+        self.under_way += 1
+        if self.free.empty():
+            for meter in (self.stages[arrival.stage], self.actions[self.action(arrival)]):
+                meter.waited += 1
+        connection = self.free.get()
+        try:
+            self.send(connection, journey, arrival, due)
+        finally:
+            self.free.put(connection)
+            self.under_way -= 1
+
     def send(self, connection: Connection, journey: str, arrival: Arrival, due: float) -> None:
         """One request, and what became of it."""
         meter, action = self.stages[arrival.stage], self.action(arrival)
@@ -200,7 +148,6 @@ class Generator:
             self.actions[action].dropped += 1
             self.series.lost(arrival.due_s)
             return
-        self.under_way += 1
         problem, size = "", 0
         try:
             with gevent.Timeout(ANSWERED_WITHIN_S, TimeoutError("no answer in time")):
@@ -209,8 +156,6 @@ class Generator:
             problem = "" if self.succeeded(status, body) else str(status)
         except OSError as error:
             problem = str(error) or type(error).__name__
-        finally:
-            self.under_way -= 1
         now = time.monotonic()
         if not problem and (stage := bisect_right(self.edges, now - self.begun_s)) < len(self.stages):
             self.stages[stage].achieved += 1
@@ -260,18 +205,10 @@ class Client(User):
     wait_time = constant(0)
     journey = ""
 
-    def on_start(self) -> None:
-        assert State.generator is not None
-        self.generator = State.generator
-        self.connection = Connection(self.generator.wording, self.generator.plan.ca_file)
-
-    def on_stop(self) -> None:
-        self.connection.close()
-
     @task
     def next_due(self) -> None:
-        arrival, due = self.generator.queues[self.journey].get()
-        self.generator.send(self.connection, self.journey, arrival, due)
+        assert State.generator is not None
+        State.generator.take(self.journey)
 
 
 class Shopper(Client):
@@ -353,10 +290,10 @@ def plan_of(environment: Environment) -> LoadPlan:
 @events.init.add_listener
 def prepare(environment: Environment, **_: Any) -> None:
     State.plan = plan_of(environment)
-    counts = connections_by_journey(State.plan, read(Path(State.plan.tape)))
-    for client in CLIENTS:
-        client.fixed_count = counts.get(client.journey, 0) * State.plan.generators
-    environment.user_classes = [client for client in CLIENTS if client.fixed_count]
+    sent = set(np.unique(read(Path(State.plan.tape)).index["journey"]).tolist())
+    environment.user_classes = [client for client in CLIENTS if JOURNEYS.index(client.journey) in sent]
+    for client in environment.user_classes:  # whoever has no user free waits although a connection may be
+        client.fixed_count = State.plan.connections_each * State.plan.generators
     if isinstance(environment.runner, WorkerRunner):
         environment.runner.register_message(BEGIN, begin)
     else:

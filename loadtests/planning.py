@@ -11,6 +11,7 @@ from typing import Any
 
 from loadtests.bench_servers import BenchError
 from loadtests.generator.adapters import AdapterError
+from loadtests.generator.arrivals import POISSON
 from loadtests.generator.plan import LoadPlan
 from loadtests.generator.profiles import PROFILES
 from loadtests.journeys import lived
@@ -19,12 +20,14 @@ from loadtests.load_run import Bench, LoadOptions, target_of
 from loadtests.target import enrolled
 from scenarios.exits import UsageError
 
+NO_GATEWAY = {"shards": "1"}  # is started: what it would have is not asked
+
 
 def planned(said: dict[str, Any]) -> Path:
     """said: a profile and fields of LoadOptions. Raises UsageError, BenchError, AdapterError."""
     profile = said.pop("profile")
-    given = {"law": "poisson", "scenario": None, "adapter": None, "url": ""} | said
-    wrong = problems(profile, given) + ([] if given["url"] else ["--url must be given (got nothing)"])
+    given = {"law": POISSON, "scenario": None, "adapter": None, "url": ""} | said
+    wrong = problems(profile, given | NO_GATEWAY) + ([] if given["url"] else ["--url must be given (got nothing)"])
     if wrong:
         raise UsageError("\n".join(wrong))
 

@@ -50,7 +50,7 @@ def saturated(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     row = min(failed, key=lambda one: float(one["rate"]))
     cores, has, most = row["cores"], cores_of_machine(), nearest(row["cores"])
     used = sum(cores.values())
-    kept = ("rate", "queue_events", "settling", "oldest_batch_ms", "loop_lag_ms", "skew")
+    kept = ("rate", "offered", "waited", "queue_events", "settling", "oldest_batch_ms", "loop_lag_ms", "skew")
     return {name: row[name] for name in kept} | {
         "full": PROCESS if most and most[1] >= FULL else MACHINE if used >= FULL * has else NOTHING,
         "nearest": list(most) if most else None,

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from results.load_words import waited_for_a_connection
 from results.scaling_words import scaling_told
 
 CAPACITY_RESULT = "capacity.json"
@@ -91,7 +92,7 @@ def what_was_full(full: Mapping[str, Any]) -> str:
 
 def waits(full: Mapping[str, Any]) -> list[str]:
     """What waited, where that was looked at; the most of any moment."""
-    said = []
+    said = waited_for_a_connection(full)
     if full["queue_events"]:
         said.append(f"{full['queue_events']:,.0f} events waited for a shard at most")
     if full["settling"]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 RESULT = "load.json"
+WAITED_LEAST = 0.001  # share of requests that found no connection free, from which it is worth a word
 KEYS = (  # without which there is nothing to report
     "profile", "sentence", "valid", "invalid", "slo", "slo_missed", "not_reached", "stages", "all", "actions", "cores",
     "series", "bin_s", "drill", "target", "scenario", "customers", "seed", "rate", "law", "connections", "generators",
@@ -30,8 +31,17 @@ def verdict(found: Mapping[str, Any]) -> tuple[str, str]:
 
 def answer(found: Mapping[str, Any]) -> list[str]:
     """Everything that is to be read before the figures."""
-    drill = [drilled(found["drill"])] if found["drill"] and found["valid"] else []
-    return [headline(found), *drill, *([slowest(found)] if found["valid"] else []), *found["invalid"]]
+    drill = [drilled(found["drill"])] if found["drill"] else []
+    if not found["valid"]:
+        return [headline(found), *found["invalid"]]
+    told = [f"{words}." for words in waited_for_a_connection(found["all"])]
+    return [headline(found), *drill, slowest(found), *told]
+
+
+def waited_for_a_connection(counted: Mapping[str, Any]) -> list[str]:
+    """Where a bound of the generator's is in the response times."""
+    share = counted["waited"] / counted["offered"] if counted["offered"] else 0.0
+    return [f"{share:.1%} of the requests found no connection free when due (--connections)"] * (share >= WAITED_LEAST)
 
 
 def drilled(drill: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ from hdrh.histogram import HdrHistogram
 LEAST_US, MOST_US, DIGITS = 1, 120_000_000, 3
 BIN_S = 0.25
 SERIES = ("offered", "bad", "worst_us", "achieved")
-COUNTS = ("offered", "done", "achieved", "dropped")
+COUNTS = ("offered", "done", "achieved", "dropped", "waited")
 PERCENTILES = {"p50": 50.0, "p90": 90.0, "p99": 99.0, "p99_9": 99.9}
 
 
@@ -28,6 +28,7 @@ class Meter:
     done: int = 0  # answered with success, whenever
     achieved: int = 0  # answered with success in this time, whenever they were due
     dropped: int = 0  # not sent, for nobody was free in time
+    waited: int = 0  # found no connection free when it was due
     failed: Counter[str] = field(default_factory=Counter)  # by status or kind of error
     response: Any = field(default_factory=new_histogram)  # from the moment it was due
     service: Any = field(default_factory=new_histogram)  # from the moment it was sent
@@ -42,10 +43,8 @@ class Meter:
         self.late.record_value(min(max(late_us, LEAST_US), MOST_US))
 
     def add(self, other: "Meter") -> None:
-        self.offered += other.offered
-        self.done += other.done
-        self.achieved += other.achieved
-        self.dropped += other.dropped
+        for name in COUNTS:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
         self.failed.update(other.failed)
         for name in ("response", "service", "late"):
             getattr(self, name).add(getattr(other, name))

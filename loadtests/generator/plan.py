@@ -9,7 +9,7 @@ import numpy as np
 
 from loadtests.generator.arrivals import POISSON, Schedule, schedule_of
 from loadtests.generator.profiles import Manners, Stage
-from loadtests.generator.tape import JOURNEYS, Tape
+from loadtests.generator.tape import Tape
 
 PLAN = "WINDTUNNEL_LOAD_PLAN"  # variable of the environment with the path of a plan
 DROPPED_AFTER_S = 1.0  # who was due so long ago and is not sent is dropped
@@ -39,6 +39,11 @@ class LoadPlan:
     def begins(self) -> str:
         """The file that says when it begins, once that is known; beside the result."""
         return f"{self.result}.begins" if self.result else ""
+
+    @property
+    def connections_each(self) -> int:
+        """Of one generator."""
+        return max(1, round(self.connections / self.generators))
 
     def write(self, path: Path) -> None:
         path.write_text(json.dumps(asdict(self)), "utf-8")
@@ -79,14 +84,3 @@ def share_of(plan: LoadPlan, tape: Tape, generator: int) -> Iterator[Arrival]:
         twice = plan.manners.repeated > chance[number, 0] and tape.route(entry).has_id
         slowly = plan.manners.slow > chance[number, 1]
         yield Arrival(number, float(schedule.due_s[number]), int(schedule.stage[number]), entry, twice, slowly)
-
-
-def connections_by_journey(plan: LoadPlan, tape: Tape) -> dict[str, int]:
-    """How many connections of one generator each journey has: by what it sends, at least two."""
-    counts = np.bincount(tape.index["journey"], minlength=len(JOURNEYS))
-    of_one = plan.connections / plan.generators
-    return {
-        name: max(2, round(of_one * count / len(tape)))
-        for name, count in zip(JOURNEYS, counts.tolist(), strict=True)
-        if count
-    }

@@ -8,7 +8,7 @@ from scipy import stats
 
 from loadtests.generator import tape as tapes
 from loadtests.generator.arrivals import POISSON, UNIFORM, schedule_of
-from loadtests.generator.plan import LoadPlan, connections_by_journey, share_of
+from loadtests.generator.plan import LoadPlan, share_of
 from loadtests.generator.profiles import PROFILES, Manners, Stage, level, starts
 from loadtests.generator.tape import Request, Tape, Taped
 
@@ -17,7 +17,7 @@ STEADY = [level("steady", 60.0, 500.0)]
 
 def test_a_steady_rate_is_kept_with_exponential_gaps() -> None:
     due = schedule_of(STEADY, seed=1).due_s
-    assert len(due) == pytest.approx(30_000, rel=0.02)
+    assert len(due) == 30_000
     assert stats.kstest(np.diff(due) * 500.0, "expon").pvalue > 0.001
     even = schedule_of(STEADY, seed=1, law=UNIFORM).due_s
     assert len(even) == 30_000 and np.diff(even) == pytest.approx(1 / 500.0)
@@ -29,7 +29,7 @@ def test_a_ramp_has_its_share_in_every_part(law: str) -> None:
     """Expected arrivals up to t grow with the square of t."""
     ramp = [Stage("up", 100.0, 0.0, 1_000.0)]
     due = schedule_of(ramp, seed=2, law=law).due_s
-    assert len(due) == pytest.approx(50_000, rel=0.02) and (np.diff(due) >= 0).all() and due[-1] < 100.0
+    assert len(due) == 50_000 and (np.diff(due) >= 0).all() and due[-1] < 100.0
     assert stats.kstest((due / 100.0) ** 2, "uniform").pvalue > 0.001
     down = schedule_of([Stage("down", 100.0, 1_000.0, 0.0)], seed=2, law=law).due_s
     assert stats.kstest(1 - (1 - down / 100.0) ** 2, "uniform").pvalue > 0.001
@@ -46,7 +46,7 @@ def test_profiles_offer_the_rate_and_no_more(name: str) -> None:
     for number, stage in enumerate(stages):
         mine = schedule.due_s[schedule.stage == number]
         assert ((mine >= edges[number]) & (mine < edges[number + 1])).all()
-        assert abs(len(mine) - stage.arrivals) <= 5 * stage.arrivals**0.5
+        assert abs(len(mine) - stage.arrivals) <= 0.5
         assert (mine == edges[number]).sum() == stage.at_once
     again = schedule_of(stages, seed=3)
     assert (again.due_s == schedule.due_s).all() and len(schedule_of(stages, seed=4).due_s) != 0
@@ -97,4 +97,3 @@ def test_a_tape_is_read_as_it_was_written(tmp_path: Path) -> None:
     again = tapes.read(tmp_path)
     assert again.digest == tape.digest != tape_of(51).digest
     assert [again.path_and_body(at) for at in range(50)] == [tape.path_and_body(at) for at in range(50)]
-    assert connections_by_journey(plan_of(tmp_path, 2), again) == {"shopper": 50, "member": 50}

@@ -27,8 +27,8 @@ SEARCH: dict[str, Any] = {"trial_seconds": 1.0, "repeats": 3, "peak": 0.0, "base
 TIMES = {"p50": 9.5, "p90": 12.0, "p99": 21.3, "p99_9": 30.0, "max": 38.0, "mean": 10.0}
 STAGE: dict[str, Any] = {
     "stage": "steady", "counts": True, "seconds": 10.0, "at_once": 0, "planned": 2_000, "offered_per_s": 201.6,
-    "achieved_per_s": 201.0, "offered": 2_016, "done": 2_016, "dropped": 0, "failed": {}, "response_ms": TIMES,
-    "service_ms": TIMES, "late_ms": {"p99": 0.4}, "busy": [0.11],
+    "achieved_per_s": 201.0, "offered": 2_016, "done": 2_016, "dropped": 0, "waited": 0, "failed": {},
+    "response_ms": TIMES, "service_ms": TIMES, "late_ms": {"p99": 0.4}, "busy": [0.11],
     "cores": {"generator": 0.11, "gateway": 0.4, "shard 0": 0.2},
     "target_cores": 0.6, "skew": {"events": 1.02, "cores": 1.0}, "queue_events": 3.0, "settling": 1.0,
     "oldest_batch_ms": 0.0, "loop_lag_ms": 2.5,
@@ -38,7 +38,7 @@ FOUND: dict[str, Any] = {
     "not_reached": [], "stages": [STAGE], "target": "windtunnel serve, 2 shards", "scenario": "account_ring",
     "customers": 2_000, "seed": 1, "rate": 200.0, "seconds": 10.0, "law": "poisson", "connections": 200,
     "generators": 1, "tape": "d1", "requests": 5_000, "command": "windtunnel load steady",
-    "all": {"offered": 2_016, "done": 2_016, "dropped": 0, "failed": {}, "errors": 0, "response_ms": TIMES},
+    "all": STAGE | {"errors": 0},
     "actions": {"decide": {"offered": 2_016, "failed": {}, "response_ms": TIMES}}, "cores": [[0.5, {"target": 0.4}]],
     "gauges": [], "schedule": [], "drill": None, "bin_s": 0.25,
     "series": {"offered": [50], "bad": [0], "worst_us": [9_000], "achieved": [50]},
@@ -54,7 +54,8 @@ CAPACITY: dict[str, Any] = {
     "saturated": {
         "rate": 2_000.0, "full": "machine", "nearest": ["gateway", 0.81], "machine_cores": 2, "used_cores": 1.94,
         "cores": [["gateway", 0.81], ["generator", 0.6], ["shard 0", 0.3]], "queue_events": 410.0, "settling": 0.0,
-        "oldest_batch_ms": 250.0, "loop_lag_ms": 31.0, "skew": {"events": 1.04, "cores": 1.02}, "generator_busy": 0.6,
+        "offered": 9_000, "waited": 270, "oldest_batch_ms": 250.0, "loop_lag_ms": 31.0, "generator_busy": 0.6,
+        "skew": {"events": 1.04, "cores": 1.02},
     },
 }  # fmt: skip
 
@@ -147,8 +148,9 @@ def test_a_search_leads_with_the_rate(tmp_path: Path) -> None:
     )
     assert bound == (
         "At 2,000/s, the lowest rate that was not kept, the machine was full: 1.9 of this machine's 2 cores were used "
-        "(gateway 0.81, generator 0.60, shard 0 0.30); 410 events waited for a shard at most; the oldest batch was 250 "
-        "ms under way; shards were used evenly (the busiest got 1.04 times the mean of events)."
+        "(gateway 0.81, generator 0.60, shard 0 0.30); 3.0% of the requests found no connection free when due "
+        "(--connections); 410 events waited for a shard at most; the oldest batch was 250 ms under way; shards were "
+        "used evenly (the busiest got 1.04 times the mean of events)."
     )
     (tmp_path / CAPACITY_RESULT).write_text(json.dumps(CAPACITY), "utf-8")
     page = capacity_report.render(tmp_path).read_text("utf-8")
