@@ -93,15 +93,18 @@ def ray_serve(policy: Path, customers: int) -> Iterator[Server]:
 
 
 @contextmanager
-def running(module: str, words: Sequence[str], server: Server, ready: str, log: Path | None = None) -> Iterator[int]:
+def running(
+    module: str, words: Sequence[str], server: Server, ready: str, log: Path | None = None, niceness: int = 0
+) -> Iterator[int]:
     """A process that answers at a path, by its id, and is told to stop afterwards; killed if it does not. log: the file
-    that has what it says, and stays. Raises BenchError."""
+    that has what it says, and stays. niceness: by how much it lets others go first. Raises BenchError."""
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
     environment.pop("RAY_ADDRESS", None)  # a cluster of its own, on this machine
     with tempfile.TemporaryFile("w+") if log is None else log.open("w+") as said:
         process = subprocess.Popen(
             [sys.executable, "-m", module, *words], stdout=said, stderr=said, cwd=Path.cwd(), env=environment
         )
+        os.setpriority(os.PRIO_PROCESS, process.pid, os.getpriority(os.PRIO_PROCESS, 0) + niceness)
         try:
             until_ready(process, server.port, ready)
             yield process.pid

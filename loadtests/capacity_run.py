@@ -15,7 +15,7 @@ from loadtests.machine import OTHERS
 from loadtests.saturation import saturated
 
 FIRST_PER_S, MOST_PER_S = 100.0, 20_000.0
-WARM_S, RESTS_S, AGAIN = 1.5, 1.0, 2  # seconds before a trial is judged and after it; times that an invalid one is held
+WARM_S, RESTS_S, AGAIN = 1.5, 1.0, 3  # seconds before a trial is judged and after it; times that an invalid one is held
 HEADROOM = 0.7  # of what is sustained: what an operator should plan with
 # A backlog that grows by a share of the rate shows once it is worth the objective: shorter trials find too much.
 TIMES_THE_SLO = 50

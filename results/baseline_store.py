@@ -4,6 +4,7 @@ decisions of some customers as Parquet."""
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,13 @@ def is_there(folder: Path, scenario: str) -> bool:
     return any(file.exists() for file in files_of(folder, scenario))
 
 
+def kept_words(kept: Sequence[Kept]) -> dict[str, Any]:
+    """What the JSON says of the Parquet beside it, so that one is not taken for another's."""
+    text = json.dumps([list(row) for row in kept], ensure_ascii=False)
+    customers = len({row.customer for row in kept})
+    return {"customers": customers, "decisions": len(kept), "digest": sha256(text.encode()).hexdigest()[:16]}
+
+
 def write_baseline(folder: Path, baseline: Baseline) -> Path:
     """Both files; returns the first. The folder is made."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -69,6 +77,11 @@ def read_baseline(folder: Path, scenario: str) -> Baseline | None:
         raise BaselineError(f"{about}: must be a baseline as check --update writes it (got none of {what})")
     columns = [table.column(name).to_pylist() for name in SCHEMA.names]
     rows = [Kept(*values) for values in zip(*columns, strict=True)]
-    if len(rows) != found["kept"]["decisions"]:
-        raise BaselineError(f"{kept}: must hold {found['kept']['decisions']:,} decisions (got {len(rows):,})")
+    if found["kept"] != kept_words(rows):
+        raise BaselineError(f"{kept}: must be of {describe(found['kept'])}, as {about.name} says "
+                            f"(got {describe(kept_words(rows))})")  # fmt: skip
     return Baseline(found, rows)
+
+
+def describe(kept: Any) -> str:
+    return ", ".join(f"{name} {value}" for name, value in kept.items()) if isinstance(kept, dict) else str(kept)

@@ -14,7 +14,7 @@ import numpy as np
 from engine.coupon_records import Answer, RequestKind
 from engine.policy.tables import CompiledPolicy
 from engine.records import EventKind, Reason
-from results.baseline_store import Baseline, BaselineError, is_there, read_baseline, write_baseline
+from results.baseline_store import Baseline, BaselineError, is_there, kept_words, read_baseline, write_baseline
 from results.decision_changes import Kept, changes, counts_changed
 from results.query import Database
 from scenarios.load import LoadedScenario, plan_of
@@ -51,7 +51,10 @@ class Accepted:
 
     @property
     def is_told(self) -> bool:
-        return self.folder is not None and (self.is_updated or is_there(self.folder, self.scenario))
+        """Whoever names baselines is told of those that are not there."""
+        if self.folder is None:
+            return False
+        return self.is_updated or not self.is_judged or is_there(self.folder, self.scenario)
 
     @property
     def sampling(self) -> Sampling | None:
@@ -74,6 +77,8 @@ class Accepted:
                 return "holds", None
             write_baseline(self.folder, made(loaded, result, options))
             return "written", found
+        if baseline is None:
+            return "without", None
         if found is None:
             return "holds", None
         return ("changed" if self.is_judged else "told"), found
@@ -124,7 +129,7 @@ def about(loaded: LoadedScenario, result: RunResult, kept: Sequence[Kept]) -> di
         "events": manifest["events"],
         "counts": counts(result.folder),
         "expectations": {verdict.text: verdict.got for verdict in result.verdicts},
-        "kept": {"customers": len({row.customer for row in kept}), "decisions": len(kept)},
+        "kept": kept_words(kept),
     }
 
 

@@ -37,8 +37,8 @@ _PLUGINS_OFF = ("terminal", "cacheprovider", "faulthandler")
 _ENVIRONMENT = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": None, "PYTEST_PLUGINS": None}
 RUNS = (ADDS_UP, COMPARES)
 _WORDS = {"holds": "hold", "fails": "fail", "undecided": "undecided", "not judged": "not judged"}
-_DECIDED = {"holds": "as they were", "told": "changed", "unreadable": "cannot be read", "broken": "failed",
-            "error": "failed"}  # fmt: skip
+_DECIDED = {"holds": "as they were", "told": "changed", "without": "not there", "unreadable": "cannot be read",
+            "broken": "failed", "error": "failed"}  # fmt: skip
 
 
 def scenario_files(paths: Sequence[Path]) -> list[Path]:
@@ -208,7 +208,11 @@ def told(finding: Finding) -> list[str]:
 
 def told_of_decisions(finding: Finding) -> list[str]:
     if finding.changed is None:
-        words = {"holds": "decisions are those of the baseline", "written": "its first baseline"}
+        words = {
+            "holds": "decisions are those of the baseline",
+            "written": "its first baseline",
+            "without": "no baseline of that name in the folder given",
+        }
         return [f"  {finding.outcome:9}  {words.get(finding.outcome, finding.problem)}"]
     first, *rest = lines_of(finding.changed)
     accept = [f"accept: windtunnel check {finding.file} --update"] if finding.outcome == "changed" else []

@@ -42,7 +42,7 @@ def row(file: str, group: Sequence[Finding]) -> str:
 
 
 def said(decided: Finding | None) -> str:
-    if decided is None:
+    if decided is None or decided.outcome == "without":
         return "no baseline"
     mark = MARKS.get(decided.outcome, MISSED)
     return f"{mark} {cell(headline(decided.changed))}" if decided.changed else f"{mark} {decided.outcome}"

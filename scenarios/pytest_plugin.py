@@ -33,7 +33,7 @@ ADDS_UP = "adds up"  # the test that a run ends and its invariants hold
 DECIDES = "decides as in the baseline"
 COMPARES = "compares"  # the test that the worlds of a comparison end
 DOCUMENT = "document"  # the test that a scenario can be read
-FINE = ("holds", "written", "told")  # outcomes
+FINE = ("holds", "written", "told", "without")  # outcomes
 Watch = Callable[[str], AbstractContextManager[Progress]]  # shows how far a run is
 WATCH = pytest.StashKey[Watch]()
 
@@ -80,7 +80,8 @@ class Ran:
 class Finding:
     """What became of one test: `outcome` is holds, fails, undecided, unreadable, broken, error or not judged.
 
-    Of what is decided also: changed; told (it changed, which is only told); written (as the new baseline).
+    Of what is decided also: changed; told (it changed, which is only told); written (as the new baseline);
+    without (there is none where it was looked for).
     """
 
     file: str

@@ -112,8 +112,8 @@ FENCES = {
     "rich": ("scenarios/console.py", "scenarios/linting.py"),
     "pytest": ("scenarios/check.py", "scenarios/pytest_plugin.py"),
     "locust": ("loadtests/locustfile.py",),  # patches sockets: nothing that uses Ray may import it
-    "gevent": ("loadtests/locustfile.py",),
-    "geventhttpclient": ("loadtests/locustfile.py",),
+    "gevent": ("loadtests/locustfile.py", "loadtests/generator/connection.py"),
+    "geventhttpclient": ("loadtests/generator/connection.py",),
     "hdrh": ("loadtests/generator/meters.py",),
     "psutil": ("loadtests/machine.py",),
 }

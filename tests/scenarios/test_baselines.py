@@ -7,6 +7,8 @@ from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 
 from engine.records import NONE, Reason
@@ -89,6 +91,19 @@ def test_against_another_version_it_is_only_told(shop: Path) -> None:
     assert done.code == Exit.FINE
     assert "  told       " in done.out and "cap of this campaign reached" in done.out
     assert "accept" not in done.out and "repeat" not in done.out
+    Path("before", "spring.json").rename(Path("before", "summer.json"))
+    Path("before", "spring.parquet").rename(Path("before", "summer.parquet"))
+    done = checked(shop, "--against", "before")
+    assert done.code == Exit.FINE
+    assert "no baseline of that name in the folder given" in done.out and "1 baseline: 1 not there." in done.out
+
+
+def test_another_s_decisions_are_not_taken_for_its_own(shop: Path) -> None:
+    file = shop / FOLDER / "spring.parquet"
+    table = pq.read_table(file)
+    pq.write_table(table.set_column(0, "customer", pc.add(table["customer"], 1)), file)
+    done = checked(shop)
+    assert done.code == Exit.WRONG_USE and "spring.parquet: must be of customers " in done.out
 
 
 def test_another_world_is_not_compared_one_by_one(shop: Path) -> None:
