@@ -12,6 +12,8 @@ from scenarios.load import Options, load_scenario
 from scenarios.pytest_plugin import ADDS_UP, Finding, shown_path
 
 NOT_JUDGED = "not judged"
+# A life with a Ledger settles every few minutes, however few its customers are: a day of it is worth so many customers.
+A_DAY_OF_SETTLING = 100_000
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class Task:
 
     file: Path
     scenario: str  # its name; empty where it cannot be read
-    work: float  # days of customers, about
+    work: float  # days of customers, or what is worth as much
 
 
 def next_of(waiting: Sequence[Task], running: Iterable[Task], cores: int) -> Task | None:
@@ -81,9 +83,12 @@ def not_begun(file: Path, minutes: float) -> Judged:
 
 def task_of(file: Path) -> Task:
     try:
-        scenario = load_scenario(file, Options()).scenario
+        loaded = load_scenario(file, Options())
     except DocumentError:
         return Task(file, "", 0.0)
-    days, block = scenario.before + scenario.days + scenario.after, scenario.compare
-    lives = block.worlds * (1 + len(block.policies) + len(block.truth)) * block.customers if block.expect else 0
-    return Task(file, scenario.scenario, float(days * (scenario.customers + lives)))
+    scenario, block = loaded.scenario, loaded.scenario.compare
+    settling = A_DAY_OF_SETTLING if loaded.policy.coupons else 0
+    lives = block.worlds * (1 + len(block.policies) + len(block.truth)) if block.expect else 0
+    days = scenario.before + scenario.days + scenario.after
+    each_day = scenario.customers + settling + lives * (block.customers + settling)
+    return Task(file, scenario.scenario, float(days * each_day))
