@@ -3,10 +3,9 @@
 An RSGI application: `__rsgi__(scope, protocol)`.
 """
 
-import asyncio
 import re
 import traceback
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
+from gateway.incoming import Incoming
 from gateway.keys import Key
 from gateway.operation import Seen
 from gateway.refusals import refusal_of
@@ -30,8 +30,7 @@ from gateway.route import (
 )
 from gateway.routes import ROUTES
 
-BODY_WITHIN_S = 10.0  # a body that takes longer is not waited for
-NOSNIFF = ("x-content-type-options", "nosniff")
+NOSNIFF, CLOSE = ("x-content-type-options", "nosniff"), ("connection", "close")
 
 
 class Paths:
@@ -110,8 +109,10 @@ class App:
         operation, trace, answer = self.services.operation, Trace(), refused(500, "")
         seen = Seen("", "", 0.0) if operation is None else operation.began(scope.client, scope.method)
         self.under_way += 1
+        incoming = Incoming(scope, protocol)
         try:
-            answer = await self._audited(scope, protocol, trace)
+            answer = await self._audited(scope, incoming, trace)
+            goes_on = await incoming.leave()
         finally:
             self.under_way -= 1
             if operation is not None:
@@ -120,11 +121,13 @@ class App:
                 operation.ended(seen, answer.status)
         body = answer.body if isinstance(answer.body, bytes) else self._encoder.encode(answer.body)
         headers = [("content-type", answer.content_type), ("cache-control", answer.cache), NOSNIFF, *answer.headers]
+        if not goes_on:
+            headers.append(CLOSE)
         protocol.response_bytes(answer.status, headers, body)
 
-    async def _audited(self, scope: Any, protocol: Any, trace: Trace) -> Answer:
+    async def _audited(self, scope: Any, incoming: Incoming, trace: Trace) -> Answer:
         """An answer, once the audit log has what it must have of it."""
-        answer = await self._answer(scope, protocol, trace)
+        answer = await self._answer(scope, incoming, trace)
         try:
             await self._note(trace, answer.status)
         except Exception as error:
@@ -143,9 +146,9 @@ class App:
             token = None if customer is None else self.services.desk.register.token(customer)
             await audit.note(route.name, trace.key, token, status, ", ".join(trace.noted))
 
-    async def _answer(self, scope: Any, protocol: Any, trace: Trace) -> Answer:
+    async def _answer(self, scope: Any, incoming: Incoming, trace: Trace) -> Answer:
         try:
-            return await self._asked(scope, protocol, trace)
+            return await self._asked(scope, incoming, trace)
         except Exception as error:  # its message may quote a body
             answer = refusal_of(error)
             if answer is not None:
@@ -153,7 +156,7 @@ class App:
             self.services.log("unexpected", error=type(error).__name__, at=place_of(error))
             return refused(500, "something unexpected happened; it is in the log")
 
-    async def _asked(self, scope: Any, protocol: Any, trace: Trace) -> Answer:
+    async def _asked(self, scope: Any, incoming: Incoming, trace: Trace) -> Answer:
         route, named = self._paths.find(scope.method, scope.path)
         trace.route, trace.named = route, named
         if not route.roles:
@@ -172,7 +175,7 @@ class App:
         query = dict(parse_qsl(scope.query_string, keep_blank_values=True)) if scope.query_string else {}
         return await route.act(
             self.services,
-            Asked(await self._body(route, scope, protocol), key, request, named, scope.headers, query, trace.noted),
+            Asked(await self._body(route, scope, incoming), key, request, named, scope.headers, query, trace.noted),
         )
 
     def _key(self, authorization: str | None) -> Key:
@@ -182,49 +185,14 @@ class App:
             raise StatusError(401, "a key is needed: Authorization: Bearer wt_…", ("www-authenticate", "Bearer"))
         return found
 
-    async def _body(self, route: Route, scope: Any, protocol: Any) -> Any:
+    async def _body(self, route: Route, scope: Any, incoming: Incoming) -> Any:
         if route.body is None:
             return None
         kind = media_type(scope.headers.get("content-type"))
         if route.takes and kind not in route.takes:
             raise StatusError(415, f"content-type must be {' or '.join(route.takes)} (got {kind or 'none'})")
-        most, length = route.body_max, scope.headers.get("content-length")
-        if length is not None and (not length.isdecimal() or int(length) > most):
-            raise StatusError(413, f"a body must be at most {most:,} bytes (got {length})")
-        body = await in_time(read(protocol, most))
+        body = await incoming.read(route.body_max)
         return body if route.body is bytes else self._decoders[route.method, route.path].decode(body)
-
-
-async def in_time(reading: Coroutine[Any, Any, bytes]) -> bytes:
-    """As asyncio.timeout, in a third of its time: nearly every body is there already."""
-    task, is_late = asyncio.current_task(), False
-    assert task is not None
-
-    def end() -> None:
-        nonlocal is_late
-        is_late = True
-        task.cancel()
-
-    timer = asyncio.get_running_loop().call_later(BODY_WITHIN_S, end)
-    try:
-        return await reading
-    except asyncio.CancelledError:
-        if not is_late:
-            raise
-        task.uncancel()
-        raise StatusError(408, f"the body did not come within {BODY_WITHIN_S:.0f} s") from None
-    finally:
-        timer.cancel()
-
-
-async def read(protocol: Any, most: int) -> bytes:
-    """A body piece by piece: one that says nothing of its length is bounded too."""
-    body = bytearray()
-    async for piece in protocol:
-        body += piece
-        if len(body) > most:
-            raise StatusError(413, f"a body must be at most {most:,} bytes")
-    return bytes(body)
 
 
 def place_of(error: Exception) -> str:

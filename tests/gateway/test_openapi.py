@@ -22,6 +22,7 @@ from openapi_spec_validator.validation.exceptions import OpenAPIValidationError
 
 from engine.policy.tables import load_policy
 from gateway import app, commands, document_routes, openapi
+from gateway.incoming import Incoming
 from gateway.keys import Keys, Role
 from gateway.refusals import STATUS_OF
 from gateway.route import Answer, Route, Services
@@ -89,7 +90,7 @@ def test_what_is_raised_is_answered_as_the_document_says(error: type[Exception],
     monkeypatch.setattr(app.Paths, "find", lambda paths, method, path: (route, {}))
     scope: Any = SimpleNamespace(method="GET", path="/", headers={})
     services: Any = SimpleNamespace(keys=Keys([]), log=print)
-    answer = asyncio.run(app.App(services)._answer(scope, None, app.Trace()))
+    answer = asyncio.run(app.App(services)._answer(scope, Incoming(scope, None), app.Trace()))
     assert answer.status == STATUS_OF[error]
     header = openapi.HEADER_OF.get(answer.status)
     assert header is None or header.lower() in dict(answer.headers)

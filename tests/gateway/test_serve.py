@@ -64,6 +64,22 @@ def test_what_is_wrong_is_said(what: str, gateway: Gateway) -> None:
     assert (answer.status_code, words in answer.text) == (status, True), answer.text
 
 
+UNREAD: dict[str, tuple[str, str, bytes, int]] = {
+    "too much": ("client", "/v1/decide", b" " * 70_000, 413),
+    "far too much": ("client", "/v1/decide", b" " * 3_000_000, 413),
+    "a stranger": ("", "/v1/decide", b" " * 60_000, 401),
+    "nowhere": ("client", "/v1/divide", b" " * 60_000, 404),
+}
+
+
+@pytest.mark.parametrize("what", UNREAD)
+def test_a_body_that_nobody_read_does_not_spoil_what_is_asked_next(what: str, gateway: Gateway) -> None:
+    role, path, body, status = UNREAD[what]
+    for _ in range(100):
+        assert gateway.ask("POST", path, body, role=role).status_code == status
+        assert gateway.ask("POST", "/v1/decide", LOGIN).status_code == 200
+
+
 def test_every_problem_of_a_body_is_said_at_once(gateway: Gateway) -> None:
     body = {"customer": "c-1", "event": "page_view", "page": "attic", "city": "Atlantis", "campaign": "x"}
     problems = gateway.ask("POST", "/v1/decide", body).json()["problems"]
