@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from engine.policy.checks import known
 from engine.policy.document import Policy
 from engine.policy.tables import CompiledPolicy
@@ -65,9 +67,9 @@ def scene_of(
         invite_reward=block.invite_reward,
         prepared_within_ms=block.prepared_within,
         targets=tuple(sorted(wanted)),
-        coupons=compiled.tables.coupons,
-        terms=compiled.tables.terms,
-        products=products,
+        coupons=compiled.tables.coupons.view(np.ndarray),
+        terms=compiled.tables.terms.view(np.ndarray),
+        products=products.view(np.ndarray),
         shipping=shop.shipping,
         pages=tuple(pages.index(page) for page in browsed),
         places=len(compiled.policy.names.places),

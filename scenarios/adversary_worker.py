@@ -21,8 +21,8 @@ from sim.adversaries.appeals import Appeals
 from sim.adversaries.underworld import Takings, Underworld, accounts_of, kinds_of, profiles_of
 from sim.judged import no_verdicts, note_receipts, note_replies
 
-_ASKED = (EventKind.ORDER, EventKind.PAYMENT, EventKind.REDEEM, EventKind.TRANSFER)  # denied at once
-_REQUESTED = (RequestKind.CLAIM, RequestKind.RESERVE, RequestKind.TRANSFER)
+_ASKED = frozenset({EventKind.ORDER, EventKind.PAYMENT, EventKind.REDEEM, EventKind.TRANSFER})  # denied at once
+_REQUESTED = frozenset({RequestKind.CLAIM, RequestKind.RESERVE, RequestKind.TRANSFER})
 
 
 def has_adversaries(plan: RunPlan) -> bool:
@@ -76,15 +76,20 @@ class AdversaryWorker:
             if len(settled.replies):
                 self.shard.apply(settled.replies, settled.time_ms)
             if self.underworld is not None:
-                tables, replies = self.shard.tables, settled.replies.view(np.recarray)
-                note_replies(self.verdicts, self.kinds, self.first, tables.coupons, tables.terms, replies)
-                self.underworld.hear(settled.replies)
+                if len(settled.replies):
+                    self._judged(settled.replies)
+                self.underworld.hear(settled.replies)  # that there were none, too
                 self._hear_denials(settled.replies, settled.time_ms)
 
+    def _judged(self, replies: np.ndarray) -> None:
+        tables, rows = self.shard.tables, replies.view(np.recarray)
+        note_replies(self.verdicts, self.kinds, self.first, tables.coupons, tables.terms, rows)
+
     def _hear_denials(self, replies: np.ndarray, t: int) -> None:
-        denied = (replies["answer"] == Answer.DENIED) & np.isin(replies["kind"], _REQUESTED)
-        for account in replies["customer"][denied & (replies["number"] != NONE)]:
-            self.appeals.hear_denial(int(account), t)
+        rows = replies.view(np.ndarray)
+        for reply in rows[(rows["answer"] == Answer.DENIED) & (rows["number"] != NONE)]:
+            if reply["kind"] in _REQUESTED:
+                self.appeals.hear_denial(int(reply["customer"]), t)
 
     def step(self, settled: Settled | None, until_ms: int) -> Told:
         """From one settlement to the next: hear the last one's replies, act, and account for it."""
@@ -112,8 +117,9 @@ class AdversaryWorker:
         decisions, ghosts = self.shard.decide(events, inbox)
         tables = self.shard.tables
         note_receipts(self.verdicts, self.kinds, self.first, tables.coupons, tables.terms, events, inbox)
-        for event in events[(events["ask"] != NONE) & np.isin(events["kind"], _ASKED)]:
-            if inbox.receipts[event["ask"]]["answer"] == Answer.DENIED:
+        rows = events.view(np.ndarray)
+        for event in rows[rows["ask"] != NONE]:
+            if event["kind"] in _ASKED and inbox.receipts[event["ask"]].answer == Answer.DENIED:
                 self.appeals.hear_denial(int(event["customer"]), int(event["time_ms"]))
         if self.recorder is not None:
             self.recorder.keep(events, inbox, decisions)

@@ -18,6 +18,7 @@ from sim.desk import SupportDesk
 from sim.desk_book import Case, Contact, DeskBook
 from sim.origin_model import FRAUD
 
+NO_REQUESTS = records(0, REQUEST)
 OWN_NUMBERS = 1 << 30  # its requests are numbered from here on, above all that shards ask in a customer's name
 _NOBODY = ("other", "terms", "coupon", "campaign", "rule", "device_id", "ip", "card", "address", "code", "inviter",
            "group")  # fmt: skip
@@ -42,7 +43,7 @@ class HelpDesk:
     def live(self, contacts: Sequence[np.ndarray], until_ms: int) -> np.ndarray:
         """Serve up to a settlement: CONTACT[n] of each worker in, what persons decided meanwhile out, REQUEST[m]."""
         if until_ms <= self.plan.day_ms:
-            return records(0, REQUEST)
+            return NO_REQUESTS
         came = sorted(self._read(contacts), key=lambda contact: (contact.time_ms, contact.customer, contact.cause))
         self.contacts += came
         self.desk.take(came)
@@ -55,7 +56,7 @@ class HelpDesk:
         found = [
             (int(reply["customer"]), int(reply["claim"]))
             for one in settled
-            if one is not None
+            if one is not None and len(one.replies)
             for reply in one.replies[one.replies["answer"] == Answer.IN_REVIEW]
         ]
         for customer, claim in sorted(found):
@@ -76,6 +77,8 @@ class HelpDesk:
     def requests(self, decided: Sequence[Case]) -> np.ndarray:
         """What the Ledger is asked: to end a review, or to let whoever was right be. REQUEST[n]"""
         wanted = [case for case in decided if case.claim != NONE or case.upheld]
+        if not wanted:
+            return NO_REQUESTS
         rows = records(len(wanted), REQUEST)
         for name in _NOBODY:
             rows[name] = NONE

@@ -108,7 +108,8 @@ class Settling:
         decided: np.ndarray = records(0, REQUEST)
         if self.desk is not None:
             decided = self.desk.live([one.contacts for one in told], until_ms)
-            requests[0] = np.concatenate([requests[0], decided])
+            if len(decided):
+                requests[0] = np.concatenate([requests[0], decided])
         number = self.ledger.number + 1
         settled: list[Settled | None] = [None] * len(self.settled)
         for shard, account in enumerate(one.account for one in told):

@@ -207,12 +207,14 @@ class LedgerHost:
 
     def copy(self) -> "LedgerHost":
         """A second Ledger in the same state, for a world that goes another way from here."""
+        assert not self.open, "a copy is made between two settlements"
         twin = copy.copy(self)
         twin.campaigns_open = self.campaigns_open.copy()
         twin.found = copy.deepcopy(self.found)
         twin.desk = empty_desk(twin.found)
-        twin.open = {}
-        twin.restore(self.snapshot())
+        twin.coupons, twin.budgets, twin.open = dict(self.coupons), dict(self.budgets), {}
+        twin.shared, twin.calendar = copied(self.shared), list(self.calendar)
+        twin.posts = [post.copy() for post in self.posts]
         return twin
 
     def snapshot(self) -> LedgerSnapshot:

@@ -18,6 +18,7 @@ DECIDED_MAX = 1_000_000  # by persons, and not yet over
 LEAST_DECIDED = 64
 # What a rule counts by: where it differs from the policy before, what was counted is of no use.
 COUNTED_BY = ("kinds", "window_ms", "most", "per", "key", "different", "check", "granted")
+NO_DAY = np.array([LONG_AGO_MS, LONG_AGO_MS, 0], np.int64)  # of Fraud.today: nothing was settled yet
 _WITH_TABLE = (Check.COUNT, Check.SELF_REFERRAL, Check.COLLUSION)
 
 
@@ -93,7 +94,7 @@ def empty_fraud(rules: Any, customers: int) -> Fraud:
         ),
         no_decisions(LEAST_DECIDED),
         np.zeros(RULES_MAX, np.int64),
-        np.array([LONG_AGO_MS, LONG_AGO_MS, 0], np.int64),
+        NO_DAY.copy(),
     )
 
 
@@ -128,6 +129,8 @@ def warm_until(rule: Any, tables: Tables, now: int) -> int:
 def carried_fraud(old: Fraud, before: Any, tables: Tables, customers: int, now: int | None) -> Fraud:
     """The tables of a policy, with what rules of the same name have counted under `before` (RULE[...]). now: rules that
     begin anew warm from then on; None: it is the same policy under other slots, nothing warms."""
+    if np.array_equal(before, tables.rules):
+        return old._replace(today=NO_DAY.copy())
     new = empty_fraud(tables.rules, customers)
     slots = {int(before[slot].name_hash): slot for slot in rules_at_work(before)}
     for slot in rules_at_work(tables.rules):
@@ -205,12 +208,20 @@ def copied_fraud(fraud: Fraud) -> Fraud:
         ):
             copy[first : first + used] = array[first : first + used]
     return Fraud(
-        Counters(books.copy(), keys, counters.lists.copy(), cells, queue),
-        Bonds(things, bonds.lists.copy(), bonds.inviters.copy()),
+        Counters(books.copy(), keys, copied_lists(counters.lists), cells, queue),
+        Bonds(things, copied_lists(bonds.lists), bonds.inviters.copy()),
         Decided(*(array.copy() for array in fraud.decided)),
         fraud.warm_ms.copy(),
         fraud.today.copy(),
     )
+
+
+def copied_lists(lists: np.ndarray) -> np.ndarray:
+    """The same with only those pages touched where a list has begun."""
+    copy = np.zeros(len(lists), lists.dtype)
+    begun = np.flatnonzero(lists)
+    copy[begun] = lists[begun]
+    return copy
 
 
 def fraud_bytes(fraud: Fraud) -> int:

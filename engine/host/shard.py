@@ -244,7 +244,7 @@ class CustomerShard:
         """
         assert events.dtype == EVENT
         inbox = empty_inbox() if inbox is None else inbox
-        assert not self.has_wallets or np.all(events["ask"] < len(inbox.asks)), "every ask must be in the inbox"
+        assert not self.has_wallets or np.all(events.view(np.ndarray)["ask"] < len(inbox.asks)), "asks are in the inbox"
         self.make_room(len(events), lines_to_keep(events, inbox) if self.has_wallets else 0)
         if self.trial is None:
             return self._decide(events, inbox, self.tables, self.tallies)
@@ -308,10 +308,10 @@ class CustomerShard:
         self.arrays.watch.clock[SETTLED] = t
         self.check()
         outbox = self.arrays.outbox
-        requests, spend = self.waiting.copy(), self.tallies.spend.copy()
+        requests = outbox.requests.view(np.ndarray)[: int(outbox.waiting[0])].copy()
         outbox.waiting[0] = 0
+        spend, pulse, minute = self.tallies.spend.copy(), self.tallies.pulse.copy(), int(self.tallies.pulse_minute[0])
         self.tallies.spend[:] = 0
-        pulse, minute = self.tallies.pulse.copy(), int(self.tallies.pulse_minute[0])
         self.tallies.pulse[:], self.tallies.pulse_minute[0] = 0, t // MINUTE_MS
         return Account(requests, spend, self.arrays.wallets.lives.copy(), pulse, minute)
 

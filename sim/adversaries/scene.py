@@ -1,5 +1,6 @@
 """What adversaries know before they begin: coupons as published, goods, pages, prices, how long it lasts."""
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,6 +58,9 @@ class Scene:
     customers: int  # honest ones: 0 … n - 1
     begins: int
     stream: tuple[int, int]
+    carts: dict[int, list[tuple[int, ...]]] = dataclasses.field(
+        default_factory=dict, repr=False, compare=False
+    )  # found before
 
     def face(self, slot: int) -> int:
         """Fen that a coupon can take off, at most."""
@@ -69,7 +73,11 @@ class Scene:
 
     def cart(self, terms: int) -> list[tuple[int, ...]]:
         """The smallest cart of one product with which a coupon takes off all that it can; no line if there is none."""
-        row = self.terms[terms]
+        if terms not in self.carts:
+            self.carts[terms] = self._smallest_cart(self.terms[terms])
+        return self.carts[terms]
+
+    def _smallest_cart(self, row: np.ndarray) -> list[tuple[int, ...]]:
         aim = max(int(row["over"]), int(row["full"]), 1)
         if row["kind"] == CouponKind.PERCENT_OFF and row["rate"] > 0:
             aim = max(aim, min(int(row["up_to"]) * SHARE_ONE // int(row["rate"]), 100_000))
