@@ -1,7 +1,6 @@
 """What adversaries know before they begin: coupons as published, goods, pages, prices, how long it lasts."""
 
-import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -58,9 +57,7 @@ class Scene:
     customers: int  # honest ones: 0 … n - 1
     begins: int
     stream: tuple[int, int]
-    carts: dict[int, list[tuple[int, ...]]] = dataclasses.field(
-        default_factory=dict, repr=False, compare=False
-    )  # found before
+    carts: dict[int, list[tuple[int, ...]]] = field(default_factory=dict, repr=False, compare=False)  # by terms, so far
 
     def face(self, slot: int) -> int:
         """Fen that a coupon can take off, at most."""
@@ -96,8 +93,8 @@ class Scene:
 def is_for(terms: np.ndarray, product: np.ndarray) -> bool:
     """Whether a coupon is for a product."""
     kinds = (("categories", "category"), ("brands", "brand"), ("products", "product"))
-    for mask, field in kinds:
-        chosen, number = int(terms[mask]), int(product[field])
+    for mask, column in kinds:
+        chosen, number = int(terms[mask]), int(product[column])
         if chosen != EVERYTHING and (number == NONE or not (chosen >> number) & 1):
             return False
     return True
