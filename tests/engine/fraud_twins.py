@@ -177,6 +177,8 @@ class LedgerAlone:
             self.ledger.adopt(policy.tables, policy.coupons, policy.budgets)
             self.version = step.version
         number, out = self.ledger.number + 1, []
+        if number % 3 == 0:  # as where a world forks
+            self.ledger = self.ledger.copy()
         for shard, (low, high) in enumerate(self.ranges):
             rows = [plain(row) for row in step.requests + step.decided if low <= row["customer"] < high]
             spend = np.zeros((len(policy.tables.budgets), len(Spend)), np.int64)
