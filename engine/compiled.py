@@ -18,6 +18,8 @@ from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 from numba.extending import register_jitable
 
+from engine.dispatch import Entry
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 # Whatever a kernel may take code or a constant from.
 KERNEL_SOURCES = ("engine/*.py", "engine/rules/*.py", "sim/*.py", "scenarios/inline.py")
@@ -142,4 +144,4 @@ def routine(function):  # type: ignore[no-untyped-def]
 def entry(function: Callable[..., Any]) -> Callable[..., Any]:
     """What Python calls: compiled with every kernel it uses, and cached. Takes a kernel, or decorates."""
     compiled: Callable[..., Any] = numba.njit(cache=True, pipeline_class=_WholeCompiler, **_OPTIONS)(function)
-    return compiled
+    return compiled if INTERPRETED else Entry(compiled)

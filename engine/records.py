@@ -5,6 +5,7 @@ Integers throughout: money in fen, time in milliseconds since 1970 (UTC), shares
 """
 
 from enum import IntEnum
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -471,6 +472,16 @@ class Cell(IntEnum):
 CELL_MEASURES = len(Cell)
 
 
-def records(rows: int, dtype: np.dtype) -> np.recarray:
-    """Zeroed records, read by attribute both compiled and interpreted."""
-    return np.zeros(rows, dtype).view(np.recarray)
+@cache
+def _by_attribute(dtype: np.dtype) -> np.dtype:
+    return np.dtype((np.record, dtype))
+
+
+def records(shape: int | tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """Zeroed records, each read by attribute both compiled and interpreted."""
+    return np.zeros(shape, _by_attribute(dtype))
+
+
+def as_records(array: np.ndarray) -> np.ndarray:
+    """The same records, each read by attribute."""
+    return array.view(_by_attribute(array.dtype))

@@ -11,7 +11,7 @@ import numpy as np
 from engine.coupon_records import Answer, Inbox, RequestKind
 from engine.host.messages import Settled
 from engine.host.shard import CustomerShard
-from engine.records import NONE, SHARE_ONE, Bulletin, EventKind, Tallies
+from engine.records import NONE, SHARE_ONE, Bulletin, EventKind, Tallies, as_records
 from scenarios.adversaries_build import crew_plans, scene_of
 from scenarios.calendar import calendar_of
 from scenarios.sampling import handed_over, recorder_of
@@ -82,7 +82,7 @@ class AdversaryWorker:
                 self._hear_denials(settled.replies, settled.time_ms)
 
     def _judged(self, replies: np.ndarray) -> None:
-        tables, rows = self.shard.tables, replies.view(np.recarray)
+        tables, rows = self.shard.tables, as_records(replies)
         note_replies(self.verdicts, self.kinds, self.first, tables.coupons, tables.terms, rows)
 
     def _hear_denials(self, replies: np.ndarray, t: int) -> None:

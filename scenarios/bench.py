@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from engine.host.shard import CustomerShard
-from engine.records import CUSTOMER, NONE
+from engine.records import CUSTOMER, NONE, as_records
 from engine.reference import Answer, Reference
 from scenarios import bench_checkout, bench_durable, bench_fraud, bench_recovery
 from scenarios.bench_rows import MILLION, Benchmark, Row, kept, reached, say
@@ -87,7 +87,7 @@ def replay_reference(run: Recorded, first: int, end: int) -> float:
     for customer in range(first, end):
         reference.add(customer, run.profiles[customer])
     chosen = np.flatnonzero((run.events["customer"] >= first) & (run.events["customer"] < end))
-    events = run.events[chosen].view(np.recarray)
+    events = as_records(run.events[chosen])
     answers: list[Answer] = []
     clock.time(lambda: answers.extend(reference.decide(event) for event in events))
     for answer, decision in zip(answers, run.decisions[chosen], strict=True):

@@ -119,7 +119,7 @@ def mask_of(rng: Random, names: int) -> int:
 def with_pieces(basket: Basket, pieces: int) -> Basket:
     """The same basket with so many pieces of each line."""
     lines = basket.lines.copy()
-    lines.quantity = pieces
+    lines["quantity"] = pieces
     return replace(basket, lines=lines)
 
 

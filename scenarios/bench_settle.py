@@ -61,9 +61,10 @@ def stampede(claims: int, pieces: int, seed: int = 1) -> Stampede:
     chance = np.random.default_rng(seed)
     again, twice = claims // SHARE_AGAIN, claims // SHARE_TWICE
     rows = records(claims, REQUEST)
-    rows.customer[: claims - twice] = np.arange(claims - twice)
-    rows.time_ms[: claims - twice] = TICK_MS + chance.integers(0, SECOND_MS, claims - twice)
-    rows.kind, rows.other, rows.campaign, rows.rule = RequestKind.CLAIM, NONE, NONE, NONE
+    rows["customer"][: claims - twice] = np.arange(claims - twice)
+    rows["time_ms"][: claims - twice] = TICK_MS + chance.integers(0, SECOND_MS, claims - twice)
+    rows["kind"] = RequestKind.CLAIM
+    rows["other"] = rows["campaign"] = rows["rule"] = NONE
     early = rows[:again].copy()
     early["time_ms"] = chance.integers(0, SECOND_MS, again)
     rows[claims - twice :] = rows[again + chance.choice(claims - twice - again, twice, replace=False)]

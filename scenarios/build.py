@@ -43,7 +43,7 @@ def named(shares: Mapping[str, int], names: Sequence[str]) -> list[float]:
     return [share(shares.get(name, 0)) for name in names]
 
 
-def numbers_of(population: Population) -> np.recarray:
+def numbers_of(population: Population) -> np.ndarray:
     """The POPULATION row of a document."""
     table = records(1, POPULATION)
     row, p = table[0], population
@@ -121,12 +121,12 @@ def face_value(campaign: Campaign, policy: Policy) -> int:
     return coupon.off or coupon.worth or share_of_a_hundred
 
 
-def faces_of(compiled: CompiledPolicy, population: Population) -> np.recarray:
+def faces_of(compiled: CompiledPolicy, population: Population) -> np.ndarray:
     """FACE[slots, arms]: what customers see of each campaign."""
     topics = list(population.topics)
     arms = max(1, int(compiled.tables.campaigns["arms"].max(initial=1)))
     assert arms <= ARMS_MAX
-    table = np.zeros((len(compiled.tables.campaigns), arms), FACE).view(np.recarray)
+    table = records((len(compiled.tables.campaigns), arms), FACE)
     for name, campaign in compiled.policy.campaigns.items():
         creatives = [arm.creative for arm in campaign.arms] if campaign.arms else [campaign.creative]
         for arm, creative in enumerate(creatives):

@@ -7,7 +7,7 @@ import numpy as np
 
 from engine.coupon_records import RECEIPT, REPLY, Answer
 from engine.host.wire import WITH_CARTS
-from engine.records import DECISION, NONE
+from engine.records import DECISION, NONE, as_records
 from engine.reference import Reference
 from results.store import Run
 from scenarios.adversary_worker import adversary_bounds
@@ -96,7 +96,7 @@ class RecordedLife:
 
     def take(self, step: Step) -> Iterator[tuple[dict[str, int], Any]]:
         for row in np.flatnonzero(step.events["customer"] == self.customer):
-            event = step.events.view(np.recarray)[row]
+            event = as_records(step.events)[row]
             ask = None if event.ask == NONE else step.asks[event.ask]
             lines: Any = ()
             if ask is not None and event.kind in WITH_CARTS:

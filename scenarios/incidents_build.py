@@ -21,7 +21,7 @@ def lasting(incident: Incident, spans: Spans) -> tuple[int, int]:
     return begins, begins + incident.lasts
 
 
-def outage_table(incidents: Mapping[str, Incident], spans: Spans) -> np.recarray:
+def outage_table(incidents: Mapping[str, Incident], spans: Spans) -> np.ndarray:
     """OUTAGE rows of all incidents in declaration order."""
     table = records(len(incidents), OUTAGE)
     for row, incident in zip(table, incidents.values(), strict=True):
@@ -37,7 +37,7 @@ def customers_of(node: NodeDown, customers: int) -> tuple[int, int]:
     return edges[0], edges[1]
 
 
-def absence_table(incidents: Mapping[str, Incident], spans: Spans, customers: int) -> np.recarray:
+def absence_table(incidents: Mapping[str, Incident], spans: Spans, customers: int) -> np.ndarray:
     """ABSENCE rows in the order in which they begin."""
     down = [(*lasting(one, spans), *customers_of(one.node_down, customers)) for one in incidents.values()
             if one.node_down]  # fmt: skip

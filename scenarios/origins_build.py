@@ -30,7 +30,7 @@ def shares_of(origins: Origins | None) -> np.ndarray:
     return shares
 
 
-def origins_row(origins: Origins | None) -> np.recarray:
+def origins_row(origins: Origins | None) -> np.ndarray:
     """The ORIGINS row of a document; no row where there is none."""
     if origins is None:
         return records(0, ORIGINS)

@@ -22,7 +22,7 @@ def place_of(name: str | None, names: Sequence[str]) -> int:
     return names.index(name) if name in names else NONE
 
 
-def shop_row(shop: Shop | None, policy: Policy) -> np.recarray:
+def shop_row(shop: Shop | None, policy: Policy) -> np.ndarray:
     """The SHOP row of a document; no row where there is no shop."""
     if shop is None:
         return records(0, SHOP)
@@ -46,7 +46,7 @@ def shop_row(shop: Shop | None, policy: Policy) -> np.recarray:
     return table
 
 
-def product_table(shop: Shop | None, policy: Policy) -> tuple[np.recarray, np.ndarray]:
+def product_table(shop: Shop | None, policy: Policy) -> tuple[np.ndarray, np.ndarray]:
     """PRODUCT[...], ascending by price, and the cumulative shares with which they are put into baskets."""
     if shop is None:
         return records(0, PRODUCT), np.zeros(0)
@@ -71,7 +71,7 @@ def place_shares(shop: Shop | None, policy: Policy) -> np.ndarray:
     return np.asarray(total / total[-1])
 
 
-def offer_table(compiled: CompiledPolicy) -> np.recarray:
+def offer_table(compiled: CompiledPolicy) -> np.ndarray:
     """How each coupon looks to a customer; one that neither drops nor comes by a message is listed on pages."""
     offered = {campaign.coupon for campaign in compiled.policy.campaigns.values()}
     table = records(len(compiled.tables.coupons), OFFER)

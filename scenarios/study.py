@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 
 from engine.compiled import ROOT
+from engine.dispatch import Entry
 from engine.host.ray_cluster import RayPool, cluster
 from engine.policy.tables import CompiledPolicy
 from engine.records import DAY_MS
@@ -127,7 +128,10 @@ class Player:
     def _lived(self, past: LoneWorld, plan: WorldPlan, branch: Branch, replication: int) -> Life:
         world = past.fork(plan.run_plan(branch, replication))
         world.run(since=plan.spans.launch)
-        return Life.of(branch, world, plan.truth)
+        try:
+            return Life.of(branch, world, plan.truth)
+        finally:
+            Entry.forget()  # a world that has ended is not kept
 
 
 # --- cache ------------------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from sim.contacts import SUPPORT, Cause
 from sim.desk import ByTruth, DeskPlan, Shift
 
 
-def support_row(support: Support | None) -> np.recarray:
+def support_row(support: Support | None) -> np.ndarray:
     """The SUPPORT row of a document; no row where there is none. Who appeals is said with the origins: all of them."""
     table = records(0 if support is None else 1, SUPPORT)
     if support is not None:

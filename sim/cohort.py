@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.compiled import entry, kernel
-from engine.records import CUSTOMER, EVENT, MINUTE_MS, NONE, WEEK_MS, records
+from engine.records import CUSTOMER, EVENT, MINUTE_MS, NONE, WEEK_MS, as_records, records
 from sim.behaviour import plan
 from sim.contacts import CALLER, CONTACT, contacts_most
 from sim.judged import KINDS, Standing, no_verdicts, standings
@@ -163,7 +163,7 @@ class Cohort:
         self._make_room_for_contacts(len(replies))  # each is one trouble at most
         places = np.empty(len(rows), np.int64)
         list_steps(self.crowd, rows, places)
-        absorb_replies(self.model, self.crowd, replies.view(np.recarray), t)
+        absorb_replies(self.model, self.crowd, as_records(replies), t)
         scratch = np.empty(len(self.crowd.visitors), np.int64)
         file_again(self.crowd, np.unique(places), rows[places == NONE], scratch)
 

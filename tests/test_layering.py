@@ -49,7 +49,8 @@ ARROWS = {
     "engine.breaker_records": ("engine.records",),
     "engine.profile_records": (),
     "engine.coupon_records": ("engine.records",),
-    "engine.compiled": (),
+    "engine.dispatch": (),
+    "engine.compiled": ("engine.dispatch",),
     "engine.days": ("engine.records", "engine.compiled"),
     "engine.policy": ("engine.policy", *RECORDS, "engine.reference_checkout"),  # lint prices carts naively
     "engine.rules": (*RECORDS, "engine.compiled", "engine.days", "engine.rules"),

@@ -39,7 +39,7 @@ def names_of_rules(rules: Any) -> dict[str, int]:
     return {f"{int(rules[slot].name_hash):016x}": int(slot) for slot in np.flatnonzero(rules["used"])}
 
 
-def books_for(rules: Any) -> np.recarray:
+def books_for(rules: Any) -> np.ndarray:
     """Where each rule's table lies: BOOK[RULES_MAX]."""
     books = records(RULES_MAX, BOOK)
     rows = lists = cells = things = things_lists = 0

@@ -27,6 +27,7 @@ import engine.rules.counters
 import engine.rules.reservations
 import engine.rules.stock
 import engine.settle
+from engine.records import as_records
 
 HEAD = struct.Struct("<4sI")  # magic, length of the JSON
 MAGIC = b"WTP1"
@@ -77,13 +78,14 @@ def flat(name: str, arrays: Any) -> dict[str, np.ndarray]:
 
 
 def unflat(name: str, like: Any, fields: Mapping[str, Any]) -> Any:
-    """The NamedTuple again, its arrays writable and typed as those of another one of its kind."""
+    """The NamedTuple again, built as another one of its kind: its arrays writable, its records read by attribute."""
     values = []
     for field, value in like._asdict().items():
         if hasattr(value, "_asdict"):
             values.append(unflat(f"{name}.{field}", value, fields))
         else:
-            values.append(fields[f"{name}.{field}"].copy().view(type(value)))
+            array = fields[f"{name}.{field}"].copy()
+            values.append(array if array.dtype.names is None else as_records(array))
     return type(like)(*values)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from engine.coupon_records import REPLY, REQUEST
 from engine.host.messages import Settled
-from engine.records import records
+from engine.records import as_records, records
 
 NO_REPLIES = records(0, REPLY)
 
@@ -31,7 +31,7 @@ def joined(parts: list[np.ndarray]) -> np.ndarray:
     parts = [part for part in parts if len(part)] or parts[:1]  # many ask nothing, and joining records is slow
     requests = parts[0] if len(parts) == 1 else np.concatenate(parts)
     assert requests.dtype == REQUEST
-    return np.ascontiguousarray(requests).view(np.recarray)
+    return as_records(np.ascontiguousarray(requests))
 
 
 def added(parts: list[np.ndarray], rows: int, columns: int) -> np.ndarray:

@@ -57,6 +57,7 @@ from engine.records import (
     Bulletin,
     Tables,
     Tallies,
+    as_records,
     records,
 )
 from engine.rules.checkout_desk import empty_desk
@@ -255,9 +256,7 @@ class CustomerShard:
     ) -> tuple[np.ndarray, np.ndarray]:
         decisions = records(len(events), DECISION)
         ghosts = records(len(events) * self.ghosts_max, DECISION)
-        held = decide_batch(
-            self.arrays, events.view(np.recarray), inbox, decisions, ghosts, tables, self.bulletin, tallies
-        )
+        held = decide_batch(self.arrays, as_records(events), inbox, decisions, ghosts, tables, self.bulletin, tallies)
         return decisions, ghosts[:held]
 
     def _decide_apart(self, events: np.ndarray, inbox: Inbox, trial: Trial) -> tuple[np.ndarray, np.ndarray]:
@@ -291,7 +290,7 @@ class CustomerShard:
         """Apply REPLY[n] of a settlement at t, all of this shard's customers."""
         assert replies.dtype == REPLY
         self.make_room(len(replies), 0)
-        apply(self.arrays, replies.view(np.recarray), self.common, self.tallies, t)
+        apply(self.arrays, as_records(replies), self.common, self.tallies, t)
         self.check()
 
     def is_sweep_due(self, t: int) -> bool:

@@ -38,7 +38,7 @@ from engine.host.wire import (
     several,
     shard_record,
 )
-from engine.records import LONG_AGO_MS
+from engine.records import LONG_AGO_MS, as_records
 
 IN_FLIGHT = 2  # batches of a client, and contributions, that are not answered yet
 _SHARD_WIDE = ("lives", "prizes", "breaches")  # of wallets
@@ -169,7 +169,7 @@ class ShardMachine:
     def _decide(self, batch: Batch) -> list[Envelope]:
         shard, receipts = self.shard, np.zeros(len(batch.asks), RECEIPT)
         self._prepare(batch)
-        decisions, _ = shard.decide(batch.events, inbox_of(batch, receipts.view(np.recarray)))
+        decisions, _ = shard.decide(batch.events, inbox_of(batch, as_records(receipts)))
         waits = not self.live or self._asks()
         answering = Answering(decisions, receipts, self.asked + 1 if waits else 0, ordered=self.ordered)
         if batch.number == 1:
@@ -339,7 +339,7 @@ class ShardMachine:
             batch = replace(batch, profiles=batch.profiles[self._lag(batch.profiles, lagging)])
             late = batch.events[self._lag(batch.events, lagging)]
             self._prepare(replace(batch, events=late))
-            self.shard.decide(late, inbox_of(batch, receipts.view(np.recarray)))
+            self.shard.decide(late, inbox_of(batch, as_records(receipts)))
         if self.shard.is_sweep_due(record.time_ms):
             self._keeping_ahead(lagging, lambda: self.shard.account(record.time_ms))
         else:

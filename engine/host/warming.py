@@ -25,8 +25,8 @@ def keep_what_is_loaded() -> None:
 def warm_up(machines: Mapping[str, Machine], time_ms: int) -> None:
     """A step of a Ledger and one shard of a few customers, and a snapshot of each; they are of no use afterwards."""
     events, asks = records(len(KINDS), EVENT), records(1, ASK)
-    events.time_ms, events.kind, events.sequence = time_ms, KINDS, np.arange(1, len(KINDS) + 1)
-    events.ask, events.origin = (NONE, 0), NONE
+    events["time_ms"], events["kind"], events["sequence"] = time_ms, KINDS, np.arange(1, len(KINDS) + 1)
+    events["ask"], events["origin"] = (NONE, 0), NONE
     for name in ("other", "order", "claim", "place", "campaign", "rule"):
         asks[name] = NONE
     batch = Batch("warm", 0, 1, time_ms, events, asks, records(0, LINE), records(0, ORIGIN))

@@ -16,7 +16,7 @@ RATES = {
 }
 
 
-def breaker_table(policy: Policy, slots: Mapping[str, int]) -> np.recarray:
+def breaker_table(policy: Policy, slots: Mapping[str, int]) -> np.ndarray:
     """BREAKER rows in declaration order. slots: of campaigns."""
     table = records(len(policy.breakers), BREAKER)
     others = [name for name, campaign in policy.campaigns.items() if campaign.purpose != "service"]

@@ -59,7 +59,7 @@ def days_between(first: date, last: date) -> Iterator[date]:
         yield first + timedelta(days=n)
 
 
-def day_table(zone: ZoneInfo, first: date, last: date, quiet: QuietHours | None) -> np.recarray:
+def day_table(zone: ZoneInfo, first: date, last: date, quiet: QuietHours | None) -> np.ndarray:
     """DAY rows for first … last."""
     table = records((last - first).days + 1, DAY)
     intervals = quiet_minutes(quiet)

@@ -161,7 +161,7 @@ class Compiler:
             start = self.place(value, start if is_and else if_true, if_false if is_and else start, expression)
         return start
 
-    def steps(self) -> np.recarray:
+    def steps(self) -> np.ndarray:
         """All conditions as STEP rows."""
         table = records(max(1, len(self.rows)), STEP)
         for row, (leaf, if_true, if_false) in zip(table, self.rows, strict=False):

@@ -37,7 +37,7 @@ class CouponTables(NamedTuple):
 def coupon_tables(policy: Policy, registry: Registry, conditions: Conditions, zone: ZoneInfo) -> CouponTables:
     """Names must have their slots. Terms of other policies under this registry stay in the table."""
     coupons = records(max(1, size_of(registry.coupons)), COUPON)
-    coupons.terms, coupons.budget, coupons.fallback = NONE, NO_BUDGET, NONE
+    coupons["terms"], coupons["budget"], coupons["fallback"] = NONE, NO_BUDGET, NONE
     for name, slot in registry.coupons.items():
         coupons[slot].name_hash = salt(name)  # of other policies too: customers may have one
     for declared, (name, coupon) in enumerate(policy.coupons.items()):
@@ -57,7 +57,7 @@ def coupon_tables(policy: Policy, registry: Registry, conditions: Conditions, zo
     return CouponTables(terms_table(registry), coupons, budgets, channel_budgets)
 
 
-def terms_table(registry: Registry) -> np.recarray:
+def terms_table(registry: Registry) -> np.ndarray:
     """TERMS rows, every one ever claimed."""
     table = records(max(1, len(registry.terms)), TERMS)
     for row, number in registry.terms.items():

@@ -32,7 +32,7 @@ class FraudTables(NamedTuple):
 def fraud_tables(policy: Policy, registry: Registry, conditions: Conditions, zone: ZoneInfo) -> FraudTables:
     """Names must have their slots. A slot of another policy's rule is there, and not used."""
     rules, rows = records(size_of(registry.rules), RULE), policy.fraud.rows()
-    rules.different = NONE
+    rules["different"] = NONE
     for name, slot in registry.rules.items():
         rules[slot].name_hash = salt(name)
     for name, row in rows.items():
@@ -91,7 +91,7 @@ def metres(a: Place, b: Place) -> int:
 
 
 # --- Lists ------------------------------------------------------------------------------------------------------------
-def range_table(fraud: Fraud) -> np.recarray:
+def range_table(fraud: Fraud) -> np.ndarray:
     """RANGE rows."""
     merged = [] if fraud.proxies is None else fraud.proxies.merged()
     table = records(len(merged), RANGE)
@@ -100,7 +100,7 @@ def range_table(fraud: Fraud) -> np.recarray:
     return table
 
 
-def listed_table(fraud: Fraud, zone: ZoneInfo) -> np.recarray:
+def listed_table(fraud: Fraud, zone: ZoneInfo) -> np.ndarray:
     """LISTED rows, ascending by field, value and list: a value has at most one of the block list, then one allowed."""
     ends: dict[tuple[int, int, bool], int] = {}
     for allowed, listing, entry in fraud.lists.entries():

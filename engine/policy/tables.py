@@ -32,6 +32,7 @@ from engine.records import (
     Channel,
     EventKind,
     Tables,
+    as_records,
     records,
 )
 
@@ -106,7 +107,7 @@ def campaign_row(
         row.next_best = campaign.holdout.sees == "next_best"
 
 
-def policy_row(policy: Policy, replication: int) -> np.recarray:
+def policy_row(policy: Policy, replication: int) -> np.ndarray:
     table = records(1, POLICY)
     row = table[0]
     row.price_of_attention = policy.ranking.price_of_attention
@@ -195,7 +196,7 @@ def claim_names(registry: Registry, policy: Policy) -> None:
 class CampaignTables(NamedTuple):
     """The fields of records.Tables that speak of campaigns and what calls them."""
 
-    campaigns: np.recarray
+    campaigns: np.ndarray
     declared: np.ndarray
     triggers: np.ndarray
     candidates: np.ndarray
@@ -224,13 +225,13 @@ def campaign_tables(policy: Policy, registry: Registry, conditions: Conditions, 
     return CampaignTables(campaigns, declared, bounds, candidates, moment_bounds, moment_candidates)
 
 
-def cap_tables(policy: Policy) -> tuple[np.recarray, np.recarray]:
+def cap_tables(policy: Policy) -> tuple[np.ndarray, np.ndarray]:
     """CAP rows by channel, and over all."""
     channel_caps, total_caps = np.zeros((CHANNELS, CAPS_MAX), CAP), np.zeros(CAPS_MAX, CAP)
     for channel, fatigue in policy.fatigue.channels.items():
         fill_caps(channel_caps[Channel[channel.upper()]], fatigue.caps)
     fill_caps(total_caps, policy.fatigue.caps)
-    return channel_caps.view(np.recarray), total_caps.view(np.recarray)
+    return as_records(channel_caps), as_records(total_caps)
 
 
 def compile_policy(

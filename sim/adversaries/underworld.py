@@ -50,7 +50,7 @@ def kinds_of(plans: tuple[CrewPlan, ...]) -> np.ndarray:
     return np.concatenate(kinds or [np.zeros(0)]).astype(np.int8)
 
 
-def profiles_of(plans: tuple[CrewPlan, ...], cities: int, week: int) -> np.recarray:
+def profiles_of(plans: tuple[CrewPlan, ...], cities: int, week: int) -> np.ndarray:
     """CUSTOMER[n]: grown-ups with a card who have not joined yet."""
     profiles = records(accounts_of(plans), CUSTOMER)
     rows = np.arange(len(profiles))

@@ -67,7 +67,7 @@ def policy_of(coupons: list[Row], budgets: list[Row], cost_most: int = 500) -> R
     }
 
 
-def filled(rows: dict[int, Row], dtype: np.dtype) -> np.recarray:  # type: ignore[type-arg]
+def filled(rows: dict[int, Row], dtype: np.dtype) -> np.ndarray:  # type: ignore[type-arg]
     table = records(max(rows, default=0) + 1, dtype)
     for slot, row in rows.items():
         for name, value in row.items():
@@ -307,7 +307,7 @@ class Crowd:
         return table
 
 
-def request_records(rows: list[Row]) -> np.recarray:
+def request_records(rows: list[Row]) -> np.ndarray:
     table = records(len(rows), REQUEST)
     for i, row in enumerate(rows):
         for name, value in row.items():

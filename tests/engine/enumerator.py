@@ -350,8 +350,8 @@ def gain(k, lacking, order, most, owned, terms, price, quantity, category, brand
 @compiled
 def enumerated(lines, shipping, owned, terms, tier, city, place, t):
     price, quantity = lines.unit_price.astype(np.int64), lines.quantity.astype(np.int64)
-    category, brand = lines.category.astype(np.int64), lines.brand.astype(np.int64)
-    product = lines.product.astype(np.int64)
+    category, brand = lines["category"].astype(np.int64), lines["brand"].astype(np.int64)
+    product = lines["product"].astype(np.int64)
     n = len(owned)
     matrix = matrix_of(price, category, brand, product, owned, terms)
     used, reason = np.zeros(n, np.int64), np.zeros(n, np.int64)

@@ -42,6 +42,7 @@ from engine.records import (
     EventKind,
     Fact,
     Tables,
+    as_records,
     records,
 )
 from tests.engine.traffic import CREATIVE
@@ -158,8 +159,8 @@ def tables_with(rules: dict[int, dict[str, Any]], listed: list[tuple[Field, int,
     metres[:3, :3] = METRES
     entries = np.array([(value, until, field, ok) for field, value, until, ok in sorted(listed or [])], LISTED)
     return tables._replace(
-        steps=np.array(steps, STEP).view(np.recarray), rules=table, listening_bounds=bounds, listening=listening,
-        metres=metres, listed=entries.view(np.recarray),
+        steps=as_records(np.array(steps, STEP)), rules=table, listening_bounds=bounds, listening=listening,
+        metres=metres, listed=as_records(entries),
     )  # fmt: skip
 
 

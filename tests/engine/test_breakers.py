@@ -39,7 +39,7 @@ OPEN, TRIPPED, TRIAL = BreakerState.OPEN, BreakerState.TRIPPED, BreakerState.TRI
 CAMPAIGNS = 4
 
 
-def breaker_table(rules: dict[int, Row]) -> np.recarray:
+def breaker_table(rules: dict[int, Row]) -> np.ndarray:
     table = records(len(rules), BREAKER)
     for number, rule in rules.items():
         for name, value in rule.items():
@@ -86,7 +86,7 @@ EDGES: list[tuple[str, Row, str, str]] = [
 LETTERS = {OPEN: "o", TRIPPED: "t", TRIAL: "r"}
 
 
-def fast(rules: dict[int, Row]) -> tuple[Breakers, np.recarray]:
+def fast(rules: dict[int, Row]) -> tuple[Breakers, np.ndarray]:
     fields: dict[str, Any] = {name: np.zeros(0) for name in Tables._fields}
     table = breaker_table(rules)
     campaigns = np.zeros(CAMPAIGNS, [("name_hash", "u8")])
@@ -238,7 +238,7 @@ def shard_with_breakers() -> tuple[CustomerShard, dict[str, int], int]:
     return shard, policy.registry.slots, int(policy.tables.days["start_ms"][0]) + 12 * 60 * MINUTE_MS
 
 
-def event_rows(*rows: Row) -> np.recarray:
+def event_rows(*rows: Row) -> np.ndarray:
     events = records(len(rows), EVENT)
     for sequence, (event, row) in enumerate(zip(events, rows, strict=True)):
         event.sequence, event.ask, event.origin, event.campaign, event.channel, event.moment = (

@@ -247,7 +247,7 @@ FITS = {"valid_from_ms": NOW_MS, "expires_ms": NOW_MS + 1, "places": 4, "regions
 def asked_by(number: int, **fields: int) -> Basket:
     """A cart of 100 and a coupon of 10 off 50; member, city, shop and brand of one number."""
     basket = replace(basket_of("100", "50-10"), tier=number, city=number, place=number)
-    basket.lines.brand = number
+    basket.lines["brand"] = number
     for name, value in fields.items():
         (basket.owned if name == "expires_ms" else basket.terms)[name] = value
     return basket
@@ -271,7 +271,7 @@ def test_what_is_not_known_is_refused(mask: str, say: Any) -> None:
 
 def test_a_right_takes_no_part() -> None:
     basket = basket_of("100", "200-10")
-    basket.terms.kind, basket.terms.stage = CouponKind.RIGHT, STAGES[CouponKind.RIGHT]
+    basket.terms["kind"], basket.terms["stage"] = CouponKind.RIGHT, STAGES[CouponKind.RIGHT]
     for say in SAYERS:
         assert say(basket)["reason"] == [CheckoutReason.NO_EFFECT]
         assert say(basket)["unlock"][0] == NONE
@@ -345,10 +345,10 @@ def wallet_of(seed: int, coupons: int) -> Basket:
     """A wallet of different terms that may all be used, one of a group."""
     rng = Random(seed)
     basket = replace(random_basket(rng), terms=random_terms(rng, coupons), owned=random_owned(rng, coupons, coupons))
-    basket.terms.group_most, basket.terms.valid_from_ms = 1, 0
+    basket.terms["group_most"], basket.terms["valid_from_ms"] = 1, 0
     for mask in ("tiers", "regions", "places"):
         basket.terms[mask] = EVERYTHING
-    basket.owned.expires_ms = NOW_MS + 5
+    basket.owned["expires_ms"] = NOW_MS + 5
     return basket
 
 
@@ -373,9 +373,9 @@ def maze_of(seed: int) -> Basket:
     """Amounts off that all stand together, but for thresholds which those before them undo."""
     rng = Random(seed)
     basket = basket_of("1000", " ".join(["0-1@9"] * CHECKOUT_COUPONS_MAX))
-    basket.terms.group_most = CHECKOUT_COUPONS_MAX
-    basket.terms.off = [rng.randrange(1_000, 9_000) for _ in basket.terms]
-    basket.terms.over = [rng.randrange(40_000, 95_000) for _ in basket.terms]
+    basket.terms["group_most"] = CHECKOUT_COUPONS_MAX
+    basket.terms["off"] = [rng.randrange(1_000, 9_000) for _ in basket.terms]
+    basket.terms["over"] = [rng.randrange(40_000, 95_000) for _ in basket.terms]
     return basket
 
 
@@ -417,11 +417,11 @@ def test_a_full_cart_of_huge_amounts(seed: int) -> None:
         line.unit_price = rng.choice((1, 7, PRICE_MAX - 1, PRICE_MAX))
         line.quantity = rng.choice((1, PIECES_MAX - 1, PIECES_MAX))
         line.category, line.brand, line.product = (rng.randrange(3) for _ in range(3))
-    basket.terms.off = [rng.choice((1, 999, PRICE_MAX, 10**15 + 1, 10**16 + 7)) for _ in basket.terms]
-    basket.terms.full = [rng.choice((1, 10**9, 10**15 + 3)) for _ in basket.terms]
-    basket.terms.up_to = NEVER_MS
-    basket.terms[::3].kind = CouponKind.EACH_FULL  # the product of a count and an amount
-    basket.terms[::3].stage = STAGES[CouponKind.EACH_FULL]
+    basket.terms["off"] = [rng.choice((1, 999, PRICE_MAX, 10**15 + 1, 10**16 + 7)) for _ in basket.terms]
+    basket.terms["full"] = [rng.choice((1, 10**9, 10**15 + 3)) for _ in basket.terms]
+    basket.terms["up_to"] = NEVER_MS
+    basket.terms["kind"][::3] = CouponKind.EACH_FULL  # the product of a count and an amount
+    basket.terms["stage"][::3] = STAGES[CouponKind.EACH_FULL]
     basket = replace(basket, lines=lines)
     assert engine_says(basket) == reference_says(basket)
 

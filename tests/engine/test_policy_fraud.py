@@ -173,7 +173,7 @@ def expected(line: str) -> tuple[int, dict[str, int]]:
 def test_a_core_rule_is_as_the_page_says(line: str) -> None:
     number, wanted = expected(line)
     rules: Any = compiled(HEAD + "fraud: {include: core}\n").tables.rules
-    (row,) = rules[rules.number == number]
+    (row,) = rules[rules["number"] == number]
     assert {name: int(row[name]) for name in wanted} == {name: int(value) for name, value in wanted.items()}
 
 
@@ -450,7 +450,7 @@ def test_names_keep_their_slots() -> None:
 
 def test_kinds_of_asks_are_judged_by_what_is_counted() -> None:
     rules: Any = compiled(BASE).tables.rules
-    assert {int(row.judges) for row in rules[rules.number == 22]} == {JUDGED_MASK}
+    assert {int(row.judges) for row in rules[rules["number"] == 22]} == {JUDGED_MASK}
     assert all(int(row.judges) & ~JUDGED_MASK == 0 and row.judges for row in rules)
 
 
@@ -495,7 +495,7 @@ def test_lists_in_their_order() -> None:
     assert [(row.field, row.value, row.allowed) for row in rows] == [
         (Field.CUSTOMER, 5, 0), (Field.DEVICE, 7, 0), (Field.DEVICE, 7, 1), (Field.DEVICE, 9, 0)
     ]  # fmt: skip
-    assert rows.until_ms[0] == midnight and rows.until_ms[1] == NEVER_MS == rows.until_ms[3]
+    assert rows["until_ms"][0] == midnight and rows["until_ms"][1] == NEVER_MS == rows["until_ms"][3]
 
 
 def test_ranges_are_merged() -> None:
@@ -521,9 +521,9 @@ def loaded(folder: Path, files: dict[str, str]) -> Policy:
 def test_lists_from_files(tmp_path: Path) -> None:
     policy = loaded(tmp_path, {})
     ready = compile_policy(policy, DAY, DAY)
-    blocked = listed(ready)[listed(ready).allowed == 0]
-    assert [int(value) for value in blocked.value] == [10086, 10087]
-    assert blocked.until_ms[0] - blocked.until_ms[1] == 31 * 86_400_000
+    blocked = listed(ready)[listed(ready)["allowed"] == 0]
+    assert [int(value) for value in blocked["value"]] == [10086, 10087]
+    assert blocked["until_ms"][0] - blocked["until_ms"][1] == 31 * 86_400_000
     assert [(int(row.first), int(row.last)) for row in ready.tables.ranges] == [(ip("10.0.0.0"), ip("10.255.255.255"))]
     assert set(policy.fraud.files()) == {"blocked.csv", "proxies.csv"}
     assert pickle.loads(pickle.dumps(policy)).fraud.files() == policy.fraud.files(), "worlds are lived elsewhere"

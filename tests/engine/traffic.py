@@ -265,7 +265,7 @@ def wall_ms(policy: Policy, day: date, minute: int = 0) -> int:
     return (clock - EPOCH) // timedelta(milliseconds=1)
 
 
-def random_customers(rng: Random, n: int, policy: Policy) -> np.recarray:
+def random_customers(rng: Random, n: int, policy: Policy) -> np.ndarray:
     """CUSTOMER[n] just before START_DATE; the customer's id is the row."""
     customers = records(n, CUSTOMER)
     for row in range(n):

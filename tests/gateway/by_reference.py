@@ -12,7 +12,7 @@ from engine.host.profiles import newcomer, put_profiles
 from engine.host.shard import open_bulletin
 from engine.host.wire import WITH_CARTS, read_shard_record
 from engine.policy.tables import CompiledPolicy
-from engine.records import DECISION, NONE, RING, Bulletin
+from engine.records import DECISION, NONE, RING, Bulletin, as_records
 from engine.reference import Reference, bucket
 from engine.reference_terms import Numbers
 from engine.reference_wallet import ASKING
@@ -85,7 +85,7 @@ class ShardByReference:
     def _batch(self, batch: Batch, decisions: np.ndarray, receipts: np.ndarray) -> Iterator[str]:
         counted: dict[int, int] = {}
         latest: dict[int, int] = {}
-        for event, decision in zip(batch.events.view(np.recarray), decisions, strict=True):
+        for event, decision in zip(as_records(batch.events), decisions, strict=True):
             customer = int(event.customer)
             counted[customer] = counted.get(customer, 0) + 1
             if event.sequence == NONE:
@@ -106,7 +106,7 @@ class ShardByReference:
     def _lines(self, batch: Batch, event: np.record, ask: np.void | None) -> np.ndarray:
         if ask is None or event.kind not in WITH_CARTS:
             return np.zeros(0, LINE)
-        return batch.lines[int(ask["first_line"]) : int(ask["first_line"]) + int(ask["lines"])].view(np.recarray)
+        return as_records(batch.lines[int(ask["first_line"]) : int(ask["first_line"]) + int(ask["lines"])])
 
 
 def heard(before: Bulletin, said: Bulletin) -> Bulletin:

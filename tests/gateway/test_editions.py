@@ -16,7 +16,7 @@ from engine.host.shard import open_bulletin
 from engine.host.wire import inbox_of
 from engine.policy.document import Policy
 from engine.policy.yaml_source import load_text
-from engine.records import Reason
+from engine.records import Reason, records
 from gateway.dictionary import Dictionary
 from loadtests.traffic import Traffic, record_traffic
 from tests.gateway.by_reference import ShardByReference
@@ -223,7 +223,7 @@ def spend_under(running: Running) -> np.ndarray:
     machine.shard.run(machine.editions)
     spent = []
     for batch in traffic().batches(0, *hall.bounds[0])[:STEPS]:
-        machine.shard.decide(batch.events, inbox_of(batch, np.zeros(len(batch.asks), RECEIPT).view(np.recarray)))
+        machine.shard.decide(batch.events, inbox_of(batch, records(len(batch.asks), RECEIPT)))
         spent.append(machine.shard.account(batch.time_ms).spend)
     return sum(spent, np.zeros_like(spent[0]))
 
