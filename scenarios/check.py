@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from results.decision_words import lines_of
-from scenarios import pytest_plugin
+from scenarios import pytest_plugin, rows, rows_plugin
 from scenarios.check_beside import Judged, judged_beside
 from scenarios.check_markdown import write_markdown
 from scenarios.exits import Exit, UsageError
@@ -36,6 +36,9 @@ from scenarios.pytest_plugin import (
 _PLUGINS_OFF = ("terminal", "cacheprovider", "faulthandler")
 _ENVIRONMENT = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": None, "PYTEST_PLUGINS": None}
 RUNS = (ADDS_UP, COMPARES)
+SUFFIXES = (SUFFIX, rows.SUFFIX)
+NAMED = " or ".join(f"*{suffix}" for suffix in SUFFIXES)
+ALWAYS = ("scenarios", "expectations")  # counted, even where there are none
 _WORDS = {"holds": "hold", "fails": "fail", "undecided": "undecided", "not judged": "not judged"}
 _DECIDED = {"holds": "as they were", "told": "changed", "without": "not there", "unreadable": "cannot be read",
             "broken": "failed", "error": "failed"}  # fmt: skip
@@ -45,16 +48,17 @@ def scenario_files(paths: Sequence[Path]) -> list[Path]:
     """Scenarios under files and folders, each once, hidden folders aside. Raises UsageError where there are none."""
     problems, found = [], []
     for path in paths:
-        inside = sorted(file for file in path.rglob(f"*{SUFFIX}") if not is_hidden(file.relative_to(path)))
+        found_here = (file for suffix in SUFFIXES for file in path.rglob(f"*{suffix}"))
+        inside = sorted(file for file in found_here if not is_hidden(file.relative_to(path)))
         if path.is_dir():
             found += inside
-            problems += [] if inside else [f"{path} must hold scenarios, files named *{SUFFIX} (got none)"]
+            problems += [] if inside else [f"{path} must hold scenarios or tables, files named {NAMED} (got none)"]
         elif not path.exists():
             problems.append(f"{path} must be a scenario or a folder of scenarios (got no such file or folder)")
-        elif path.name.endswith(SUFFIX):
+        elif path.name.endswith(SUFFIXES):
             found.append(path)
         else:
-            problems.append(f"{path} must be a scenario, a file named *{SUFFIX} (got another name)")
+            problems.append(f"{path} must be a scenario or a table, a file named {NAMED} (got another name)")
     if problems:
         raise UsageError("\n".join(problems))
     return list({file.resolve(): file for file in found}.values())
@@ -88,7 +92,7 @@ class Asked:
     def judged(self, files: Sequence[Path], teller: "Teller") -> int:
         """pytest's exit code; the teller is told of each test as it ends."""
         with environment(_ENVIRONMENT):
-            code = pytest.main(self.arguments(files), plugins=[pytest_plugin, teller])
+            code = pytest.main(self.arguments(files), plugins=[pytest_plugin, rows_plugin, teller])
         if code == pytest.ExitCode.INTERRUPTED:
             raise KeyboardInterrupt
         return int(code)
@@ -156,6 +160,7 @@ class Teller:
         self.watch, self.aloud = watch, aloud
         self.findings: list[Finding] = []
         self.to_repeat = ""
+        self.rows_held = 0  # of a table, which are not told one by one
 
     def pytest_configure(self, config: pytest.Config) -> None:
         config.stash[WATCH] = self.watch
@@ -173,8 +178,13 @@ class Teller:
     def _hear(self, finding: Finding) -> None:
         if not self.findings or self.findings[-1].file != finding.file:
             self.end_of_file()
+            if finding.is_row:
+                self.say(f"{finding.file}: what is decided for people thought of")
         self.findings.append(finding)
-        self.say(*told(finding))
+        if finding.is_row and not finding.missed:
+            self.rows_held += 1
+        else:
+            self.say(*told(finding))
         if finding.missed:
             self.to_repeat = finding.repeat or self.to_repeat
 
@@ -182,8 +192,11 @@ class Teller:
         """After the last test of a scenario: the command that repeats it, where something was missed."""
         if self.to_repeat:
             self.say(f"  repeat     {self.to_repeat}")
+        if self.rows_held:
+            self.say(f"  holds      {self.rows_held:,} {'rows' if self.rows_held > 1 else 'row'}")
         if self.findings:
             self.say("")
+        self.rows_held = 0
         self.to_repeat = ""
 
     def say(self, *lines: str) -> None:
@@ -195,6 +208,11 @@ def told(finding: Finding) -> list[str]:
     """The lines of one finding."""
     if finding.test == DOCUMENT:
         return [f"{finding.file}: cannot be read", *(f"  {line}" for line in finding.problem.splitlines())]
+    if finding.is_row:
+        return [
+            f"  {finding.outcome:9}  {finding.test}",
+            *(f"{' ' * 13}{line}" for line in finding.problem.splitlines()),
+        ]
     if finding.test in RUNS:
         if finding.ran is None:
             return [f"{finding.file}: the run failed", f"  {finding.outcome:9}  {finding.problem.splitlines()[-1]}"]
@@ -223,10 +241,12 @@ def counts(findings: Sequence[Finding]) -> dict[str, dict[str, int]]:
     """How many scenarios and how many expectations came to which end."""
     ends = {"holds": "ran", "unreadable": "cannot be read"}
     scenarios = Counter(ends.get(f.outcome, "failed") for f in findings if f.test in (*RUNS, DOCUMENT))
-    expectations = Counter(_WORDS[f.outcome] for f in findings if f.test not in (*RUNS, DOCUMENT, DECIDES))
+    judged = [f for f in findings if f.test not in (*RUNS, DOCUMENT, DECIDES)]
+    expectations, table_rows = (Counter(_WORDS.get(f.outcome, f.outcome) for f in judged if f.is_row is of_table)
+                                for of_table in (False, True))  # fmt: skip
     decided = Counter(_DECIDED.get(f.outcome, f.outcome) for f in findings if f.test == DECIDES)
-    found = {"scenarios": dict(scenarios), "expectations": dict(expectations)}
-    return found | ({"baselines": dict(decided)} if decided else {})
+    found = {"scenarios": scenarios, "expectations": expectations, "rows": table_rows, "baselines": decided}
+    return {what: dict(ends) for what, ends in found.items() if ends or what in ALWAYS}
 
 
 def summary_line(findings: Sequence[Finding]) -> str:

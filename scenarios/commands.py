@@ -18,9 +18,10 @@ from scenarios.exits import Exit, UsageError
 LIBRARY = Path(__file__).resolve().parent / "library"
 BESIDE_MOST, MINUTES_MOST = 64, 1_440
 PRESETS = {
-    "bank-card": ("first_use.scenario.yaml", "policies/bank_card.yaml", "populations/bank_card.yaml"),
+    "bank-card": ("first_use.scenario.yaml", "policies/bank_card.yaml", "populations/bank_card.yaml",
+                  "bank_card.rows.yaml"),
     "coupon-platform": ("winback.scenario.yaml", "policies/coupon_shop.yaml", "populations/coupon_shop.yaml"),
-}
+}  # fmt: skip
 
 
 def scenario_options(**given: Any) -> Any:

@@ -23,12 +23,16 @@ from scenarios.load import LoadedScenario, Options, load_scenario
 from scenarios.mutants import Mutant
 from scenarios.pytest_plugin import ADDS_UP, COMPARES, compared, shown_path, unwatched
 from scenarios.rivals import own, variants
+from scenarios.rows import SUFFIX as ROWS_SUFFIX
+from scenarios.rows import load_rows
+from scenarios.rows_played import Played, play_row
 from scenarios.run import RunOptions, RunResult, run_scenario
 
 J = TypeVar("J")
 R = TypeVar("R")
 # Where a scenario says what is expected of a figure that a change has taken away: a lift without a holdout.
 EXPECTED = re.compile(r":\d+: ((?:compare\.)?expect)\[(\d+)\] ")
+ROWS = "rows"
 LISTS = {ADDS_UP: "expect", COMPARES: "compare.expect"}
 COUNTED = {"waterfall": "candidates", "claims": "claims"}  # tables of how every decision and claim ended
 CLEAR_SHARE, CLEAR_COUNT, CLEAREST_MOST = 0.1, 10, 3  # of figures without an interval; and how many are told
@@ -37,10 +41,10 @@ KILLED, SURVIVED, ERROR, NOT_JUDGED, NONE = "killed", "survived", "error", "not 
 
 @dataclass(frozen=True)
 class Step:
-    """A scenario's run, or its comparison: what `test` stands for."""
+    """A scenario's run, its comparison, or a table of rows: what `test` stands for."""
 
     file: Path
-    test: str  # ADDS_UP or COMPARES
+    test: str  # ADDS_UP, COMPARES or ROWS
     policy: Path
     work: float  # days of customers, about
     sets: tuple[str, ...]  # what the scenario itself says of the policy
@@ -87,7 +91,7 @@ class Standing:
     step: Step
     outcome: str  # holds, broken, error or unreadable
     problem: str = ""
-    verdicts: tuple[Verdict, ...] = ()
+    verdicts: tuple[Verdict | Played, ...] = ()
     digest: str = ""
     counts: Mapping[tuple[Any, ...], int] = field(default_factory=dict)
     figures: Mapping[str, Figure] = field(default_factory=dict)
@@ -96,7 +100,7 @@ class Standing:
     def held(self) -> set[str]:
         return {verdict.text for verdict in self.verdicts if not verdict.missed}
 
-    def missed(self, held: set[str]) -> Verdict | None:
+    def missed(self, held: set[str]) -> Verdict | Played | None:
         """The first that holds no more."""
         return next((verdict for verdict in self.verdicts if verdict.missed and verdict.text in held), None)
 
@@ -130,6 +134,8 @@ class Fate:
 # --- steps ------------------------------------------------------------------------------------------------------------
 def steps_of(file: Path, customers: int | None) -> list[Step]:
     """Raises DocumentError."""
+    if file.name.endswith(ROWS_SUFFIX):
+        return [Step(file, ROWS, shown_path((file.parent / load_rows(file).table.policy).resolve()), 0.0, ())]
     loaded = load_scenario(shown_path(file), Options(customers=customers))
     scenario, block = loaded.scenario, compared(loaded, customers).scenario.compare
     days = scenario.before + scenario.days + scenario.after
@@ -145,6 +151,8 @@ def steps_of(file: Path, customers: int | None) -> list[Step]:
 def standing(step: Step, customers: int | None, mutant: Mutant | None = None) -> Standing:
     """Live a step through, with a change of its policy or as it stands; nothing is kept."""
     try:
+        if step.test == ROWS:
+            return standing_of_rows(step, mutant)
         loaded = load_scenario(
             shown_path(step.file), Options(customers=customers, set=mutant.change if mutant is not None else {})
         )
@@ -173,6 +181,12 @@ def played_comparison(loaded: LoadedScenario, out: Path, customers: int | None) 
     small = compared(loaded, customers)
     options = CompareOptions(out=out, workers=1, assumption_sets=0, cache=False, report=False)
     return compare(small, [own(small), *variants(small)], options, unwatched)
+
+
+def standing_of_rows(step: Step, mutant: Mutant | None) -> Standing:
+    loaded = load_rows(shown_path(step.file), {} if mutant is None else {mutant.path: mutant.text})
+    played = tuple(play_row(loaded, number) for number in range(len(loaded.table.rows)))
+    return Standing(step, "holds", "", played, digest=" ".join(row.digest for row in played))
 
 
 def standing_of(step: Step, found: RunResult | Comparison) -> Standing:

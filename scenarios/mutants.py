@@ -27,6 +27,7 @@ from engine.policy.quantities import (
 )
 from engine.policy.quantities import Path as Where
 from engine.policy.yaml_source import TAKEN_OUT, DocumentError, Place, Source, Tree, file_text, validated
+from scenarios.essence import essence, rivals_of
 from scenarios.mutated_conditions import mutated_condition
 
 # Fields that say nothing of whom a policy decides for, or what: texts, names, lots, room in tables, contents of lists.
@@ -99,12 +100,12 @@ def mutants_of(file: Path) -> list[Mutant]:
     document = validated(tree, Policy)
     if document is None or tree.problems:
         raise DocumentError(tree.source.sentences(tree.problems))
-    seen, found = {repr(document)}, []
+    seen, found = {essence(document)}, []
     for spot in spots(tree.root, Place.of(Policy), ()):
         for after, text in spot.changes() if is_read(spot.path, tree.root, document) else ():
             changed = said_otherwise(tree, path_text(spot.path), text)
-            if changed is not None and repr(changed) not in seen:
-                seen.add(repr(changed))
+            if changed is not None and (comes_to := essence(changed)) not in seen:
+                seen.add(comes_to)
                 found.append(Mutant(file, tree.source.line(spot.path), path_text(spot.path), spot.written, after, text))
     return sorted(found, key=lambda mutant: mutant.line)
 
@@ -204,17 +205,22 @@ def is_read(path: Where, root: Mapping[str, Any], policy: Policy) -> bool:
     name = str(path[1])
     if path[0] == "moments":
         return any(campaign.trigger.moment == name for campaign in policy.campaigns.values())
-    words = {word for text in conditions(root, path) for word in NAME.findall(text)}
-    by_segment = {segment for campaign in policy.campaigns.values() for segment in campaign.response_by_segment}
-    return SCORES.get(name, name) in words | by_segment
+    words = {word for text in conditions(root) for word in NAME.findall(text)}
+    words |= {segment for rival in rivals_of(policy) for segment in policy.campaigns[rival].response_by_segment}
+    left = [segment for segment in policy.segments if segment in words]
+    while left:  # what a segment that is read says is read
+        more = {*NAME.findall(str(root["segments"][left.pop()]))} - words
+        words |= more
+        left += [segment for segment in policy.segments if segment in more]
+    return SCORES.get(name, name) in words
 
 
-def conditions(value: Any, but: Where, path: Where = ()) -> Iterator[str]:
-    """The texts of all conditions but one."""
+def conditions(value: Any, path: Where = ()) -> Iterator[str]:
+    """The texts of all conditions; segments are none before somebody reads them."""
     if isinstance(value, dict):
         for name, inside in value.items():
-            yield from conditions(inside, but, (*path, str(name)))
-    elif isinstance(value, str) and path != but and (path[-1] in CONDITIONS or path[:1] == ("segments",)):
+            yield from conditions(inside, (*path, str(name))) if path or name != "segments" else ()
+    elif isinstance(value, str) and path[-1] in CONDITIONS:
         yield str(value)
 
 

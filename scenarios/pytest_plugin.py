@@ -93,6 +93,7 @@ class Finding:
     repeat: str = ""
     changed: Mapping[str, Any] | None = None  # what is decided otherwise than in the baseline
     seconds: float = 0.0
+    is_row: bool = False  # of a table (scenarios.rows)
 
     @property
     def missed(self) -> bool:

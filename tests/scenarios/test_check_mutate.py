@@ -1,6 +1,7 @@
 """`windtunnel check --mutate`: which changes there are, who kills them, who survives and why, and what is said."""
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -28,6 +29,8 @@ fraud:
 """
 HOLDS = ("spring.scenario.yaml", "visits_per_customer <= 50", "srm_p[spring] >= 0.0001")
 MISSED = ("spring.scenario.yaml", "visits_per_customer <= 50", "exposures[spring] >= 1000000")
+
+RANKS = re.compile(r"ranking|response|priority|value")
 
 # --- which there are --------------------------------------------------------------------------------------------------
 OPERATORS = """
@@ -57,6 +60,21 @@ NEVER = (
 )  # fmt: skip
 AUDIENCE = ("policy.yaml", "    topic: offers\n", "    topic: offers\n    audience: thrifty_ones or age >= 30\n")
 SEGMENTS = ("policy.yaml", "universal_", CAPS + "segments: {thrifty_ones: tag.thrifty, unread: age < 30}\nuniversal_")
+# Called by the same event as spring and of the same priority, on a page that nobody comes to: what ranks them is read.
+RIVAL = (
+    "policy.yaml",
+    "  bill_ready:\n",
+    """\
+  autumn:
+    purpose: activation
+    topic: offers
+    trigger: {on: page_view, pages: [done]}
+    goal: {event: payment, window: 1d}
+    response: {shown: 3%, otherwise: 1%}
+    creative: {text: "Autumn", ad_label: true, close: {}}
+  bill_ready:
+""",
+)
 
 
 def by_path(found: list[Mutant]) -> dict[str, list[str]]:
@@ -67,7 +85,7 @@ def by_path(found: list[Mutant]) -> dict[str, list[str]]:
 
 
 def test_what_is_changed_follows_from_what_stands_there(tmp_path: Path) -> None:
-    write_shop(tmp_path, SEGMENTS, AUDIENCE)
+    write_shop(tmp_path, SEGMENTS, AUDIENCE, RIVAL)
     found = mutants_of(tmp_path / "policy.yaml")
     paths = by_path(found)
     expected = {row.split()[0]: row.split(None, 1)[1].split(" | ") for row in OPERATORS.strip().splitlines()}
@@ -85,6 +103,33 @@ def test_what_comes_to_the_same_is_once(tmp_path: Path) -> None:
     write_shop(tmp_path, ("policy.yaml", "universal_", "fatigue: {caps: [{most: 2, per: day}]}\nuniversal_"))
     paths = by_path(mutants_of(tmp_path / "policy.yaml"))
     assert "fatigue.caps[0]" not in paths and paths["fatigue.caps"] == ["taken out"]
+
+
+def test_what_ranks_nobody_is_none(tmp_path: Path) -> None:
+    """A response, or a priority, of a campaign that no event calls together with another."""
+    priority = ("policy.yaml", "    reward: 20.00\n", "    reward: 20.00\n    priority: 4\n")
+    ranking = ("policy.yaml", "universal_", "ranking: {by: uplift, price_of_attention: 0.10}\nuniversal_")
+    alone, beside = tmp_path / "alone", tmp_path / "beside"
+    write_shop(alone, priority, ranking)
+    assert not {path for path in by_path(mutants_of(alone / "policy.yaml")) if RANKS.search(path)}
+    write_shop(beside, priority, ranking, RIVAL)
+    assert not {path for path in by_path(mutants_of(beside / "policy.yaml")) if RANKS.search(path)}, (
+        "4 is above 0, as 8 is"
+    )
+    write_shop(tmp_path, ranking, RIVAL)
+    found = by_path(mutants_of(tmp_path / "policy.yaml"))
+    assert {"ranking", "ranking.by", "ranking.price_of_attention", f"{SPRING}.response.shown"} <= {*found}
+
+
+def test_a_segment_that_only_segments_read_is_for_reports(tmp_path: Path) -> None:
+    segments = "segments: {thrifty: tag.thrifty, young: age < 30 and not thrifty}\nrfm: {recency_days: [7, 30, 90], "
+    segments += "frequency: [1, 4, 10], monetary: [100.00, 500.00, 2000.00]}\nuniversal_"
+    write_shop(tmp_path, ("policy.yaml", "universal_", segments))
+    assert not {path for path in by_path(mutants_of(tmp_path / "policy.yaml")) if path.startswith(("segments", "rfm"))}
+    audience = ("policy.yaml", "    topic: offers\n", "    topic: offers\n    audience: young or f_score >= 3\n")
+    write_shop(tmp_path, ("policy.yaml", "universal_", segments), audience)
+    found = {path.partition("[")[0] for path in by_path(mutants_of(tmp_path / "policy.yaml"))}
+    assert {"segments.thrifty", "segments.young", "rfm.frequency"} <= found and "rfm.monetary" not in found
 
 
 def test_coupons_rules_and_dates_are_changed(tmp_path: Path) -> None:
@@ -184,7 +229,7 @@ def test_killed_by_an_expectation_or_an_invariant_and_by_nothing_else(
     only(
         f"{SPRING}.holdout", f"{SPRING}.holdout.share", f"{SPRING}.goal.window", f"{SPRING}.response.shown",
         f"{SPRING}.value",
-        edits=(HOLDS, ("policy.yaml", "    reward: 20.00\n", "    reward: 20.00\n    value: 20.00\n"),
+        edits=(HOLDS, RIVAL, ("policy.yaml", "    reward: 20.00\n", "    reward: 20.00\n    value: 20.00\n"),
                ("spring.scenario.yaml", "customers:", "set: {policy.campaigns.spring.value: '30.00'}\ncustomers:")),
     )  # fmt: skip
     done = mutated("--json", "--junit", "junit.xml")
@@ -218,7 +263,7 @@ def test_killed_by_an_expectation_or_an_invariant_and_by_nothing_else(
 
 
 def test_the_lines_and_the_aim(only: Only) -> None:
-    only(f"{SPRING}.holdout.share", f"{SPRING}.response.shown")
+    only(f"{SPRING}.holdout.share", f"{SPRING}.response.shown", edits=(RIVAL,))
     done = mutated("--mutants", "3", "--seed", "4")
     head, sample, _, title, *lines, see, _, _ = done.out.splitlines()
     assert head.startswith("1 of 3 mutants was killed (33.3 %, 95 % interval ")
