@@ -50,7 +50,8 @@ def write_preset(folder: Path, preset: str) -> int:
         target.parent.mkdir(exist_ok=True)
         shutil.copyfile(LIBRARY / name, target)
     command = shlex.join(["windtunnel", "run", str(folder / PRESETS[preset][0])])
-    print(f"Wrote {folder}: a scenario, a policy and a population, with comments.\nNext: {command}")
+    table = " and a table of rows" if any(name.endswith(".rows.yaml") for name in PRESETS[preset]) else ""
+    print(f"Wrote {folder}: a scenario with its policy and population{table}, with comments.\nNext: {command}")
     return Exit.FINE
 
 

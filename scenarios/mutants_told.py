@@ -10,7 +10,7 @@ from typing import Any
 from results.statistics import Proportion
 from results.words import formatted, spec_of
 from scenarios.exits import Exit
-from scenarios.mutant_judging import ERROR, KILLED, NONE, NOT_JUDGED, SURVIVED, Fate, Figure, Standing
+from scenarios.mutant_judging import ERROR, KILLED, NONE, NOT_JUDGED, ROWS, SURVIVED, Fate, Figure, Standing
 from scenarios.pytest_plugin import Finding
 
 OUTCOMES = {KILLED: "holds", SURVIVED: "fails", ERROR: "error"}  # of tests; of all others: not judged
@@ -151,8 +151,8 @@ def why(fate: Fate) -> str:
 
 def repeat(fate: Fate, stands: Sequence[Standing]) -> str:
     """The command that lives a mutant."""
-    lived = [one.step for one in stands if one.step.sees(fate.mutant)]
-    file = fate.scenario or next((step.shown for step in lived), "SCENARIO")
+    lived = [one.step.shown for one in stands if one.step.sees(fate.mutant) and one.step.test != ROWS]
+    file = fate.scenario if fate.scenario in lived else next(iter(lived), "SCENARIO")
     (said,) = fate.mutant.change.items()
     return shlex.join(["windtunnel", "run", file, "--set", "=".join(said)])
 

@@ -1,6 +1,7 @@
 """Reads a table of rows with the policy it is about, and every name in it that the policy does not have."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -9,9 +10,11 @@ from zoneinfo import ZoneInfo
 from engine.coupon_records import Answer
 from engine.policy.calendar_days import wall_ms
 from engine.policy.document import Policy
+from engine.policy.quantities import UnreadableError
 from engine.policy.tables import CompiledPolicy, compile_policy
-from engine.policy.yaml_source import NO_CHANGES, DocumentError, Source, read
+from engine.policy.yaml_source import NO_CHANGES, Loaded, Source
 from engine.records import DAY_MS, Reason
+from scenarios.load import Reader
 from scenarios.rows_document import CartLine, Facts, Row, Rows, Step
 
 SUFFIX = ".rows.yaml"
@@ -48,14 +51,24 @@ def load_rows(path: Path, changes: Mapping[str, str] = NO_CHANGES) -> LoadedRows
 
     changes: of the policy, path → YAML. What they take away, rows may still name: they miss it when they are played.
     """
-    loaded = read(path, Rows)
-    policy = read(path.parent / loaded.document.policy, Policy, changes)
-    problems = [] if changes else list(misnamed(loaded.document, policy.document))
-    if problems:
-        raise DocumentError.at(loaded.source, problems)
+    reader = Reader()
+    loaded = reader.read(path, Rows)
+    policy = reader.read(policy_of(path, loaded), Policy, changes)
+    reader.check()
+    assert loaded and policy
+    if not changes:
+        reader.say(loaded.source, list(misnamed(loaded.document, policy.document)))
+        reader.check()
     first, last = days_of(loaded.document)
     compiled = compile_policy(policy.document, first, last, source=policy.source)
     return LoadedRows(path, loaded.document, loaded.source, compiled)
+
+
+def policy_of(path: Path, loaded: Loaded[Rows] | None) -> Path | None:
+    """The file that a table names, where that can be read."""
+    with suppress(UnreadableError):
+        return None if loaded is None else path.parent / loaded.document.policy
+    return None
 
 
 def days_of(table: Rows) -> tuple[date, date]:

@@ -70,8 +70,8 @@ class CartLine(Block):
 
 
 class Looks(Block):
-    """How a message is shown; what is left out may be anything. close: whether it can be seen at once how to close it,
-    in one tap."""
+    """How a message is shown, or a coupon that is claimed; what is left out may be anything. close: whether it can be
+    seen at once how to close it, in one tap."""
 
     channel: Text | None = None
     style: Text | None = None
@@ -80,6 +80,7 @@ class Looks(Block):
     remind_later: Truth | None = None
     mute: Truth | None = None
     close: Truth | None = None
+    urgency: Text | None = None  # of a coupon: what it says is running out, pieces or days
 
 
 class Step(Block):

@@ -20,7 +20,7 @@ from engine.records import NONE, Channel, EventKind, Flag, Reason
 from engine.rules.experiments import assigned_arm
 from scenarios.rows import ANSWERS, NOTHING, LoadedRows, at_ms
 from scenarios.rows_booth import PEOPLE, Booth, Got
-from scenarios.rows_document import CartLine, Facts, From, Row, Step
+from scenarios.rows_document import CartLine, Facts, From, Looks, Row, Step
 
 REACTIONS = ("click", "close", "mute", "snooze", "complaint", "not_shown")
 FLAGS = {"card_active": Flag.CARD_ACTIVE, "card_used": Flag.CARD_USED, "likely_minor": Flag.LIKELY_MINOR,
@@ -228,10 +228,11 @@ class Play:
     def unlike(self, step: Step, got: Got) -> Iterator[str]:
         if step.shows is not None and (message := self.message(got, step)) != step.shows:
             yield f"must show {step.shows} (showed {message}{self.because(step, got)})"
-        for name in step.looks.model_fields_set:
-            want, had = getattr(step.looks, name), self.look(got).get(name)
+        for name in (name for name in Looks.model_fields if name in step.looks.model_fields_set):
+            want, had = getattr(step.looks, name), self.look(step, got).get(name)
             if want != had:
-                yield f"must show a message with {name}: {as_written(want)} (got {as_written(had)})"
+                what = "a coupon" if step.claim else "a message"
+                yield f"must show {what} with {name}: {as_written(want)} (got {as_written(had)})"
         if step.segment is not None and (segment := self.segment(got)) != step.segment:
             yield f"must be by a customer of segment {step.segment} (got {segment})"
         for campaign, reason in step.refuses.items():
@@ -262,8 +263,10 @@ class Play:
         arm = self.names.arm(name, int(got.decision["arm"])) if step.shows and "/" in step.shows else ""
         return f"{name}/{arm}" if arm else name
 
-    def look(self, got: Got) -> dict[str, Any]:
-        """Of the message that was shown; nothing without one."""
+    def look(self, step: Step, got: Got) -> dict[str, Any]:
+        """Of the coupon that is claimed, or the message that was shown; nothing without one."""
+        if step.claim is not None:
+            return {"urgency": self.names.policy.coupons[step.claim].urgency}
         if got.decision["reason"] != Reason.SHOWN:
             return {}
         campaign = self.names.policy.campaigns[self.names.campaign(int(got.decision["campaign"]))]

@@ -111,7 +111,7 @@ FENCES = {
     "prometheus_client": ("gateway/metrics.py", "loadtests/gauges.py"),
     "msgspec": ("gateway/*.py", "loadtests/bench_serve.py"),
     "rich": ("scenarios/console.py", "scenarios/linting.py"),
-    "pytest": ("scenarios/check.py", "scenarios/pytest_plugin.py"),
+    "pytest": ("scenarios/check.py", "scenarios/*_plugin.py"),
     "locust": ("loadtests/locustfile.py",),  # patches sockets: nothing that uses Ray may import it
     "gevent": ("loadtests/locustfile.py", "loadtests/generator/connection.py"),
     "geventhttpclient": ("loadtests/generator/connection.py",),

@@ -68,8 +68,8 @@ run SHOP/spring.scenario.yaml --policy SHOP/people.yaml | SHOP/people.yaml:1: po
 run SHOP/spring.scenario.yaml --out SHOP/policy.yaml | --out must be a folder (got SHOP/policy.yaml, where SHOP/policy.yaml is a file)
 run SHOP/spring.scenario.yaml --out SHOP/policy.yaml/runs | --out must be a folder (got SHOP/policy.yaml/runs, where SHOP/policy.yaml is a file)
 check SHOP/none                                 | SHOP/none must be a scenario or a folder of scenarios (got no such file or folder)
-check SHOP/policy.yaml                          | SHOP/policy.yaml must be a scenario, a file named *.scenario.yaml (got another name)
-check HERE                                      | HERE must hold scenarios, files named *.scenario.yaml (got none)
+check SHOP/policy.yaml                          | SHOP/policy.yaml must be a scenario or a table, a file named *.scenario.yaml or *.rows.yaml (got another name)
+check HERE                                      | HERE must hold scenarios or tables, files named *.scenario.yaml or *.rows.yaml (got none)
 check SHOP/spring.scenario.yaml --customers 1   | --customers must be between 100 and 100000000 (got 1)
 check SHOP/spring.scenario.yaml --junit HERE    | --junit must be a file (got a folder: HERE)
 check SHOP/spring.scenario.yaml --out SHOP/policy.yaml | --out must be a folder (got SHOP/policy.yaml, where SHOP/policy.yaml is a file)
@@ -354,6 +354,8 @@ def test_the_table_of_wrong_use_is_about_wrong_use(shop: Path) -> None:
 def test_a_preset_is_whole_and_lint_finds_nothing(preset: str, tmp_path: Path) -> None:
     folder = tmp_path / "mine"
     assert cli("new", str(folder), "--preset", preset).code == Exit.FINE
-    scenario, policy, _ = PRESETS[preset]
+    scenario, policy, _, *tables = PRESETS[preset]
     assert load_scenario(folder / scenario).policy.campaigns
+    for table in tables:
+        assert cli("check", str(folder / table)).code == Exit.FINE
     assert cli("lint", str(folder / policy)).out.rstrip().endswith("nothing found")

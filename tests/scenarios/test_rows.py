@@ -104,6 +104,7 @@ MISSES = {
         "{event: moment, moment: bill_day, shows: bill_ready}": "cannot be: the calendar makes no bill_day then",
     },
     "stampede": {
+        "{claim: midnight_100, looks: {urgency: days}}": "must show a coupon with urgency: days (got pieces)",
         "{claim: midnight_100, answers: limit}": "must answer limit (answered done)",
         "{quote: [{price: 10.00}], pays: 9.00}": "must have pays: 9.00 (got 10.00)",
         "{quote: [{price: 10.00}], saves: 9.00}": "must have saves: 9.00 (got 0)",
@@ -190,6 +191,16 @@ def test_a_table_that_cannot_be_played(tmp_path: Path, steps: str, problem: str)
     with pytest.raises(DocumentError) as error:
         load_rows(table(tmp_path, steps))
     assert len(error.value.problems) == 1 and problem in error.value.problems[0], error.value.problems
+
+
+def test_problems_of_the_table_and_its_policy_come_together(tmp_path: Path) -> None:
+    path = table(tmp_path, "      - {event: sneeze, shows: nothing}\n", "no_such")
+    with pytest.raises(DocumentError) as error:
+        load_rows(path)
+    one, other = error.value.problems
+    assert one.startswith(f"{path}:8: rows[0].steps[0].event must be") and other.startswith(
+        f"{LIBRARY}/policies/no_such.yaml"
+    )
 
 
 # --- windtunnel check -------------------------------------------------------------------------------------------------
