@@ -15,7 +15,7 @@ from engine.policy.tables import CompiledPolicy, compile_policy
 from engine.policy.yaml_source import NO_CHANGES, Loaded, Source
 from engine.records import DAY_MS, Reason
 from scenarios.load import Reader
-from scenarios.rows_document import CartLine, Facts, Row, Rows, Step
+from scenarios.rows_document import DAYS_MAX, CartLine, Facts, Row, Rows, Step
 
 SUFFIX = ".rows.yaml"
 NOTHING = "nothing"
@@ -56,10 +56,12 @@ def load_rows(path: Path, changes: Mapping[str, str] = NO_CHANGES) -> LoadedRows
     policy = reader.read(policy_of(path, loaded), Policy, changes)
     reader.check()
     assert loaded and policy
+    first, last = days_of(loaded.document)
+    if (days := (last - first).days) > DAYS_MAX:
+        reader.say(loaded.source, [("rows", f"must begin and end within {DAYS_MAX} days (got {days})")])
     if not changes:
         reader.say(loaded.source, list(misnamed(loaded.document, policy.document)))
-        reader.check()
-    first, last = days_of(loaded.document)
+    reader.check()
     compiled = compile_policy(policy.document, first, last, source=policy.source)
     return LoadedRows(path, loaded.document, loaded.source, compiled)
 

@@ -1,6 +1,7 @@
 """Tables of rows as people write them: what a policy is to decide for somebody of whom they thought."""
 
 from collections.abc import Iterator
+from ipaddress import AddressValueError, IPv4Address
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -10,6 +11,7 @@ from engine.policy.quantities import Block, Count, Date, Duration, Identifier, I
 from engine.records import SECOND_MS
 
 ROWS_MAX, STEPS_MAX, TIMES_MAX, LINES_MAX = 1_000, 100, 200, 32
+DAYS_MAX = 400  # from the first row's start to the last one's end
 DEEDS = ("event", "claim", "quote", "order", "pay", "cancel", "refund", "redeem")
 EXPECTED = ("shows", "looks", "refuses", "credits", "segment", "answers", "rule", "pays", "saves", "uses", "returns")
 
@@ -58,6 +60,15 @@ class From(Block):
     code: Text | None = None
     agent: Literal["app", "browser", "script"] | None = None
 
+    def cross_checks(self) -> Checks:
+        yield self.ip_is_an_address
+
+    def ip_is_an_address(self) -> Iterator[Problem]:
+        try:
+            IPv4Address(self.ip or "0.0.0.0")
+        except AddressValueError:
+            yield ("ip",), f"must be an address like 10.0.0.1 (got {self.ip})"
+
 
 class CartLine(Block):
     """So many pieces of one thing."""
@@ -104,7 +115,7 @@ class Step(Block):
     claim: Text | None = None
     quote: list[CartLine] | None = None
     order: list[CartLine] | None = None
-    pay: Count | None = None  # which order of the customer's, counted from 1
+    pay: Count | None = None  # which order of the customer's, counted from 1; what it costs, unless `amount` says
     cancel: Count | None = None
     refund: Count | None = None
     redeem: Text | None = None

@@ -76,6 +76,7 @@ class Person:
     page: int = NONE
     page_view: int = 0
     orders: int = 0
+    costs: dict[int, int] = field(default_factory=dict)  # order → what is to be paid
     coupons: dict[int, int] = field(default_factory=dict)  # slot → number of the latest granted
 
 
@@ -136,9 +137,9 @@ class Play:
     def missed(self, hear: Callable[[bytes], object]) -> Iterator[str]:
         """Every expectation that is missed, as a sentence."""
         for place, step in enumerate(self.row.steps, 1):
-            self.now = self.time_of(step, is_first=place == 1)
             which = f"step {place} ({step.event or step.deed})"
             try:
+                self.now = self.time_of(step, is_first=place == 1)
                 for turn in range(step.times):
                     self.now += step.every if turn else 0
                     got = self.take(step, self.person(step))
@@ -150,7 +151,10 @@ class Play:
 
     def time_of(self, step: Step, is_first: bool) -> int:
         if step.at is not None:
-            return at_ms(step.at, self.names.policy)
+            at = at_ms(step.at, self.names.policy)
+            if at < self.now:
+                raise Unplayable("it lies before the step before it")
+            return at
         return self.now if is_first and "after" not in step.model_fields_set else self.now + step.after
 
     def take(self, step: Step, person: Person) -> Got:
@@ -163,13 +167,16 @@ class Play:
         if got.decision["reason"] == Reason.SHOWN:
             person.latest = int(got.decision["campaign"])
             person.shown[person.latest] = int(got.decision["exposure"])
+        if step.order is not None:
+            person.costs[person.orders] = int(got.receipt["paid"])
         if step.claim is not None and got.answer is Answer.DONE:
             person.coupons[self.names.number("coupon", step.claim)] = int(got.receipt["number"])
         return got
 
     def event(self, step: Step, person: Person) -> dict[str, int]:
         """What an event says; a page that is looked at goes on being looked at."""
-        said: dict[str, int] = {"amount": step.amount or 0, "dwell_ms": step.lasting or 0}
+        amount = step.amount if step.pay is None or step.amount is not None else person.costs.get(step.pay)
+        said: dict[str, int] = {"amount": amount or 0, "dwell_ms": step.lasting or 0}
         if step.event is not None:
             said["kind"] = EventKind[step.event.upper()]
         if step.event == "page_view":

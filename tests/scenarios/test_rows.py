@@ -101,6 +101,7 @@ MISSES = {
         "{event: payment, amount: 3.00, credits: card_lock}": "must credit card_lock (credited nothing)",
         "{event: login, segment: new}": "must be by a customer of segment new (got other)",
         "{event: close, shows: nothing}": "cannot be: there is no message that close could be about",
+        "{event: login, at: '2026-11-11 09:59', shows: nothing}": "cannot be: it lies before the step before it",
         "{event: moment, moment: bill_day, shows: bill_ready}": "cannot be: the calendar makes no bill_day then",
     },
     "stampede": {
@@ -185,6 +186,14 @@ def test_every_unknown_name_is_said_at_once(tmp_path: Path) -> None:
         ("      - {quote: [], pays: 1.00}\n", "quote must have 1 to 32 lines (got 0)"),
         ("      - {refund: 1, pieces: 2, returns: 1.00}\n", "line must be given: line and pieces go together"),
         ("      - {event: sneeze, shows: nothing}\n", "event must be"),
+        (
+            "      - {event: login, origin: {ip: 10.0.0}, shows: nothing}\n",
+            "ip must be an address like 10.0.0.1 (got 10.0.0)",
+        ),
+        (
+            "      - {event: login, at: '2028-01-01 10:00', shows: nothing}\n",
+            "rows must begin and end within 400 days (got 419)",
+        ),
     ],
 )
 def test_a_table_that_cannot_be_played(tmp_path: Path, steps: str, problem: str) -> None:
