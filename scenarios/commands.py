@@ -20,7 +20,8 @@ BESIDE_MOST, MINUTES_MOST = 64, 1_440
 PRESETS = {
     "bank-card": ("first_use.scenario.yaml", "policies/bank_card.yaml", "populations/bank_card.yaml",
                   "bank_card.rows.yaml"),
-    "coupon-platform": ("winback.scenario.yaml", "policies/coupon_shop.yaml", "populations/coupon_shop.yaml"),
+    "coupon-platform": ("winback.scenario.yaml", "policies/coupon_shop.yaml", "populations/coupon_shop.yaml",
+                        "coupon_shop.rows.yaml"),
 }  # fmt: skip
 
 
@@ -50,8 +51,7 @@ def write_preset(folder: Path, preset: str) -> int:
         target.parent.mkdir(exist_ok=True)
         shutil.copyfile(LIBRARY / name, target)
     command = shlex.join(["windtunnel", "run", str(folder / PRESETS[preset][0])])
-    table = " and a table of rows" if any(name.endswith(".rows.yaml") for name in PRESETS[preset]) else ""
-    print(f"Wrote {folder}: a scenario with its policy and population{table}, with comments.\nNext: {command}")
+    print(f"Wrote {folder}: a scenario, a policy, a population and a table of rows, with comments.\nNext: {command}")
     return Exit.FINE
 
 
