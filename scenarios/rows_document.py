@@ -91,6 +91,7 @@ class Looks(Block):
     remind_later: Truth | None = None
     mute: Truth | None = None
     close: Truth | None = None
+    coupon: Text | None = None  # that the message offers
     urgency: Text | None = None  # of a coupon: what it says is running out, pieces or days
 
 

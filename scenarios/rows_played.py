@@ -281,7 +281,7 @@ class Play:
         assert creative is not None
         close = creative.close
         is_plain = close is not None and close.visible and close.taps == 1 and close.countdown == 0
-        return creative.model_dump() | {"channel": campaign.channel, "close": is_plain}
+        return creative.model_dump() | {"channel": campaign.channel, "close": is_plain, "coupon": campaign.coupon}
 
     def segment(self, got: Got) -> str:
         number = int(self.booth.shard.segments(self.now)[int(got.decision["customer"])])
