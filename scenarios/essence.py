@@ -40,4 +40,7 @@ def rivals_of(policy: Policy) -> list[str]:
 
 
 def are_called_together(one: Campaign, other: Campaign) -> bool:
-    return (one.trigger.on, one.trigger.moment) == (other.trigger.on, other.trigger.moment)
+    if (one.trigger.on, one.trigger.moment) != (other.trigger.on, other.trigger.moment):
+        return False
+    pages = set(one.trigger.pages or ()), set(other.trigger.pages or ())
+    return not all(pages) or bool(pages[0] & pages[1])

@@ -25,7 +25,7 @@ from scenarios.pytest_plugin import ADDS_UP, COMPARES, compared, shown_path, unw
 from scenarios.rivals import own, variants
 from scenarios.rows import SUFFIX as ROWS_SUFFIX
 from scenarios.rows import load_rows
-from scenarios.rows_played import Played, play_row
+from scenarios.rows_played import Played, plays_of
 from scenarios.run import RunOptions, RunResult, run_scenario
 
 J = TypeVar("J")
@@ -185,7 +185,7 @@ def played_comparison(loaded: LoadedScenario, out: Path, customers: int | None) 
 
 def standing_of_rows(step: Step, mutant: Mutant | None) -> Standing:
     loaded = load_rows(shown_path(step.file), {} if mutant is None else {mutant.path: mutant.text})
-    played = tuple(play_row(loaded, number) for number in range(len(loaded.table.rows)))
+    played = tuple(play() for _, play in plays_of(loaded))
     return Standing(step, "holds", "", played, digest=" ".join(row.digest for row in played))
 
 

@@ -110,6 +110,7 @@ def known_names(policy: Policy) -> dict[str, tuple[str, ...]]:
         "campaign": tuple(policy.campaigns),
         "shown": (NOTHING, *policy.campaigns),
         "coupon": tuple(policy.coupons),
+        "budget": tuple(policy.budgets),
         "moment": tuple(policy.moments),
         "segment": (*policy.segments, "other"),
         "fraud rule": tuple(policy.fraud.rows()),
@@ -125,6 +126,7 @@ def arm_names(policy: Policy, campaign: str) -> list[str]:
 def named(table: Rows) -> Iterator[tuple[str, str, str]]:
     """Every name in a table: where, of what, and which."""
     yield from named_facts(table.customer, "customer")
+    yield from ((f"shares.held_out.{name}", "campaign", name) for name in table.shares.held_out)
     for number, row in enumerate(table.rows):
         at = f"rows[{number}]"
         yield from named_facts(row.customer, f"{at}.customer")
@@ -149,6 +151,7 @@ def named_step(step: Step, at: str) -> Iterator[tuple[str, str, str]]:
             yield f"{at}.{field}", kind, name
     if step.shows is not None:
         yield f"{at}.shows", "shown", step.shows.partition("/")[0]
+    yield from ((f"{at}.charges.{name}", "budget", name) for name in step.charges)
     if step.segment is not None:
         yield f"{at}.segment", "segment", step.segment
     if step.credits is not None:

@@ -30,6 +30,7 @@ class Got:
     receipt: np.void  # RECEIPT; zeros where nothing was asked
     answer: Answer  # the Ledger's where it was asked
     rule: int  # slot of the fraud rule that answers; NONE
+    charged: np.ndarray  # i8[budget slots], fen: reserved and spent of each more than before
 
 
 class Booth:
@@ -58,16 +59,22 @@ class Booth:
             cart[place] = line
         used = np.array([ask is not None, len(lines), 1], np.int64)
         inbox = Inbox(asks, cart, records(1, RECEIPT), _filled(ORIGIN, _NO_ORIGIN | dict(origin)), used)
-        before = self._ended()
+        before, committed = self._ended(), self._committed()
         decisions, _ = self.shard.decide(events, inbox)
         rose = np.argwhere(self._ended() > before).tolist()
         refused = {slot: Reason(reason) for slot, reason in rose if reason != Reason.SHOWN}
-        return _got(decisions[0], refused, inbox.receipts[0], self._settle(t))
+        replies = self._settle(t)
+        return _got(decisions[0], refused, inbox.receipts[0], replies, self._committed() - committed)
 
     def _ended(self) -> np.ndarray:
         """How candidates ended so far: i8[slots, REASONS]."""
         ended: np.ndarray = self.shard.tallies.waterfall.sum(axis=0)
         return ended
+
+    def _committed(self) -> np.ndarray:
+        funds = self.ledger.shared.funds
+        committed: np.ndarray = funds["reserved"] + funds["spent"]
+        return committed
 
     def _settle(self, t: int) -> np.ndarray:
         """What is waiting is settled; the replies, REPLY[n]."""
@@ -89,9 +96,11 @@ def _filled(dtype: np.dtype, fields: Mapping[str, int]) -> np.ndarray:
     return row
 
 
-def _got(decision: np.void, refused: Mapping[int, Reason], receipt: np.void, replies: np.ndarray) -> Got:
+def _got(
+    decision: np.void, refused: Mapping[int, Reason], receipt: np.void, replies: np.ndarray, charged: np.ndarray
+) -> Got:
     answer, rule = Answer(int(receipt["answer"])), int(receipt["rule"])
     mine = replies[(replies["claim"] == receipt["number"]) & (replies["number"] != NONE)]
     if answer is Answer.PENDING and len(mine):
         answer, rule = Answer(int(mine[0]["answer"])), int(mine[0]["rule"])
-    return Got(decision, refused, receipt, answer, rule if answer is not Answer.NONE else NONE)
+    return Got(decision, refused, receipt, answer, rule if answer is not Answer.NONE else NONE, charged)

@@ -7,13 +7,26 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from engine.policy.checks import Checks
-from engine.policy.quantities import Block, Count, Date, Duration, Identifier, Instant, Money, Problem, Text, Truth
+from engine.policy.quantities import (
+    Block,
+    Count,
+    Date,
+    Duration,
+    Identifier,
+    Instant,
+    Money,
+    Problem,
+    Share,
+    Text,
+    Truth,
+)
 from engine.records import SECOND_MS
 
 ROWS_MAX, STEPS_MAX, TIMES_MAX, LINES_MAX = 1_000, 100, 200, 32
 DAYS_MAX = 400  # from the first row's start to the last one's end
 DEEDS = ("event", "claim", "quote", "order", "pay", "cancel", "refund", "redeem")
-EXPECTED = ("shows", "looks", "refuses", "credits", "segment", "answers", "rule", "pays", "saves", "uses", "returns")
+EXPECTED = ("shows", "looks", "refuses", "credits", "segment", "answers", "rule", "pays", "saves", "uses", "returns",
+            "charges")  # fmt: skip
 
 Event = Literal[
     "login", "page_view", "page_dwell", "page_leave", "slot_view", "balance_query", "bill_viewed", "payment", "top_up",
@@ -137,6 +150,7 @@ class Step(Block):
     saves: Money | None = None
     uses: list[Text] | None = None
     returns: Money | None = None
+    charges: dict[Text, Money] = {}  # budget → what is reserved or spent of it by this step
 
     def cross_checks(self) -> Checks:
         yield self.one_deed
@@ -187,6 +201,13 @@ class Row(Block):
             yield ("steps",), f"must expect something of a step: {', '.join(EXPECTED)} (got none of them)"
 
 
+class Shares(Block):
+    """How many of a hundred customers are held out from everything, and from a campaign of their own lot."""
+
+    universal_holdout: Share | None = None
+    held_out: dict[Text, Share] = {}
+
+
 class Rows(Block):
     """A table: rows about one policy."""
 
@@ -195,6 +216,7 @@ class Rows(Block):
     policy: Text
     start: Instant
     customer: Facts = Facts()  # of every row, as far as it does not say otherwise
+    shares: Shares = Shares()
     rows: Annotated[list[Row], Field(min_length=1, max_length=ROWS_MAX)]
 
     def cross_checks(self) -> Checks:

@@ -3,8 +3,10 @@ engine decides is held against what the row expects.
 """
 
 import hashlib
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from ipaddress import IPv4Address
 from typing import Any
 
@@ -14,19 +16,23 @@ from engine.coupon_records import Answer
 from engine.fraud_records import Agent
 from engine.host.profiles import newcomer
 from engine.policy.conditions import GENDERS
-from engine.policy.quantities import yuan_text
+from engine.policy.quantities import share_text, yuan_text
 from engine.policy.tables import CompiledPolicy
-from engine.records import NONE, Channel, EventKind, Flag, Reason
-from engine.rules.experiments import assigned_arm
+from engine.records import NONE, SHARE_ONE, Channel, EventKind, Flag, Reason
+from engine.rules.experiments import assigned_arm, mark_share
 from scenarios.rows import ANSWERS, NOTHING, LoadedRows, at_ms
 from scenarios.rows_booth import PEOPLE, Booth, Got
-from scenarios.rows_document import CartLine, Facts, From, Looks, Row, Step
+from scenarios.rows_document import CartLine, Facts, From, Looks, Row, Shares, Step
 
 REACTIONS = ("click", "close", "mute", "snooze", "complaint", "not_shown")
 FLAGS = {"card_active": Flag.CARD_ACTIVE, "card_used": Flag.CARD_USED, "likely_minor": Flag.LIKELY_MINOR,
          "high_risk": Flag.HIGH_RISK, "blocked": Flag.BLOCKED}  # fmt: skip
 CLAIMS = {"claim": EventKind.CLAIM, "quote": EventKind.CHECKOUT, "order": EventKind.ORDER, "pay": EventKind.PAYMENT,
           "cancel": EventKind.CANCEL, "refund": EventKind.REFUND, "redeem": EventKind.REDEEM}  # fmt: skip
+
+
+HELD_OUT = "customers held out by lot"
+LOTS, DEVIATIONS = 100_000, 4.0
 
 
 class Unplayable(Exception):
@@ -53,6 +59,33 @@ class Played:
     def sentence(self) -> str:
         """A line for each miss."""
         return "\n".join(f"{self.place}: {miss}" for miss in self.misses)
+
+
+def plays_of(loaded: LoadedRows) -> list[tuple[str, Callable[[], Played]]]:
+    """What a table asks, each with what it says."""
+    rows = [(row.says, partial(play_row, loaded, number)) for number, row in enumerate(loaded.table.rows)]
+    return [*([(HELD_OUT, partial(play_shares, loaded))] if loaded.table.shares != Shares() else []), *rows]
+
+
+def play_shares(loaded: LoadedRows) -> Played:
+    """Who is held out is drawn by lot: of so many customers, about the share that the table says."""
+    tables, said = loaded.compiled.tables, loaded.table.shares
+    policy, misses = tables.policy[0], []
+    found: dict[str, tuple[int, np.ndarray]] = {}
+    if said.universal_holdout is not None:
+        out = np.zeros(LOTS, np.bool_)
+        mark_share(policy.universal_salt, policy.replication, policy.universal_holdout, 0, out)
+        found["everything"] = said.universal_holdout, out
+    for name, share in said.held_out.items():
+        campaign, out = tables.campaigns[loaded.compiled.registry.slots[name]], np.zeros(LOTS, np.bool_)
+        mark_share(campaign.holdout_salt, policy.replication, campaign.holdout_share, 0, out)
+        found[name] = share, out
+    for name, (share, out) in found.items():
+        wanted, had = share / SHARE_ONE, float(out.mean())
+        if abs(had - wanted) > DEVIATIONS * math.sqrt(wanted * (1 - wanted) / LOTS):
+            misses.append(f"must hold {share_text(share)} out from {name} (got {100 * had:.1f}% of {LOTS:,} customers)")
+    place = f"{loaded.path}:{loaded.source.line(('shares',))}"
+    return Played(HELD_OUT, place, tuple(misses), " ".join(str(int(out.sum())) for _, out in found.values()))
 
 
 def play_row(loaded: LoadedRows, number: int) -> Played:
@@ -255,6 +288,11 @@ class Play:
             yield f"must answer {step.answers} (answered {got.answer.name.lower()}{self.by_rule(got)})"
         if step.rule is not None and (rule := self.names.rules.get(got.rule)) != step.rule:
             yield f"must be answered by fraud rule {step.rule} (got {rule or 'no rule'})"
+        for budget, fen in step.charges.items():
+            slot = self.compiled.budgets.get(budget)
+            had = 0 if slot is None else int(got.charged[slot])
+            if had != fen:
+                yield f"must charge {yuan_text(fen)} to {budget} (charged {yuan_text(had)})"
         for name, column in (("pays", "paid"), ("saves", "discount"), ("returns", "paid")):
             want, had = getattr(step, name), int(got.receipt[column])
             if want is not None and want != had:

@@ -1,6 +1,6 @@
 """Collects `*.rows.yaml` as tests, a row each; beside scenarios.pytest_plugin, whose findings they make."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +8,8 @@ import pytest
 
 from engine.policy.yaml_source import DocumentError
 from scenarios.pytest_plugin import DOCUMENT, BrokenScenario, Finding, Missed, ScenarioItem, shown_path
-from scenarios.rows import SUFFIX, LoadedRows, load_rows
-from scenarios.rows_played import play_row
+from scenarios.rows import SUFFIX, load_rows
+from scenarios.rows_played import Played, plays_of
 
 
 def pytest_collect_file(parent: pytest.Collector, file_path: Path) -> "RowsFile | None":
@@ -27,19 +27,19 @@ class RowsFile(pytest.File):
         except DocumentError as error:
             yield BrokenScenario.from_parent(self, name=DOCUMENT, error=error)
             return
-        for number, row in enumerate(loaded.table.rows):
-            yield RowItem.from_parent(self, name=row.says, loaded=loaded, number=number)
+        for says, play in plays_of(loaded):
+            yield RowItem.from_parent(self, name=says, play=play)
 
 
 class RowItem(ScenarioItem):
     """One row."""
 
-    def __init__(self, *, loaded: LoadedRows, number: int, **arguments: Any) -> None:
+    def __init__(self, *, play: Callable[[], Played], **arguments: Any) -> None:
         super().__init__(**arguments)
-        self.loaded, self.number = loaded, number
+        self.play = play
 
     def runtest(self) -> None:
-        played = play_row(self.loaded, self.number)
+        played = self.play()
         if played.missed:
             raise Missed(played.sentence())
 

@@ -12,7 +12,7 @@ from scenarios.mutant_judging import KILLED, ROWS, Bench, standing, steps_of
 from scenarios.mutants import Mutant
 from scenarios.rows import load_rows
 from scenarios.rows_document import EXPECTED
-from scenarios.rows_played import Played, play_row
+from scenarios.rows_played import HELD_OUT, Played, plays_of
 from tests.scenarios.shop import cli
 
 LIBRARY = Path(__file__).resolve().parents[2] / "scenarios" / "library"
@@ -20,8 +20,7 @@ TABLES = sorted(LIBRARY.glob("*.rows.yaml"))
 
 
 def played(path: Path, **changes: str) -> list[Played]:
-    loaded = load_rows(path, changes)
-    return [play_row(loaded, number) for number in range(len(loaded.table.rows))]
+    return [play() for _, play in plays_of(load_rows(path, changes))]
 
 
 def table(tmp_path: Path, steps: str, policy: str = "bank_card", more: str = "") -> Path:
@@ -58,6 +57,8 @@ SLIPS = {
         ),
         "fatigue.quiet_hours.from": ('"00:00"', "no message between ten in the evening and eight in the morning"),
         "fatigue.back_off.rest": ("14d", PEACE),
+        "universal_holdout.share": ("1%", HELD_OUT),
+        "campaigns.first_use.holdout.share": ("25%", HELD_OUT),
         "universal_holdout": ("none", "who sees no campaign at all is told of the bill all the same"),
         "protected_pages[0]": ("none", "nobody is disturbed while paying"),
     },
@@ -110,6 +111,7 @@ MISSES = {
         "{quote: [{price: 10.00}], pays: 9.00}": "must have pays: 9.00 (got 10.00)",
         "{quote: [{price: 10.00}], saves: 9.00}": "must have saves: 9.00 (got 0)",
         "{quote: [{price: 10.00}], uses: [midnight_100]}": "must use midnight_100 (used none)",
+        "{claim: midnight_100, charges: {midnight: 90.00}}": "must charge 90.00 to midnight (charged 100.00)",
         "{refund: 1, returns: 5.00}": "must have returns: 5.00 (got 0)",
         "{refund: 1, answers: done}": "must answer done (answered no_order)",
         "{redeem: midnight_100, answers: done}": "cannot be: there is no midnight_100 to redeem",
@@ -155,7 +157,7 @@ GROUPS = """\
 """
 NAMES = """\
       - {event: page_view, page: nowhere, shows: gone, refuses: {first_use: tired, absent: muted}, credits: gone}
-      - {claim: gone, answers: perhaps, rule: strict, origin: {device: d}, place: hall}
+      - {claim: gone, answers: perhaps, rule: strict, charges: {gone: 1.00}, origin: {device: d}, place: hall}
       - {quote: [{price: 1.00, category: fish}], uses: [gone]}
       - {event: moment, moment: dusk, segment: rich}
 """
@@ -168,7 +170,8 @@ def test_every_unknown_name_is_said_at_once(tmp_path: Path) -> None:
     assert [problem.partition(" must be ")[0].removeprefix("rows[0].") for problem in problems] == [
         "arms.offer_of_the_day", "steps[0].page", "steps[0].shows", "steps[0].credits", "steps[0].refuses.first_use",
         "steps[0].refuses.absent", "steps[1].claim", "steps[1].place", "steps[1].answers", "steps[1].rule",
-        "steps[2].uses[0]", "steps[2].quote[0].category", "steps[3].moment", "steps[3].segment",
+        "steps[1].charges.gone", "steps[2].uses[0]", "steps[2].quote[0].category", "steps[3].moment",
+        "steps[3].segment",
     ]  # fmt: skip
     assert problems[1] == (
         "rows[0].steps[0].page must be a page of the policy: home, balance, bill, offers, card, … (got nowhere)"
