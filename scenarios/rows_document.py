@@ -105,6 +105,7 @@ class Looks(Block):
     mute: Truth | None = None
     close: Truth | None = None
     coupon: Text | None = None  # that the message offers
+    reward: Money | None = None  # that the message offers
     urgency: Text | None = None  # of a coupon: what it says is running out, pieces or days
 
 

@@ -4,7 +4,7 @@ engine decides is held against what the row expects.
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from ipaddress import IPv4Address
@@ -14,29 +14,21 @@ import numpy as np
 
 from engine.coupon_records import Answer
 from engine.fraud_records import Agent
-from engine.host.profiles import newcomer
-from engine.policy.conditions import GENDERS
 from engine.policy.quantities import share_text, yuan_text
-from engine.policy.tables import CompiledPolicy
-from engine.records import NONE, SHARE_ONE, Channel, EventKind, Flag, Reason
+from engine.records import NONE, SHARE_ONE, Channel, EventKind, Reason
 from engine.rules.experiments import assigned_arm, mark_share
 from scenarios.rows import ANSWERS, NOTHING, LoadedRows, at_ms
 from scenarios.rows_booth import PEOPLE, Booth, Got
-from scenarios.rows_document import CartLine, Facts, From, Looks, Row, Shares, Step
+from scenarios.rows_document import CartLine, From, Looks, Row, Shares, Step
+from scenarios.rows_numbers import Numbers, Unplayable, customer_row
 
 REACTIONS = ("click", "close", "mute", "snooze", "complaint", "not_shown")
-FLAGS = {"card_active": Flag.CARD_ACTIVE, "card_used": Flag.CARD_USED, "likely_minor": Flag.LIKELY_MINOR,
-         "high_risk": Flag.HIGH_RISK, "blocked": Flag.BLOCKED}  # fmt: skip
 CLAIMS = {"claim": EventKind.CLAIM, "quote": EventKind.CHECKOUT, "order": EventKind.ORDER, "pay": EventKind.PAYMENT,
           "cancel": EventKind.CANCEL, "refund": EventKind.REFUND, "redeem": EventKind.REDEEM}  # fmt: skip
 
 
 HELD_OUT = "customers held out by lot"
 LOTS, DEVIATIONS = 100_000, 4.0
-
-
-class Unplayable(Exception):
-    """Nobody is as the row says, or it names what is not there."""
 
 
 @dataclass(frozen=True)
@@ -319,7 +311,12 @@ class Play:
         assert creative is not None
         close = creative.close
         is_plain = close is not None and close.visible and close.taps == 1 and close.countdown == 0
-        return creative.model_dump() | {"channel": campaign.channel, "close": is_plain, "coupon": campaign.coupon}
+        return creative.model_dump() | {
+            "channel": campaign.channel,
+            "close": is_plain,
+            "coupon": campaign.coupon,
+            "reward": campaign.reward,
+        }
 
     def segment(self, got: Got) -> str:
         number = int(self.booth.shard.segments(self.now)[int(got.decision["customer"])])
@@ -351,61 +348,3 @@ class Play:
 
 def as_written(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else "nothing" if value is None else str(value)
-
-
-class Numbers:
-    """Names of a policy to numbers; things that are only compared get theirs as they come."""
-
-    def __init__(self, compiled: CompiledPolicy) -> None:
-        self.compiled, self.policy = compiled, compiled.policy
-        names = self.policy.names
-        self.campaigns = {name: compiled.registry.slots[name] for name in self.policy.campaigns}
-        self.rules = {slot: name for name, slot in compiled.rules.items()}
-        lists: dict[str, Any] = {
-            "page": names.pages, "city": names.cities, "tier": names.tiers, "tag": names.tags, "brand": names.brands,
-            "category": names.categories, "product": names.products, "place": names.places,
-            "moment": self.policy.moments,
-        }  # fmt: skip
-        self.numbers: dict[str, Mapping[str, int]] = {
-            kind: {name: number for number, name in enumerate(known)} for kind, known in lists.items()
-        }
-        self.numbers |= {"campaign": self.campaigns, "coupon": compiled.coupons}
-        self.things: dict[tuple[str, str], int] = {}
-
-    def number(self, kind: str, name: str | None) -> int:
-        """NONE without a name. Raises Unplayable where the policy does not have it."""
-        if name is None:
-            return NONE
-        if name not in self.numbers[kind]:
-            raise Unplayable(f"the policy has no {kind} {name}")
-        return self.numbers[kind][name]
-
-    def thing(self, kind: str, name: str | None) -> int:
-        return NONE if name is None else self.things.setdefault((kind, name), len(self.things) + 1)
-
-    def campaign(self, slot: int) -> str:
-        return next(name for name, own in self.campaigns.items() if own == slot)
-
-    def arm(self, campaign: str, number: int) -> str:
-        arms = self.policy.campaigns[campaign].arms
-        return arms[number].name if arms else ""
-
-
-def customer_row(facts: Facts, now: int, names: Numbers) -> np.ndarray:
-    """CUSTOMER[1]"""
-    row = newcomer()
-    row["joined_ms"] = now - (facts.joined or 0)
-    if facts.bought is not None:
-        row["purchase_ms"] = now - facts.bought
-    if facts.born is not None:
-        row["birth_date"] = facts.born.year * 10_000 + facts.born.month * 100 + facts.born.day
-    if facts.gender is not None:
-        row["gender"] = GENDERS.index(facts.gender)
-    row["home_city"], row["tier"] = names.number("city", facts.home_city), names.number("tier", facts.tier)
-    row["tags"] = sum(1 << names.number("tag", tag) for tag in facts.tags or [])
-    row["consent"] = sum(1 << Channel[channel.upper()] for channel in facts.consent or [])
-    row["balance"], row["points"] = facts.balance or 0, facts.points or 0
-    row["points_expire_ms"] = now + facts.points_expire if facts.points_expire is not None else 0
-    row["marks"] = sum(flag for name, flag in FLAGS.items() if getattr(facts, name))
-    row["marks"] |= Flag.PERSONALISATION_OFF if facts.personalisation is False else 0
-    return row

@@ -60,7 +60,7 @@ NEVER = (
 )  # fmt: skip
 AUDIENCE = ("policy.yaml", "    topic: offers\n", "    topic: offers\n    audience: thrifty_ones or age >= 30\n")
 SEGMENTS = ("policy.yaml", "universal_", CAPS + "segments: {thrifty_ones: tag.thrifty, unread: age < 30}\nuniversal_")
-# Called by the same event as spring and of the same priority, on a page that nobody comes to: what ranks them is read.
+# Called by the same event as spring and of the same priority, for nobody: what ranks the two is read.
 RIVAL = (
     "policy.yaml",
     "  bill_ready:\n",
@@ -68,7 +68,8 @@ RIVAL = (
   autumn:
     purpose: activation
     topic: offers
-    trigger: {on: page_view, pages: [done]}
+    trigger: {on: page_view, pages: [home, done]}
+    audience: age >= 150
     goal: {event: payment, window: 1d}
     response: {shown: 3%, otherwise: 1%}
     creative: {text: "Autumn", ad_label: true, close: {}}
