@@ -132,6 +132,7 @@ def named(table: Rows) -> Iterator[tuple[str, str, str]]:
         yield from named_facts(row.customer, f"{at}.customer")
         yield from ((f"{at}.held_out[{n}]", "campaign", name) for n, name in enumerate(row.held_out))
         yield from ((f"{at}.arms.{name}", "campaign", name) for name in row.arms)
+        yield from ((f"{at}.spent.{name}", "budget", name) for name in row.spent)
         for place, step in enumerate(row.steps):
             yield from named_step(step, f"{at}.steps[{place}]")
 

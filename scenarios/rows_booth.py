@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.coupon_records import ASK, LINE, RECEIPT, Answer, Inbox
+from engine.coupon_records import ASK, LINE, RECEIPT, Answer, Inbox, Spend
 from engine.fraud_records import ORIGIN
 from engine.host.ledger import LedgerHost
 from engine.host.messages import Contribution, Settled
@@ -66,6 +66,13 @@ class Booth:
         replies = self._settle(t)
         return _got(decisions[0], refused, inbox.receipts[0], replies, self._committed() - committed)
 
+    def spend(self, t: int, spent: Mapping[int, int]) -> None:
+        """Others have cost budgets so much; spent: slot → fen."""
+        told = np.zeros_like(self.shard.tallies.spend)
+        for slot, fen in spent.items():
+            told[slot, Spend.EXPOSURES] = fen
+        self._settle(t, told)
+
     def _ended(self) -> np.ndarray:
         """How candidates ended so far: i8[slots, REASONS]."""
         ended: np.ndarray = self.shard.tallies.waterfall.sum(axis=0)
@@ -76,11 +83,11 @@ class Booth:
         committed: np.ndarray = funds["reserved"] + funds["spent"]
         return committed
 
-    def _settle(self, t: int) -> np.ndarray:
-        """What is waiting is settled; the replies, REPLY[n]."""
+    def _settle(self, t: int, others: np.ndarray | int = 0) -> np.ndarray:
+        """What is waiting is settled; the replies, REPLY[n]. others: what is spent besides, as Account.spend."""
         account, number = self.shard.account(t), self.ledger.number + 1
         contribution = Contribution(
-            self.ledger.epoch, 0, number, t, account.requests, account.spend, account.lives, number - 1,
+            self.ledger.epoch, 0, number, t, account.requests, account.spend + others, account.lives, number - 1,
             pulse=account.pulse, pulse_minute=account.pulse_minute,
         )  # fmt: skip
         (settled,) = self.ledger.receive(contribution, t)

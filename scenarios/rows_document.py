@@ -192,6 +192,7 @@ class Row(Block):
     held_out: list[Text] = []  # campaigns that this customer is held out from
     universal_holdout: Truth = False
     arms: dict[Text, Text] = {}  # campaign → the arm that this customer is in
+    spent: dict[Text, Money] = {}  # budget → what is spent of it when the row begins
     steps: Annotated[list[Step], Field(min_length=1, max_length=STEPS_MAX)]
 
     def cross_checks(self) -> Checks:

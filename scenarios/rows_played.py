@@ -114,6 +114,9 @@ class Play:
         self.names = Numbers(self.compiled)
         facts = row.customer.over(loaded.table.customer)
         self.booth = Booth(self.compiled, customer_row(facts, self.now, self.names), self.now)
+        spent = {self.compiled.budgets[name]: fen for name, fen in row.spent.items() if name in self.compiled.budgets}
+        if spent:
+            self.booth.spend(self.now, spent)
         self.people: dict[str, Person] = {}
         self.unused = iter(self.alike())
 
