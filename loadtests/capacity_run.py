@@ -8,7 +8,7 @@ from typing import Any
 from loadtests.capacity import IMPROVED, REGRESSED, SAME, Capacity, Trial, capacity, change, machines
 from loadtests.gauges import Gauges
 from loadtests.generator.profiles import level
-from loadtests.load_found import Slo, is_reached
+from loadtests.load_found import Slo, is_missed_by_target, is_reached
 from loadtests.load_found import as_found as load_found
 from loadtests.load_run import Bench
 from loadtests.machine import OTHERS
@@ -34,10 +34,9 @@ def found_capacity(
             say(words(trial))
             rows.append({"rate": rate, "kept": trial.is_kept, "why": trial.why, "invalid": list(trial.invalid),
                          **trial.row})  # fmt: skip
-            if not trial.invalid or not trial.is_kept:
+            if not trial.invalid:
                 break
-        # Where the target was too slow anyhow, a generator that was late beside it changes nothing.
-        return trial if trial.is_kept else Trial(trial.rate, False, trial.why, (), trial.row)
+        return trial
 
     return capacity(tried, FIRST_PER_S, MOST_PER_S, repeats), rows
 
@@ -54,12 +53,14 @@ def held(bench: Bench, slo: Slo, rate: float, seconds: float) -> Trial:
         why = f"{row['done']:,} of {row['offered']:,} answered with success"
     elif not slo.is_kept(row):
         why = f"{slo.percentile.replace('_', '.')} was {row['response_ms'][slo.percentile]:,.1f} ms"
-    return Trial(rate, not why, why, tuple(found["invalid"]), row)
+    spoilt = () if why and is_missed_by_target(row, slo) else tuple(found["invalid"])
+    return Trial(rate, not why, why, spoilt, row)
 
 
 def words(trial: Trial) -> str:
-    state = "kept" if trial.is_kept else f"NOT kept: {trial.why}"
-    return f"{trial.rate:,.0f}/s {state}" + (f"; INVALID: {'; '.join(trial.invalid)}" if trial.invalid else "")
+    if trial.invalid:
+        return f"{trial.rate:,.0f}/s INVALID: {'; '.join(trial.invalid)}"
+    return f"{trial.rate:,.0f}/s {'kept' if trial.is_kept else f'NOT kept: {trial.why}'}"
 
 
 def changed(found: Capacity, before: dict[str, Any]) -> dict[str, Any]:

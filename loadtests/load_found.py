@@ -46,8 +46,9 @@ class Slo:
     def __str__(self) -> str:
         return f"{self.percentile.replace('_', '.')} ≤ {self.most_ms:g} ms"
 
-    def is_kept(self, row: dict[str, Any]) -> bool:
-        times = row["response_ms"]
+    def is_kept(self, row: dict[str, Any], of: str = "response_ms") -> bool:
+        """of: or service_ms, which leaves out what the generator added."""
+        times = row[of]
         return bool(times) and times[self.percentile] <= self.most_ms
 
 
@@ -126,6 +127,14 @@ def invalid(rows: Sequence[dict[str, Any]]) -> list[str]:
 def is_reached(row: dict[str, Any]) -> bool:
     """Nearly all that was offered was answered with success."""
     return bool(row["done"] >= REACHED_LEAST * row["offered"])
+
+
+def is_missed_by_target(row: dict[str, Any], slo: Slo) -> bool:
+    """It failed, or was too slow from when it was really asked: however late the generator was, that is no excuse."""
+    if max(row["busy"], default=0.0) > BUSY_MOST:
+        return False  # what is too busy to read an answer finds every service slow
+    failed = sum(row["failed"].values()) > (1.0 - REACHED_LEAST) * row["offered"]
+    return failed or not slo.is_kept(row, "service_ms")
 
 
 def as_found(loaded: Loaded, gauges: Sequence[Gauge], slo: Slo | None, about: dict[str, Any]) -> dict[str, Any]:

@@ -44,7 +44,7 @@ def nearest(cores: Mapping[str, float]) -> tuple[str, float] | None:
 
 def saturated(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """At the lowest rate that was not kept: what was full, cores by process, the most first, and what waited."""
-    failed = [row for row in rows if not row["kept"]]
+    failed = [row for row in rows if not row["kept"] and not row["invalid"]]
     if not failed:
         return {}
     row = min(failed, key=lambda one: float(one["rate"]))

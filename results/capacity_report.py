@@ -87,7 +87,7 @@ def trial_row(place: str, one: dict[str, Any]) -> Markup:
 
     word, kind = ("kept", "holds") if one["kept"] else ("not kept", "fails")
     if one["invalid"]:
-        word, kind = f"{word}, INVALID", "undecided" if one["kept"] else kind
+        word, kind = "INVALID", "undecided"
     return row(
         head(computed(CAPACITY_RESULT, f"{place}.rate", one["rate"], "number:0")),
         figure("offered_per_s", one["offered_per_s"], "number:0"),
@@ -112,13 +112,19 @@ def picture(found: dict[str, Any]) -> Markup:
     for trace in drawn["data"]:
         trace["mode"] = "markers"
         trace["marker"] = {"color": trace["line"]["color"], "size": 8, "opacity": 0.8,
-                           "symbol": ["circle" if one["kept"] else "x" for one in judged]}  # fmt: skip
+                           "symbol": [symbol(one) for one in judged]}  # fmt: skip
     layout = drawn["layout"]
     layout["shapes"], layout["annotations"] = marks(found)
     layout["xaxis"] |= BY_RATE | {"type": "log", "tickmode": "array", "tickvals": TICKS, "tickformat": ","}
     layout["yaxis"] |= {"type": "log", "dtick": 1, "tickformat": ",", "title": {"text": "ms", "standoff": 4}}
-    label = "Response time of every trial, ms; crosses were not kept"
+    label = "Response time of every trial, ms; crosses were not kept, empty circles are INVALID"
     return chart("trials", label, f"{CAPACITY_RESULT}: trials", rows, drawn, 360)
+
+
+def symbol(trial: dict[str, Any]) -> str:
+    if trial["invalid"]:
+        return "circle-open"
+    return "circle" if trial["kept"] else "x"
 
 
 def marks(found: dict[str, Any]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

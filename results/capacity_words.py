@@ -37,7 +37,7 @@ def validity(found: Mapping[str, Any]) -> str:
     held = [one for one in trials if one["kept"] and not one["invalid"]]
     busy = max((max(one["busy"], default=0.0) for one in held), default=0.0)
     late = max((one["late_ms"].get("p99", 0.0) for one in held), default=0.0)
-    spoilt = sum(bool(one["kept"] and one["invalid"]) for one in trials)
+    spoilt = sum(bool(one["invalid"]) for one in trials)
     again = f"; {spoilt:,} of {len(trials):,} trials were INVALID and are not counted" if spoilt else ""
     if not held:
         return "No rate was kept."

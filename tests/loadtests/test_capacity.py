@@ -5,6 +5,7 @@ import random
 import pytest
 
 from loadtests.capacity import FINE, Capacity, SaturatedError, Trial, capacity, change, interval, machines
+from loadtests.load_found import Slo, is_missed_by_target
 
 Rate = tuple[float, float, float]
 
@@ -60,6 +61,21 @@ def test_a_generator_that_gives_up_first_is_a_bound_or_nothing() -> None:
     assert (found.per_s, found.ends) == (400.0, "the generator was the bound: steady: a generator was 98% busy")
     with pytest.raises(SaturatedError):
         capacity(tried, 1_000.0, 50_000.0, 3)
+
+
+@pytest.mark.parametrize(
+    ("row", "is_targets"),
+    [
+        ({"service_ms": {"p99": 61.0}, "busy": [0.4]}, True),
+        ({"service_ms": {"p99": 59.0}, "busy": [0.4]}, False),  # only from when it was due was it too slow
+        ({"service_ms": {"p99": 61.0}, "busy": [0.4, 0.95]}, False),  # who reads late finds all slow
+        ({"service_ms": {"p99": 3.0}, "failed": {"503": 15}}, True),
+        ({"service_ms": {}, "failed": {"503": 1_000}}, True),
+    ],
+)
+def test_a_late_generator_is_no_excuse_for_a_slow_target(row: dict[str, object], is_targets: bool) -> None:
+    judged = {"offered": 1_000, "busy": [], "failed": {}, "response_ms": {"p99": 70.0}} | row
+    assert is_missed_by_target(judged, Slo.parse("p99=60ms")) is is_targets
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ import pytest
 from scipy import stats
 
 from loadtests.bench_servers import ROOT, Server, free_port, running
+from loadtests.capacity import SaturatedError
 from loadtests.capacity_run import found_capacity
 from loadtests.generator import tape as tapes
 from loadtests.generator.adapters import adapter_in
@@ -167,15 +168,17 @@ def closed_loop(url: str, process: int, folder: Path) -> float:
 
 def test_a_starved_generator_is_invalid(people: People, tmp_path: Path) -> None:
     """It stands still again and again while requests fall due."""
-    with plain() as (url, _), bench(people, url, tmp_path) as one:
-        ended = threading.Event()
-        starving = threading.Thread(target=starve, args=(ended,))
-        starving.start()
+    with plain() as (url, _), bench(people, url, tmp_path) as one, starved():
         loaded = one.run([level("steady", 3.0, 300.0)])
-        ended.set()
-        starving.join()
     found = found_of(loaded)
     assert not found["valid"] and "late (p99)" in " ".join(found["invalid"]), found["invalid"]
+
+
+@pytest.mark.long
+def test_a_starved_generator_finds_no_capacity(people: People, tmp_path: Path) -> None:
+    """Requests wait in it for longer than the objective, and not at the service."""
+    with plain() as (url, _), bench(people, url, tmp_path) as one, starved(), pytest.raises(SaturatedError):
+        found_capacity(one, Slo.parse("p99=20ms"), 3.0, 2, print)
 
 
 def test_locust_by_hand_is_given_a_plan() -> None:
@@ -213,6 +216,18 @@ def test_a_throttled_service_is_found_within_5_percent(people: People, tmp_path:
         found, rows = found_capacity(one, Slo.parse("p99=60ms"), 3.0, 2, print)
     assert found.per_s == pytest.approx(400.0, rel=0.05) and not found.is_bound, rows
     assert found.low <= 400.0 * 1.02 and found.high >= 400.0 * 0.98
+
+
+@contextmanager
+def starved() -> Iterator[None]:
+    ended = threading.Event()
+    starving = threading.Thread(target=starve, args=(ended,))
+    starving.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        starving.join()
 
 
 def starve(ended: threading.Event) -> None:

@@ -73,7 +73,7 @@ def test_a_shard_that_gets_more_is_seen() -> None:
 )
 def test_what_was_full_leads(cores: dict[str, float], full: str, words: str) -> None:
     rows: list[dict[str, Any]] = [
-        {"rate": rate, "kept": kept, **STAGE, "cores": of}
+        {"rate": rate, "kept": kept, "invalid": [], **STAGE, "cores": of}
         for rate, kept, of in ((100.0, True, {}), (900.0, False, {"gateway": 3.0}), (400.0, False, cores))
     ]
     found = saturated(rows)

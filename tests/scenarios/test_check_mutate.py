@@ -133,6 +133,31 @@ def test_a_segment_that_only_segments_read_is_for_reports(tmp_path: Path) -> Non
     assert {"segments.thrifty", "segments.young", "rfm.frequency"} <= found and "rfm.monetary" not in found
 
 
+@pytest.mark.parametrize(
+    ("audience", "bounds"),
+    [
+        ("f_score >= 3", [1]),
+        ("f_score > 3", [2]),
+        ("f_score < 2 or f_score == 4", [0, 2]),
+        ("f_score >= 2 and f_score == 3", [0, 1, 2]),
+    ],
+)
+def test_a_bound_that_tells_nobody_apart_is_none(tmp_path: Path, audience: str, bounds: list[int]) -> None:
+    """A score is 1, and 1 more for each bound that is reached."""
+    rfm = "rfm: {recency_days: [7, 30, 90], frequency: [1, 4, 10], monetary: [100.00, 500.00, 2000.00]}\nuniversal_"
+    spoken = ("policy.yaml", "    topic: offers\n", f"    topic: offers\n    audience: {audience}\n")
+    write_shop(tmp_path, ("policy.yaml", "universal_", rfm), spoken)
+    paths = by_path(mutants_of(tmp_path / "policy.yaml"))
+    moved = {path for path in paths if path.startswith("rfm.frequency") and paths[path] != ["taken out"]}
+    assert moved == {f"rfm.frequency[{at}]" for at in bounds}
+
+
+def test_a_page_that_campaigns_stay_away_from_anyhow_is_protected_for_nothing(tmp_path: Path) -> None:
+    for page, is_one in (("bill", False), ("home", True)):
+        write_shop(tmp_path, ("policy.yaml", "universal_", f"protected_pages: [{page}]\nuniversal_"))
+        assert any("protected_pages" in mutant.path for mutant in mutants_of(tmp_path / "policy.yaml")) is is_one
+
+
 def test_coupons_rules_and_dates_are_changed(tmp_path: Path) -> None:
     shop = by_path(mutants_of(POLICIES / "stampede.yaml"))
     assert shop["coupons.midnight_100.claim.until"] == ["taken out"]  # a day earlier it would end as it begins

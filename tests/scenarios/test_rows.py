@@ -62,6 +62,13 @@ SLIPS = {
         "universal_holdout": ("none", "who sees no campaign at all is told of the bill all the same"),
         "protected_pages[0]": ("none", "nobody is disturbed while paying"),
     },
+    "coupon_shop": {
+        "budgets.everyday.amount": ("800000.00", "everyday coupons may cost 400,000"),
+        "budgets.win_back.reserve": (
+            "none", "winning back may cost 100,000, and 20,000 more once nine tenths of that are used",
+        ),
+        "fatigue.caps[0].most": ("1", "five messages in four days are not too many"),
+    },
     "stampede": {
         "coupons.midnight_100.over": ("100.00", "100 are taken off a cart of 200, and of no smaller one"),
         "coupons.midnight_100.valid": ("36h", "it is valid for three days"),
@@ -154,6 +161,7 @@ def test_others_share_what_they_come_from(tmp_path: Path) -> None:
 GROUPS = """\
     held_out: [first_use]
     arms: {offer_of_the_day: plain}
+    spent: {treasury: 1.00}
 """
 NAMES = """\
       - {event: page_view, page: nowhere, shows: gone, refuses: {first_use: tired, absent: muted}, credits: gone}
@@ -168,12 +176,13 @@ def test_every_unknown_name_is_said_at_once(tmp_path: Path) -> None:
         load_rows(table(tmp_path, NAMES, more=GROUPS))
     problems = [problem.split(" ", 1)[1] for problem in error.value.problems]
     assert [problem.partition(" must be ")[0].removeprefix("rows[0].") for problem in problems] == [
-        "arms.offer_of_the_day", "steps[0].page", "steps[0].shows", "steps[0].credits", "steps[0].refuses.first_use",
+        "arms.offer_of_the_day", "spent.treasury", "steps[0].page", "steps[0].shows", "steps[0].credits",
+        "steps[0].refuses.first_use",
         "steps[0].refuses.absent", "steps[1].claim", "steps[1].place", "steps[1].answers", "steps[1].rule",
         "steps[1].charges.gone", "steps[2].uses[0]", "steps[2].quote[0].category", "steps[3].moment",
         "steps[3].segment",
     ]  # fmt: skip
-    assert problems[1] == (
+    assert problems[2] == (
         "rows[0].steps[0].page must be a page of the policy: home, balance, bill, offers, card, … (got nowhere)"
     )
 
